@@ -1,0 +1,273 @@
+"""The values of the API: frozen, and checked when they are made."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from decimal import Decimal
+from enum import IntEnum, StrEnum
+from typing import Any, Self
+
+import attrs
+
+from .errors import ConfigurationError, InvalidUpdateError, PropQError
+
+__all__ = [
+    "Credentials",
+    "Direction",
+    "Token",
+    "TokenKey",
+    "UnitOutcome",
+    "UnitStatus",
+    "UnitUpdate",
+]
+
+CLIENT_ID_VARIABLE = "PROPQ_CLIENT_ID"
+CLIENT_SECRET_VARIABLE = "PROPQ_CLIENT_SECRET"  # noqa: S105 - the name of a variable
+
+MAX_PRICE_DIGITS = 15
+"""A double carries any decimal of 15 digits unharmed (IEEE 754, `DBL_DIG`), and no more."""
+
+# What the server's framework trims besides white space: byte order mark, zero-width space, LRM.
+_INVISIBLE = "\ufeff\u200b\u200e"
+
+
+class UnitStatus(IntEnum):
+    """The state of a unit, as the API numbers it."""
+
+    AVAILABLE = 1
+    HOLD = 2
+    SOLD = 4
+    RESERVED = 8
+
+
+class Direction(StrEnum):
+    """An orientation. The vendor publishes no list: any other string may be sent as well."""
+
+    N = "N"
+    NE = "NE"
+    E = "E"
+    SE = "SE"
+    S = "S"
+    SW = "SW"
+    W = "W"
+    NW = "NW"
+
+
+@attrs.frozen(init=False)
+class Credentials:
+    """What Resales Online gave you. The secret never shows in `repr`, logs, errors or files.
+
+    Args:
+        client_id: the integer id of the client.
+        client_secret: the secret, as it was given.
+
+    Raises:
+        ConfigurationError: one of them is missing, blank or of the wrong type.
+    """
+
+    client_id: int
+    client_secret: str = attrs.field(repr=False)
+
+    # Written out, so that no frame of a traceback still holds the secret when the check fails.
+    def __init__(self, client_id: int, client_secret: str) -> None:
+        problem = _credentials_problem(client_id, client_secret)
+        if problem is not None:
+            del client_secret
+            raise ConfigurationError(problem)
+        self.__attrs_init__(client_id, client_secret)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Return the credentials in `PROPQ_CLIENT_ID` and `PROPQ_CLIENT_SECRET`.
+
+        Raises:
+            ConfigurationError: one is missing, blank or malformed; the message names it.
+        """
+        variables = os.environ if environ is None else environ
+        for name in (CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE):
+            if not variables.get(name, "").strip():
+                state = "blank" if name in variables else "not set"
+                raise ConfigurationError(
+                    f"the environment variable {name} is {state}: set it to the value that "
+                    "Resales Online gave you"
+                )
+        client_id = variables[CLIENT_ID_VARIABLE].strip()
+        if not (client_id.isascii() and client_id.isdigit() and int(client_id) > 0):
+            raise ConfigurationError(
+                f"the environment variable {CLIENT_ID_VARIABLE} must be a positive integer"
+            )
+        return cls(int(client_id), variables[CLIENT_SECRET_VARIABLE].strip())
+
+
+def _credentials_problem(client_id: object, client_secret: object) -> str | None:
+    if isinstance(client_id, bool) or not isinstance(client_id, int) or client_id <= 0:
+        return "client_id must be a positive integer"
+    if not isinstance(client_secret, str) or not client_secret.strip():
+        return "client_secret must be a string that is not blank"
+    return None
+
+
+@attrs.frozen
+class TokenKey:
+    """What a stored token belongs to: one client at one token endpoint."""
+
+    token_url: str
+    client_id: int
+
+
+@attrs.frozen
+class Token:
+    """An access token. `access_token` never shows in `repr`.
+
+    `issued_at` and `expires_at` are aware `datetime`s of the wall clock; `issued_at` is the moment
+    before the token was asked for, so that the token lives at least until `expires_at`.
+    """
+
+    access_token: str = attrs.field(repr=False)
+    token_type: str
+    expires_at: datetime
+    issued_at: datetime
+
+    @property
+    def lifetime_seconds(self) -> float:
+        """Return how long the token was issued for, in seconds."""
+        return (self.expires_at - self.issued_at).total_seconds()
+
+
+def _to_status(value: int) -> Any:
+    # True == 1, but nobody means "available" by it.
+    if not isinstance(value, bool):
+        with suppress(ValueError):
+            return UnitStatus(value)
+    return value  # refused by the check that follows
+
+
+def _to_directions(value: Sequence[str]) -> Any:
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        return value  # refused by the check that follows
+    return tuple(value)
+
+
+@attrs.frozen
+class UnitUpdate:
+    """The new values of one unit. The API takes all of them, each time.
+
+    Args:
+        development_id: id of the development project; percent-encoded into the path.
+        name: name of the unit, exactly as the server has it: it is the only key.
+        status: one of the four states.
+        price: the new price, above zero, of at most 15 significant digits.
+        directions: the new orientation: `Direction`s or other strings, at least one.
+
+    Raises:
+        InvalidUpdateError: something above does not hold; it lists every problem by field.
+    """
+
+    development_id: str
+    name: str
+    status: UnitStatus = attrs.field(converter=_to_status)
+    price: int | float | Decimal
+    directions: tuple[str, ...] = attrs.field(converter=_to_directions)
+
+    def __attrs_post_init__(self) -> None:
+        errors = {
+            field: problems
+            for field, problems in (
+                ("development_id", _development_id_problems(self.development_id)),
+                ("name", _string_problems(self.name)),
+                ("status", _status_problems(self.status)),
+                ("price", _price_problems(self.price)),
+                ("directions", _directions_problems(self.directions)),
+            )
+            if problems
+        }
+        if errors:
+            raise InvalidUpdateError(errors)
+
+
+def _string_problems(value: object) -> list[str]:
+    if not isinstance(value, str):
+        return [f"must be a string, not {type(value).__name__}"]
+    if not value:
+        return ["must not be empty"]
+    problems = []
+    if value[0] in _INVISIBLE or value[-1] in _INVISIBLE or value != value.strip():
+        problems.append(
+            f"must not begin or end with white space or an invisible character: {value!r} "
+            "(the server trims it)"
+        )
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            problems.append(f"must be valid Unicode: {value!r} has a lone surrogate")
+    return problems
+
+
+def _development_id_problems(value: object) -> list[str]:
+    if value in (".", ".."):
+        return [f"must not be {value!r}: it would name another path"]
+    return _string_problems(value)
+
+
+def _status_problems(value: object) -> list[str]:
+    if isinstance(value, UnitStatus):
+        return []
+    states = ", ".join(f"{status.name} ({status.value})" for status in UnitStatus)
+    return [f"must be one of {states}, not {value!r}"]
+
+
+def _price_problems(value: object) -> list[str]:
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return [f"must be an int, float or Decimal, not {type(value).__name__}"]
+    try:
+        number = float(value)
+    except (OverflowError, ValueError):  # an int beyond any float; a signalling NaN
+        number = math.nan
+    if not math.isfinite(number):
+        return ["must be a finite number"]
+    if number <= 0:
+        return [f"must be above zero, not {value}"]
+    if _significant_digits(value) > MAX_PRICE_DIGITS:
+        return [f"must have at most {MAX_PRICE_DIGITS} significant digits: {value} has more"]
+    return []
+
+
+def _significant_digits(value: float | Decimal) -> int:
+    number = value if isinstance(value, Decimal) else Decimal(str(value))
+    return len("".join(map(str, number.as_tuple().digits)).strip("0"))
+
+
+def _directions_problems(value: object) -> list[str]:
+    if not isinstance(value, tuple):
+        return [f'must be a sequence of strings such as ["N", "S"], not {value!r}']
+    if not value:
+        return ["must not be empty"]
+    return [
+        f"item {index}: {problem}"
+        for index, item in enumerate(value)
+        for problem in _string_problems(item)
+    ]
+
+
+@attrs.frozen
+class UnitOutcome:
+    """What became of one update of a batch.
+
+    `index` is its position in the input. If `ok`, the server acknowledged it and `response` is what
+    it sent; if not, `error` says why, and `error.may_have_been_applied` whether it is certain.
+    `attempts` counts as in the error; `elapsed_seconds` runs from the moment at which the update
+    was pulled from the input, waiting included.
+    """
+
+    index: int
+    update: UnitUpdate
+    ok: bool
+    response: dict[str, Any] | None
+    error: PropQError | None
+    attempts: int
+    elapsed_seconds: float

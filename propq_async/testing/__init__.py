@@ -1,0 +1,1 @@
+"""A PropQ server to test against."""
