@@ -1,1 +1,96 @@
-"""The asyncio client SDK for the PropQ API."""
+"""The asyncio client SDK for the PropQ API of Resales Online.
+
+from propq_async import AsyncPropQ, Direction, UnitStatus, UnitUpdate
+
+async with AsyncPropQ.from_env() as propq, propq.session() as session:
+    await session.units.update(
+        UnitUpdate(
+            development_id="4711",
+            name="A-101",
+            status=UnitStatus.SOLD,
+            price=250_000,
+            directions=[Direction.N, Direction.S],
+        )
+    )
+"""
+
+from ._version import __version__
+from .batch import UnitBatch
+from .client import AsyncPropQ
+from .config import DEFAULT_FILE, INHERIT, Clock, RetryPolicy
+from .errors import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    APITimeoutError,
+    AuthenticationError,
+    BadRequestError,
+    ConfigurationError,
+    InvalidUpdateError,
+    NotFoundError,
+    PermissionDeniedError,
+    PropQError,
+    RateLimitError,
+    RedirectError,
+    ServerError,
+    TokenError,
+    TokenRefusedError,
+    TokenUnavailableError,
+    UnexpectedResponseError,
+    UnprocessableError,
+    WrongMethodError,
+)
+from .models import (
+    Credentials,
+    Direction,
+    Token,
+    TokenKey,
+    UnitOutcome,
+    UnitStatus,
+    UnitUpdate,
+)
+from .session import PropQSession
+from .stores import JsonFileTokenStore, MemoryTokenStore, TokenStore
+from .tokens import TokenManager
+
+__all__ = [
+    "DEFAULT_FILE",
+    "INHERIT",
+    "APIConnectionError",
+    "APIError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AsyncPropQ",
+    "AuthenticationError",
+    "BadRequestError",
+    "Clock",
+    "ConfigurationError",
+    "Credentials",
+    "Direction",
+    "InvalidUpdateError",
+    "JsonFileTokenStore",
+    "MemoryTokenStore",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "PropQError",
+    "PropQSession",
+    "RateLimitError",
+    "RedirectError",
+    "RetryPolicy",
+    "ServerError",
+    "Token",
+    "TokenError",
+    "TokenKey",
+    "TokenManager",
+    "TokenRefusedError",
+    "TokenStore",
+    "TokenUnavailableError",
+    "UnexpectedResponseError",
+    "UnitBatch",
+    "UnitOutcome",
+    "UnitStatus",
+    "UnitUpdate",
+    "UnprocessableError",
+    "WrongMethodError",
+    "__version__",
+]

@@ -31,6 +31,7 @@ __all__ = [
 
 BASE_URL: Final = "https://api.propq.com"
 TOKEN_PATH: Final = "/oauth/token"  # noqa: S105 - a path
+TIMEOUT_SECONDS: Final = 30.0
 BASE_URL_VARIABLE: Final = "PROPQ_BASE_URL"
 TOKEN_FILE_VARIABLE: Final = "PROPQ_TOKEN_FILE"  # noqa: S105 - the name of a variable
 
@@ -123,7 +124,7 @@ class RetryPolicy:
         return random() * min(self.max_delay_seconds, ceiling)
 
 
-def check_base_url(base_url: str) -> str:
+def check_base_url(base_url: str, *, name: str = "base_url") -> str:
     """Return `base_url` without its trailing slash.
 
     Raises:
@@ -134,13 +135,13 @@ def check_base_url(base_url: str) -> str:
     host = parts.hostname if parts else None
     if parts is None or not host or parts.scheme not in ("http", "https"):
         raise ConfigurationError(
-            f"base_url must look like {BASE_URL}, not {_without_user(base_url)!r}"
+            f"{name} must look like {BASE_URL}, not {_without_user(base_url)!r}"
         )
     if parts.username is not None or parts.query or parts.fragment:
-        raise ConfigurationError("base_url must have no user, no query and no fragment")
+        raise ConfigurationError(f"{name} must have no user, no query and no fragment")
     if parts.scheme == "http" and not _is_loopback(host):
         raise ConfigurationError(
-            f"base_url must begin with https://, not {base_url!r}: only a loopback host such as "
+            f"{name} must begin with https://, not {base_url!r}: only a loopback host such as "
             "127.0.0.1 or localhost may do without encryption"
         )
     return base_url.rstrip("/")

@@ -1,0 +1,342 @@
+"""One call: attempts, gate, token, and the replay after a 401.
+
+    gate ─▶ token ─▶ transport ─▶ verdict ─┬─▶ value
+      ▲                                    ├─▶ error
+      └── back-off, new token, or none ◀───┘
+
+What a verdict costs: a 401 is replayed once with another token, outside the attempts. A 429, and a
+503 with `Retry-After`, close the gate and cost nothing. Everything else that is retried costs an
+attempt; but not for a row of a batch while nobody gets through, since then it is the server that
+fails, and not the row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random as _random
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Final
+
+import attrs
+from yarl import URL
+
+from .config import Clock, RetryPolicy
+from .errors import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    APITimeoutError,
+    TokenError,
+    UnexpectedResponseError,
+)
+from .gate import Gate, Shut, Ticket
+from .models import Token
+from .tokens import TokenManager
+from .transport import Attempt, Pool
+from .wire import Call, Lost, Reply, lost_answer, status_error
+
+__all__ = ["Calls", "Options", "Progress", "Request"]
+
+logger = logging.getLogger(__name__)
+
+_RETRIED: Final = frozenset({500, 502, 503, 504})
+
+# A server that refuses without saying for how long, or that says "no time at all".
+FIRST_UNSTATED_SECONDS: Final = 1.0
+LAST_UNSTATED_SECONDS: Final = 60.0
+LEAST_WAIT_SECONDS: Final = 0.05
+# Dead connections that one call may find in the pool before it takes them for an outage.
+MAX_STALE: Final = 10
+
+
+@attrs.frozen
+class Options:
+    """What a session may set for its calls."""
+
+    timeout_seconds: float
+    retry: RetryPolicy
+
+
+@attrs.frozen
+class Request:
+    """A call before it is made.
+
+    `repeatable`: whether it may be made again when its answer was lost. `read` turns the reply into
+    the value, or into the error that it is.
+    """
+
+    call: Call
+    url: URL = attrs.field(repr=False)
+    body: bytes | None = attrs.field(repr=False)
+    repeatable: bool
+    read: Callable[[Reply, Call, Token], Any]
+
+
+@attrs.frozen
+class Row:
+    """What makes a call the row of a batch.
+
+    It is held while nobody gets through, for `max_outage_seconds` at the most. `is_suspect` says
+    whether a 500 is more likely the fault of this row than of the server, when no other call is
+    there to tell.
+    """
+
+    max_outage_seconds: float
+    is_suspect: Callable[[], bool]
+
+
+@attrs.define
+class Progress:
+    """What is known of a call while it runs. It survives the call's cancellation.
+
+    `attempts` are those that count, `requests` those that were made. `is_final`: what ended the
+    call makes every further one pointless, too.
+    """
+
+    attempts: int = 0
+    requests: int = 0
+    error: APIError | None = None
+    in_doubt: bool = False
+    is_final: bool = False
+    attempt: Attempt = attrs.field(factory=lambda: Attempt(sent=False))
+
+    @property
+    def may_have_been_applied(self) -> bool:
+        """Return whether an attempt that is over, or the one under way, may have taken effect."""
+        return self.in_doubt or self.attempt.sent
+
+    def settle(self, error: APIError) -> APIError:
+        """Return the error with what is known of all attempts."""
+        error.may_have_been_applied |= self.may_have_been_applied
+        error.attempts = max(self.attempts, min(self.requests, 1))
+        return error
+
+
+@attrs.frozen
+class _Done:
+    value: Any
+
+
+class Calls:
+    """Makes the calls of one event loop. Pool, tokens and gate are shared by all of them."""
+
+    def __init__(
+        self,
+        *,
+        pool: Pool,
+        tokens: TokenManager,
+        gate: Gate,
+        clock: Clock,
+        random: Callable[[], float] = _random.random,
+    ) -> None:
+        self.pool = pool
+        self.tokens = tokens
+        self.gate = gate
+        self.clock = clock
+        self.random = random
+
+    async def make(
+        self, request: Request, options: Options, progress: Progress, row: Row | None = None
+    ) -> Any:
+        """Make the call, as often as it takes, and return its value.
+
+        Raises:
+            APIError: it failed.
+            TokenError: there is no token to make it with.
+        """
+        run = _Run(self, request, options, progress, row)
+        total = options.retry.total_timeout_seconds
+        if total is None:
+            return await run.run()
+        try:
+            async with asyncio.timeout(total):
+                return await run.run()
+        except TimeoutError:
+            pass
+        raise progress.settle(run.out_of_time(total))
+
+
+class _Run:
+    """One call from its first attempt to its end."""
+
+    def __init__(
+        self,
+        calls: Calls,
+        request: Request,
+        options: Options,
+        progress: Progress,
+        row: Row | None,
+    ) -> None:
+        self._calls = calls
+        self._gate = calls.gate
+        self._request = request
+        self._options = options
+        self._policy = options.retry
+        self._progress = progress
+        self._row = row
+        self._began = calls.clock.monotonic()
+        self._ticket = Ticket(
+            held=row is not None,
+            patience_seconds=(
+                self._policy.max_retry_after_seconds if row is None else row.max_outage_seconds
+            ),
+            since=self._began,
+        )
+        self._refused: tuple[Token, APIError] | None = None
+        self._waits = 0
+        self._stale = 0
+
+    async def run(self) -> Any:
+        while True:
+            shut = await self._gate.enter(self._ticket)
+            if shut is not None:
+                self._progress.is_final = self._row is not None
+                raise self._progress.settle(self._shut_out(shut))
+            try:
+                verdict = await self._attempt()
+            finally:
+                self._gate.leave(self._ticket)
+            if isinstance(verdict, _Done):
+                return verdict.value
+            if isinstance(verdict, APIError):
+                raise self._progress.settle(verdict)
+            if verdict > 0:
+                await self._calls.clock.sleep(verdict)
+
+    async def _attempt(self) -> _Done | APIError | float:
+        """Make one attempt; return the value, the final error, or the seconds until the next."""
+        token = await self._token()
+        if self._refused is not None and self._refused[0].access_token == token.access_token:
+            # Too many tokens were refused lately: there is no other to be had yet.
+            return self._refused[1]
+        others = self._gate.successes
+        outcome = await self._send(token)
+        if isinstance(outcome, Reply) and outcome.is_success:
+            self._gate.succeeded(outcome.headers)
+            self._progress.attempts += 1
+            value = self._request.read(outcome, self._request.call, token)
+            return value if isinstance(value, UnexpectedResponseError) else _Done(value)
+        return self._verdict(outcome, token, others)
+
+    def _verdict(self, outcome: Reply | Lost, token: Token, others: int) -> APIError | float:
+        """Tell gate and tokens what came back; return the final error, or the seconds to wait."""
+        error = self._error(outcome, token)
+        self._progress.error = error
+        self._progress.in_doubt |= error.may_have_been_applied
+        # From here on nothing is under way that a cancellation could leave in doubt.
+        self._progress.attempt = Attempt(sent=False)
+        status = error.status if isinstance(error, APIStatusError) else None
+        wait = self._asked_to_wait(error)
+        if wait is not None:
+            self._gate.refused(error, wait, limited=status == HTTPStatus.TOO_MANY_REQUESTS)
+            return 0.0
+        if status is not None and status not in _RETRIED:
+            self._gate.succeeded({})
+            if status == HTTPStatus.UNAUTHORIZED:
+                self._calls.tokens.invalidate(token)
+                if self._refused is None:
+                    self._refused = token, error
+                    return 0.0
+            self._progress.attempts += 1
+            return error
+        if isinstance(outcome, Lost) and outcome.stale and self._stale < MAX_STALE:
+            self._stale += 1
+            return 0.0
+        self._gate.failed(error)
+        if self._is_to_blame(status, others):
+            self._progress.attempts += 1
+        return self._after_failure(outcome, error)
+
+    async def _token(self) -> Token:
+        try:
+            return await self._calls.tokens.get_token()
+        except TokenError as error:
+            error.may_have_been_applied = self._progress.may_have_been_applied
+            raise
+
+    async def _send(self, token: Token) -> Reply | Lost:
+        request = self._request
+        attempt = self._progress.attempt = Attempt()
+        self._progress.requests += 1
+        outcome = await self._calls.pool.call(
+            request.call.method,
+            request.url,
+            request.body,
+            token,
+            self._options.timeout_seconds,
+            attempt,
+        )
+        logger.debug(
+            "%s %s: %s", request.call.method, request.call.url, getattr(outcome, "status", "lost")
+        )
+        return outcome
+
+    def _error(self, outcome: Reply | Lost, token: Token) -> APIError:
+        call = self._request.call
+        if isinstance(outcome, Reply):
+            return status_error(outcome, call, token, now=self._calls.clock.wall())
+        kind = APITimeoutError if outcome.timed_out else APIConnectionError
+        return kind(
+            outcome.reason,
+            method=call.method,
+            url=call.url,
+            may_have_been_applied=outcome.sent,
+        )
+
+    def _asked_to_wait(self, error: APIError) -> float | None:
+        """Return how long the server wants nobody to call, `None` if it does not say so."""
+        if not isinstance(error, APIStatusError):
+            return None
+        asked = error.retry_after_seconds
+        if error.status != HTTPStatus.TOO_MANY_REQUESTS and (
+            error.status != HTTPStatus.SERVICE_UNAVAILABLE or asked is None
+        ):
+            return None
+        self._waits += 1
+        growth = 2.0 ** min(self._waits - 1, 20)
+        if asked is None:
+            return min(LAST_UNSTATED_SECONDS, FIRST_UNSTATED_SECONDS * growth)
+        return max(asked, min(FIRST_UNSTATED_SECONDS, LEAST_WAIT_SECONDS * growth))
+
+    def _is_to_blame(self, status: int | None, others: int) -> bool:
+        """Return whether a failure costs an attempt.
+
+        For a row of a batch it does if somebody else got through meanwhile: then it is the row, and
+        not the server, that fails.
+        """
+        if self._row is None or self._gate.successes > others:
+            return True
+        return status == HTTPStatus.INTERNAL_SERVER_ERROR and self._row.is_suspect()
+
+    def _after_failure(self, outcome: Reply | Lost, error: APIError) -> APIError | float:
+        attempts = self._progress.attempts
+        if attempts >= self._policy.attempts:
+            return error
+        if lost_answer(outcome) and not self._request.repeatable:
+            return error
+        delay = self._policy.delay_seconds(max(attempts, 1), self._calls.random)
+        total = self._policy.total_timeout_seconds
+        elapsed = self._calls.clock.monotonic() - self._began
+        return error if total is not None and elapsed + delay > total else delay
+
+    def _shut_out(self, shut: Shut) -> APIError:
+        """Return the error of a call that would have to wait longer at the gate than it may."""
+        error = shut.error.fresh()
+        error.method, error.url = self._request.call.method, self._request.call.url
+        # What another call left in doubt is not in doubt for this one.
+        error.may_have_been_applied = False
+        if isinstance(error, APIStatusError) and shut.seconds > 0:
+            error.retry_after_seconds = shut.seconds
+        return error
+
+    def out_of_time(self, total_seconds: float) -> APITimeoutError:
+        """Return the error of a call that has used up its `total_timeout_seconds`."""
+        last = self._progress.error
+        return APITimeoutError(
+            f"not done within {total_seconds:g} s (total_timeout_seconds)"
+            + (f"; the last attempt ended in: {last}" if last else ""),
+            method=self._request.call.method,
+            url=self._request.call.url,
+        )

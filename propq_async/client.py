@@ -1,0 +1,271 @@
+"""The factory: owns pool, token manager and gate, and shares them among its sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import ssl
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self, TypedDict, Unpack
+
+import attrs
+from platformdirs import user_cache_path
+
+from .aio import finish
+from .calls import Calls, Options
+from .config import (
+    BASE_URL,
+    DEFAULT_FILE,
+    INHERIT,
+    TIMEOUT_SECONDS,
+    TOKEN_PATH,
+    Clock,
+    DefaultFile,
+    Inherit,
+    RetryPolicy,
+    base_url_from_env,
+    check_at_least,
+    check_base_url,
+    token_file_from_env,
+)
+from .errors import ConfigurationError
+from .gate import Gate
+from .models import Credentials
+from .session import PropQSession
+from .stores import JsonFileTokenStore, TokenStore
+from .tokens import LOCK_MARGIN_SECONDS, TokenManager
+from .transport import Connections, Pool
+from .wire import Lost, Reply
+
+if TYPE_CHECKING:
+    import aiohttp
+
+__all__ = ["AsyncPropQ", "default_token_file"]
+
+
+def default_token_file(token_url: str, client_id: int) -> Path:
+    """Return the default place of the token file: one for each token URL and client id."""
+    place = hashlib.sha256(token_url.encode()).hexdigest()[:12]
+    directory = user_cache_path("propq-async", appauthor=False)
+    return directory / f"token-{client_id}-{place}.json"
+
+
+@attrs.define(eq=False)
+class _Loop:
+    """What belongs to one event loop, while somebody is in."""
+
+    calls: Calls
+    inside: int = 0
+
+
+async def _close(pool: Pool, running: list[asyncio.Task[Any]]) -> None:
+    if running:
+        await asyncio.wait(running)
+    await pool.close()
+
+
+class Settings(TypedDict, total=False):
+    """The settings of `AsyncPropQ`, but for the credentials."""
+
+    base_url: str
+    token_store: TokenStore | DefaultFile | None
+    retry: RetryPolicy
+    timeout_seconds: float
+    max_calls_per_second: float | None
+    max_connections: int
+    ssl_context: ssl.SSLContext | None
+    proxy: str | None
+    trust_env: bool
+    trace_configs: Sequence[aiohttp.TraceConfig]
+    clock: Clock
+    jitter: Callable[[], float]
+
+
+class AsyncPropQ:
+    """A session factory for one client of the PropQ API.
+
+    Making it does no I/O and needs no event loop, and it can be used in several, one after another.
+    A service enters it once, for its life; in a script `async with AsyncPropQ(...).session()` is
+    enough. The pool lives while the factory or any of its sessions is entered.
+
+    Args:
+        credentials: what Resales Online gave you.
+        base_url: https, unless its host is loopback.
+        token_store: where tokens outlive the process: `DEFAULT_FILE` for a JSON file in the user's
+            cache directory, a store of your own, or `None` for memory.
+        retry: for calls and token requests; a session may have its own.
+        timeout_seconds: for one attempt, from asking for a connection to the end of the answer.
+        max_calls_per_second: an upper bound for any sliding second; `None` for none.
+        max_connections: how many connections, and with them calls in flight, at the most.
+        ssl_context: for a private certificate authority, or client certificates.
+        proxy: the URL of an HTTP proxy.
+        trust_env: whether to take a proxy from the environment.
+        trace_configs: passed to aiohttp, for instrumentation.
+        clock: where time comes from.
+        jitter: a source of [0, 1) for random delays.
+
+    Attributes:
+        tokens: the `TokenManager` that all sessions share.
+
+    Raises:
+        ConfigurationError: a setting cannot work; the message names it.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        base_url: str = BASE_URL,
+        token_store: TokenStore | DefaultFile | None = DEFAULT_FILE,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        max_calls_per_second: float | None = None,
+        max_connections: int = 100,
+        ssl_context: ssl.SSLContext | None = None,
+        proxy: str | None = None,
+        trust_env: bool = False,
+        trace_configs: Sequence[aiohttp.TraceConfig] = (),
+        clock: Clock = Clock(),  # noqa: B008 - frozen
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        if not isinstance(credentials, Credentials):
+            raise ConfigurationError(
+                "credentials must be a Credentials object: Credentials(client_id, client_secret), "
+                "or use AsyncPropQ.from_env()"
+            )
+        self._base_url = check_base_url(base_url)
+        check_at_least("timeout_seconds", timeout_seconds, 0, exclusive=True)
+        check_at_least("max_connections", max_connections, 1)
+        if max_calls_per_second is not None:
+            check_at_least("max_calls_per_second", max_calls_per_second, 0, exclusive=True)
+        self._options = Options(timeout_seconds, retry)
+        self._clock = clock
+        self._jitter = jitter
+        self._connections = Connections(
+            max_connections=max_connections,
+            ssl_context=ssl_context,
+            proxy=proxy,
+            trust_env=trust_env,
+            trace_configs=tuple(trace_configs),
+        )
+        self._gate = Gate(
+            max_in_flight=max_connections, max_calls_per_second=max_calls_per_second, clock=clock
+        )
+        token_url = self._base_url + TOKEN_PATH
+        if isinstance(token_store, DefaultFile):
+            token_store = JsonFileTokenStore(
+                default_token_file(token_url, credentials.client_id),
+                lock_timeout_seconds=timeout_seconds + LOCK_MARGIN_SECONDS,
+                clock=clock,
+            )
+        self.tokens: Final = TokenManager(
+            credentials,
+            token_url=token_url,
+            store=token_store,
+            timeout_seconds=timeout_seconds,
+            retry=retry,
+            clock=clock,
+            random=jitter,
+            ask=self._ask_token,
+        )
+        self._loops: dict[asyncio.AbstractEventLoop, _Loop] = {}
+
+    @classmethod
+    def from_env(cls, **settings: Unpack[Settings]) -> Self:
+        """Make a factory from the environment, and `settings` as for the constructor.
+
+        `PROPQ_CLIENT_ID` and `PROPQ_CLIENT_SECRET` must be set; `PROPQ_BASE_URL` and
+        `PROPQ_TOKEN_FILE` may be. A setting that is given goes before the environment.
+
+        Raises:
+            ConfigurationError: a variable is missing, blank or malformed; the message names it.
+        """
+        credentials = Credentials.from_env()
+        base_url = base_url_from_env()
+        if base_url is not None:
+            settings.setdefault("base_url", base_url)
+        token_file = token_file_from_env()
+        if token_file is not None:
+            timeout = settings.get("timeout_seconds", TIMEOUT_SECONDS)
+            check_at_least("timeout_seconds", timeout, 0, exclusive=True)
+            store = JsonFileTokenStore(
+                token_file, lock_timeout_seconds=timeout + LOCK_MARGIN_SECONDS
+            )
+            settings.setdefault("token_store", store)
+        return cls(credentials, **settings)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(base_url={self._base_url!r}, tokens={self.tokens!r})"
+
+    def session(
+        self,
+        *,
+        timeout_seconds: float | Inherit = INHERIT,
+        retry: RetryPolicy | Inherit = INHERIT,
+    ) -> PropQSession:
+        """Return a session, with options of its own where given. Cheap: make one for each job.
+
+        Raises:
+            ConfigurationError: a setting cannot work.
+        """
+        options = self._options
+        if not isinstance(timeout_seconds, Inherit):
+            check_at_least("timeout_seconds", timeout_seconds, 0, exclusive=True)
+            options = attrs.evolve(options, timeout_seconds=timeout_seconds)
+        if not isinstance(retry, Inherit):
+            options = attrs.evolve(options, retry=retry)
+        return PropQSession(self, options, self._base_url)
+
+    async def __aenter__(self) -> Self:
+        self.come_in()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        here = self._loops.get(asyncio.get_running_loop())
+        if here is not None:
+            await self.go_out(here.calls)
+
+    def come_in(self) -> Calls:
+        """Take a share in the pool of the running event loop; what `async with` does."""
+        loop = asyncio.get_running_loop()
+        here = self._loops.get(loop)
+        if here is None:
+            for closed in [other for other in list(self._loops) if other.is_closed()]:
+                del self._loops[closed]
+            if not self._gate.is_idle:
+                # Another loop is at it, or was closed in the middle.
+                self._gate = self._gate.copy()
+            calls = Calls(
+                pool=Pool(self._connections),
+                tokens=self.tokens,
+                gate=self._gate,
+                clock=self._clock,
+                random=self._jitter,
+            )
+            here = self._loops[loop] = _Loop(calls)
+        here.inside += 1
+        return here.calls
+
+    async def go_out(self, calls: Calls) -> None:
+        """Give a share back; what leaving `async with` does. The last one out closes the pool."""
+        loop = asyncio.get_running_loop()
+        here = self._loops.get(loop)
+        if here is None or here.calls is not calls:
+            return
+        here.inside -= 1
+        if not here.inside:
+            # First of all, so that whoever comes in meanwhile gets a pool of their own.
+            del self._loops[loop]
+            running = [task for task in (self.tokens.detach(), calls.gate.detach()) if task]
+            await finish(_close(calls.pool, running))
+
+    async def _ask_token(
+        self, url: str, credentials: Credentials, timeout_seconds: float
+    ) -> Reply | Lost:
+        here = self._loops.get(asyncio.get_running_loop())
+        if here is not None:
+            return await here.calls.pool.ask_token(url, credentials, timeout_seconds)
+        async with Pool(self._connections) as pool:
+            return await pool.ask_token(url, credentials, timeout_seconds)

@@ -1,0 +1,422 @@
+"""The gate before the server: one for all calls of a factory.
+
+It is open, closed until a moment, or probing.
+
+Closed: the server asked to wait (429, or 503 with `Retry-After`). Nobody passes before that moment.
+The next calls go out like TCP's slow start (RFC 5681 section 3.1): one in flight, one more for each
+that comes back, so that thousands who waited do not arrive at once. They also keep to the *pace*
+that the server has shown it can bear: as many calls as the last window took (`X-RateLimit-Limit`
+if the server names it), in the time from the window's first call to the end of the wait (where the
+first call is longer ago than a minute and than twice the wait, only what came since counts). The
+pace is a sliding window, which a server that counts in fixed windows, in sliding ones or with a
+bucket of that size never has to refuse. Without a header it grows by two per cent each time that
+enough calls passed for the refusals it may cause to stay below three per cent of them.
+
+Probing: nobody gets through (connection errors, 5xx). Rows of a batch are held; one of them after
+another goes out as a probe, at growing distances, and the first answer opens the gate. Single calls
+pass, since their own back-off and their own end are what their callers chose.
+
+`max_calls_per_second` is a second sliding window that holds from the start.
+
+A gate has no loop and no task while it is idle. Whoever waits is woken by those who leave or by a
+timer, in the order of arrival; rows of batches and single calls take turns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections import deque
+from collections.abc import Mapping
+from typing import Final
+
+import attrs
+
+from .config import Clock
+from .errors import APIError
+
+__all__ = ["Gate", "Shut", "Ticket"]
+
+logger = logging.getLogger(__name__)
+
+# So many failures in a row, with no success among them, are an outage.
+OUTAGE_FAILURES: Final = 3
+FIRST_PROBE_SECONDS: Final = 0.5
+LAST_PROBE_SECONDS: Final = 20.0
+
+MIN_WINDOW_SECONDS: Final = 0.05
+USUAL_WINDOW_SECONDS: Final = 60.0
+COUNTED_SECONDS: Final = 3600
+GROWTH: Final = 0.02
+CALLS_PER_REFUSAL: Final = 40
+
+
+@attrs.define
+class Ticket:
+    """One call's claim to pass.
+
+    Args:
+        held: it is a row of a batch, to be held while nobody gets through.
+        patience_seconds: the longest that it waits while nothing gets through.
+        since: when it came, by the monotonic clock.
+    """
+
+    held: bool
+    patience_seconds: float
+    since: float
+
+
+@attrs.frozen
+class Shut:
+    """The answer to a ticket whose patience is too short: what blocks, and for how long yet."""
+
+    error: APIError
+    seconds: float
+
+
+@attrs.define
+class _Window:
+    """So many calls in any so many seconds."""
+
+    limit: int
+    seconds: float
+    taken: deque[float] = attrs.field(factory=deque)
+
+    def wait(self, now: float) -> float:
+        """Return the seconds until one more call may go."""
+        while self.taken and now - self.taken[0] >= self.seconds:
+            self.taken.popleft()
+        if len(self.taken) < self.limit:
+            return 0.0
+        return self.taken[len(self.taken) - self.limit] + self.seconds - now
+
+
+_Waiter = tuple["asyncio.Future[Shut | None]", Ticket]
+
+
+class Gate:
+    """Lets calls pass, or makes them wait. Every `enter` that returns `None` needs one `leave`.
+
+    Args:
+        max_in_flight: how many may be under way at once: as many as there are connections.
+        max_calls_per_second: an upper bound for any sliding second, `None` for none. A fraction
+            below one is one call in so many seconds, one above it is rounded down.
+        clock: where time comes from.
+    """
+
+    def __init__(
+        self, *, max_in_flight: int, max_calls_per_second: float | None, clock: Clock
+    ) -> None:
+        self._max_in_flight = max_in_flight
+        self._max_calls_per_second = max_calls_per_second
+        self._clock = clock
+        self._cap: _Window | None = None
+        if max_calls_per_second is not None:
+            whole = max_calls_per_second >= 1
+            self._cap = _Window(
+                limit=int(max_calls_per_second) if whole else 1,
+                seconds=1.0 if whole else 1 / max_calls_per_second,
+            )
+
+        self.successes = 0
+        self.in_flight = 0
+        self._singles: deque[_Waiter] = deque()
+        self._rows: deque[_Waiter] = deque()
+        self._rows_turn = False
+        self._timer: asyncio.Task[None] | None = None
+        self._timer_at = math.inf
+
+        self._blocked_since: float | None = None
+        self._blocked_by: APIError | None = None
+        self._failures = 0
+
+        self._closed_until: float | None = None
+        self._closed_for = 0.0
+        self._pace: _Window | None = None
+        self._pace_is_stated = False
+        self._limited = False
+        self._window_began: float | None = None
+        # How many calls each second of this window has held, the last hour at the most.
+        self._held: deque[list[int]] = deque(maxlen=COUNTED_SECONDS)
+        self._since_growth = 0
+        self._remaining: int | None = None
+
+        self._ramp: int | None = None
+        self._probes = 0
+        self._next_probe: float | None = None
+        self._probe: Ticket | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Return how many calls wait."""
+        return len(self._singles) + len(self._rows)
+
+    @property
+    def is_idle(self) -> bool:
+        """Return whether nobody waits or is under way, so that any event loop may use it."""
+        return not self.in_flight and not self.waiting
+
+    def copy(self) -> Gate:
+        """Return an idle gate that knows what this one has learned of the server."""
+        gate = Gate(
+            max_in_flight=self._max_in_flight,
+            max_calls_per_second=self._max_calls_per_second,
+            clock=self._clock,
+        )
+        gate._closed_until, gate._closed_for = self._closed_until, self._closed_for
+        gate._blocked_since, gate._blocked_by = self._blocked_since, self._blocked_by
+        if self._pace is not None:
+            gate._pace = _Window(self._pace.limit, self._pace.seconds)
+            gate._pace_is_stated = self._pace_is_stated
+        return gate
+
+    # --- passing ------------------------------------------------------------------------------
+
+    async def enter(self, ticket: Ticket) -> Shut | None:
+        """Wait for the turn. Returns `None` for a pass, or why there is none to be had."""
+        queue = self._rows if ticket.held else self._singles
+        now = self._clock.monotonic()
+        if not queue:
+            shut = self._shut(ticket, now)
+            if shut is not None:
+                return shut
+            if self._delay(ticket, now) <= 0:
+                self._take(ticket, now)
+                return None
+        future: asyncio.Future[Shut | None] = asyncio.get_running_loop().create_future()
+        queue.append((future, ticket))
+        self._pump()
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled() and future.result() is None:
+                # It had its pass when it was cancelled.
+                self.leave(ticket)
+            else:
+                self._pump()
+            raise
+
+    def leave(self, ticket: Ticket) -> None:
+        """Give back a pass. What became of the call is said before, by one of the next three."""
+        self.in_flight -= 1
+        if self._probe is ticket:
+            self._probe = None
+            if self._next_probe == math.inf:
+                # It was cancelled, or had no token to go with: the next one may go at once.
+                self._next_probe = self._clock.monotonic()
+        self._pump()
+
+    def detach(self) -> asyncio.Task[None] | None:
+        """Send home who still waits, and cancel the timer and return it."""
+        for queue in (self._singles, self._rows):
+            while queue:
+                future, _ = queue.popleft()
+                if not future.done():
+                    future.set_exception(
+                        RuntimeError("the session was left while this call waited for its turn")
+                    )
+        timer, self._timer, self._timer_at = self._timer, None, math.inf
+        if timer is not None:
+            timer.cancel()
+        return timer
+
+    def succeeded(self, headers: Mapping[str, str]) -> None:
+        """Take note of an answer that shows the server at work, an error of the call included."""
+        self.successes += 1
+        self._count(int(self._clock.monotonic()))
+        # What was under way when the gate closed says nothing of what comes after.
+        if self._blocked_since is not None and self._closed_until is None:
+            logger.info("the server answers again")
+            self._blocked_since = self._blocked_by = None
+        self._failures = 0
+        if self._next_probe is not None:
+            self._next_probe, self._probes, self._ramp = None, 0, 1
+        if self._ramp is not None:
+            self._ramp += 1
+            if self._ramp >= self._max_in_flight:
+                self._ramp = None
+        self._remaining = _number(headers.get("X-RateLimit-Remaining"))
+        if self._pace is not None:
+            self._adjust(self._pace, _number(headers.get("X-RateLimit-Limit")))
+
+    def refused(self, error: APIError, seconds: float, *, limited: bool) -> None:
+        """Take note that the server asked everybody to wait so many seconds.
+
+        `limited`: because it counts calls, and not because it is down.
+        """
+        now = self._clock.monotonic()
+        self._limited = limited
+        if self._closed_until is None or self._closed_until < now + seconds:
+            self._closed_until, self._closed_for = now + seconds, seconds
+        self._block(error, now, f"the server asks to wait {seconds:g} s")
+
+    def failed(self, error: APIError) -> None:
+        """Take note of a connection error or a 5xx."""
+        now = self._clock.monotonic()
+        self._failures += 1
+        self._block(error, now, "the server does not answer as it should")
+        if self._failures < OUTAGE_FAILURES:
+            return
+        if self._next_probe is None or self._next_probe == math.inf:
+            distance = min(LAST_PROBE_SECONDS, FIRST_PROBE_SECONDS * 2.0 ** min(self._probes, 20))
+            self._next_probe = now + distance
+
+    def _block(self, error: APIError, now: float, what: str) -> None:
+        # Once for each time that the server goes away, not once per call.
+        level = logging.WARNING if self._blocked_since is None else logging.DEBUG
+        logger.log(level, "%s: %s", what, error)
+        self._blocked_by = error
+        if self._blocked_since is None:
+            self._blocked_since = now
+
+    # --- who may pass, and when ---------------------------------------------------------------
+
+    def _shut(self, ticket: Ticket, now: float) -> Shut | None:
+        if self._blocked_since is None or self._blocked_by is None:
+            return None
+        since = max(self._blocked_since, ticket.since)
+        until = self._closed_until
+        if until is not None and until > now:
+            if until - since > ticket.patience_seconds:
+                return Shut(self._blocked_by, until - now)
+        elif ticket.held and now - since >= ticket.patience_seconds:
+            return Shut(self._blocked_by, 0.0)
+        return None
+
+    def _delay(self, ticket: Ticket, now: float) -> float:
+        """Return the seconds until the ticket may pass; infinity if only an event can tell."""
+        if self._closed_until is not None:
+            if now < self._closed_until:
+                return self._closed_until - now
+            self._reopen(self._closed_until, self._closed_for)
+        if self.in_flight >= self._max_in_flight:
+            return math.inf
+        if self._next_probe is not None:
+            # A probe that is under way has made it infinite.
+            if ticket.held and now < self._next_probe:
+                return self._next_probe - now
+        else:
+            if self._ramp is not None and self.in_flight >= self._ramp:
+                return math.inf
+            # The server said how many it will still take. One always goes, to learn of the next.
+            if self._remaining is not None and self.in_flight >= max(1, self._remaining):
+                return math.inf
+        return max(
+            0.0 if self._cap is None else self._cap.wait(now),
+            0.0 if self._pace is None else self._pace.wait(now),
+        )
+
+    def _take(self, ticket: Ticket, now: float) -> None:
+        self.in_flight += 1
+        if self._cap is not None:
+            self._cap.taken.append(now)
+        if self._pace is not None:
+            self._pace.taken.append(now)
+        if self._window_began is None:
+            self._window_began = now
+        if self._next_probe is not None and ticket.held:
+            self._next_probe, self._probe = math.inf, ticket
+            self._probes += 1
+
+    def _reopen(self, at: float, wait: float) -> None:
+        """Open after a wait, with a pace from what the window before it has held."""
+        self._closed_until = None
+        if self._limited and self._window_began is not None:
+            # Calls that came long before the refusal were counted in another window.
+            began = max(self._window_began, at - max(USUAL_WINDOW_SECONDS, 2 * wait))
+            held = sum(count for second, count in self._held if second >= int(began))
+            self._learn(held, max(MIN_WINDOW_SECONDS, at - began))
+        self._window_began, self._since_growth = None, 0
+        self._held.clear()
+        self._remaining = None
+        self._next_probe, self._probes, self._failures = None, 0, 0
+        self._ramp = 1
+
+    def _count(self, second: int) -> None:
+        if not self._held or self._held[-1][0] != second:
+            self._held.append([second, 0])
+        self._held[-1][1] += 1
+
+    def _learn(self, held: int, seconds: float) -> None:
+        if not held:
+            return
+        if self._pace is None:
+            self._pace = _Window(held, seconds)
+            return
+        self._pace.seconds = seconds
+        if not self._pace_is_stated:
+            self._pace.limit = held
+
+    def _adjust(self, pace: _Window, stated: int | None) -> None:
+        if stated is not None and stated > 0:
+            pace.limit, self._pace_is_stated = stated, True
+            return
+        self._since_growth += 1
+        step = max(1, int(pace.limit * GROWTH))
+        if self._since_growth >= CALLS_PER_REFUSAL * step:
+            pace.limit += step
+            self._since_growth = 0
+
+    # --- those who wait -----------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        """Let pass whoever may, and set the timer for the next who will."""
+        if not self.waiting:
+            self.detach()
+            return
+        now = self._clock.monotonic()
+        self._send_home(now)
+        soonest = math.inf
+        stuck = 0
+        both = 2
+        while stuck < both:
+            queue = self._rows if self._rows_turn else self._singles
+            self._rows_turn = not self._rows_turn
+            while queue and queue[0][0].done():
+                queue.popleft()
+            delay = self._delay(queue[0][1], now) if queue else math.inf
+            if delay > 0:
+                soonest = min(soonest, delay)
+                stuck += 1
+                continue
+            stuck = 0
+            future, ticket = queue.popleft()
+            self._take(ticket, now)
+            future.set_result(None)
+        if self._rows and self._blocked_since is not None:
+            # Patience ends between two probes as well.
+            ticket = self._rows[0][1]
+            end = max(self._blocked_since, ticket.since) + ticket.patience_seconds
+            soonest = min(soonest, max(0.0, end - now))
+        self._wake_in(soonest, now)
+
+    def _send_home(self, now: float) -> None:
+        if self._blocked_since is None:
+            return
+        for queue in (self._singles, self._rows):
+            for future, ticket in queue:
+                shut = None if future.done() else self._shut(ticket, now)
+                if shut is not None:
+                    future.set_result(shut)
+            while queue and queue[0][0].done():
+                queue.popleft()
+
+    def _wake_in(self, seconds: float, now: float) -> None:
+        if seconds == math.inf or (self._timer is not None and self._timer_at <= now + seconds):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = now + seconds
+        self._timer = asyncio.get_running_loop().create_task(
+            self._wake(seconds), name="propq_async gate timer"
+        )
+
+    async def _wake(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+        self._timer, self._timer_at = None, math.inf
+        self._pump()
+
+
+def _number(value: str | None) -> int | None:
+    return int(value) if value is not None and value.isascii() and value.isdigit() else None

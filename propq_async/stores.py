@@ -1,0 +1,407 @@
+"""Where tokens are kept, and the lock that lets all who share the place make one token request.
+
+A store is a convenience: whatever goes wrong with it is one warning on the logger, never a failed
+call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import random
+import secrets
+import stat
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar
+
+import aiofiles
+import attrs
+from filelock import FileLock, Timeout
+
+from .aio import finish
+from .config import Clock
+from .models import Token, TokenKey
+from .wire import dump_token, parse_token
+
+__all__ = ["JsonFileTokenStore", "MemoryTokenStore", "SafeStore", "TokenStore"]
+
+logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+MAX_FILE_BYTES: Final = 256 * 1024
+POLL_SECONDS: Final = 0.02
+LOCK_TIMEOUT_SECONDS: Final = 35.0
+# A save takes milliseconds. What is older was left by a process that was killed in the middle.
+STALE_SECONDS: Final = 10.0
+
+
+class TokenStore(Protocol):
+    """A place for tokens, keyed by `TokenKey`. Anything with these four methods will do."""
+
+    async def load(self, key: TokenKey) -> Token | None:
+        """Return the stored token, `None` if there is none that can be used."""
+        ...
+
+    async def save(self, key: TokenKey, token: Token) -> None:
+        """Store the token in place of what is there."""
+        ...
+
+    async def clear(self, key: TokenKey) -> None:
+        """Forget the token of this key."""
+        ...
+
+    def lock(self, key: TokenKey) -> AbstractAsyncContextManager[bool]:
+        """Exclude everyone else who shares the store; `False` if that was not to be had in time."""
+        ...
+
+
+async def _polled(attempt: Callable[[], Awaitable[bool]], timeout_seconds: float) -> bool:
+    """Try again and again until it works or the time is over.
+
+    Polled, since neither a lock of threads nor one of processes can wake an event loop.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    while not await attempt():
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            return False
+        await asyncio.sleep(min(remaining, POLL_SECONDS * (0.5 + random.random())))
+    return True
+
+
+class MemoryTokenStore:
+    """Tokens in memory, for managers that share this object and nothing else.
+
+    Args:
+        lock_timeout_seconds: how long `lock` waits before it yields `False`.
+    """
+
+    def __init__(self, *, lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS) -> None:
+        self._tokens: dict[TokenKey, Token] = {}
+        # Of threads, since managers in two threads, each with a loop, may share the store.
+        self._locks: dict[TokenKey, threading.Lock] = {}
+        self._lock_timeout_seconds = lock_timeout_seconds
+
+    async def load(self, key: TokenKey) -> Token | None:
+        """Return the token of this key, `None` if there is none."""
+        return self._tokens.get(key)
+
+    async def save(self, key: TokenKey, token: Token) -> None:
+        """Keep the token."""
+        self._tokens[key] = token
+
+    async def clear(self, key: TokenKey) -> None:
+        """Forget the token of this key."""
+        self._tokens.pop(key, None)
+
+    @asynccontextmanager
+    async def lock(self, key: TokenKey) -> AsyncIterator[bool]:
+        """Exclude everyone else who shares this object."""
+        lock = self._locks.setdefault(key, threading.Lock())
+
+        async def attempt() -> bool:
+            return lock.acquire(blocking=False)
+
+        locked = await _polled(attempt, self._lock_timeout_seconds)
+        try:
+            yield locked
+        finally:
+            if locked:
+                lock.release()
+
+
+class JsonFileTokenStore:
+    """One token in one JSON file, shared by every process that can read it.
+
+    The file has mode 0600 from its first byte and is replaced atomically and durably. What is not
+    a token file of this key (torn, expired, of another client, a link, a device, another user's) is
+    a miss, and the next `save` replaces it. A file that others may read is tightened.
+
+    Args:
+        path: the file; `~` is expanded. Its directory is made, with mode 0700, when needed.
+        lock_timeout_seconds: how long `lock` waits before it yields `False`. Should be a little
+            longer than a token request may take.
+        clock: tells what has expired.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
+        clock: Clock = Clock(),  # noqa: B008 - frozen
+    ) -> None:
+        self.path = Path(path).expanduser()
+        self._clock = clock
+        self._lock_timeout_seconds = lock_timeout_seconds
+        self._troubled = False
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r})"
+
+    async def load(self, key: TokenKey) -> Token | None:
+        """Return the token in the file, `None` if there is none for this key that still lives."""
+        try:
+            async with aiofiles.open(self.path, "rb", opener=_open_to_read) as file:
+                content = await file.read(MAX_FILE_BYTES + 1)
+        except FileNotFoundError:
+            return None
+        except _Unfit as unfit:
+            self._trouble(f"is not used: {unfit}")
+            return None
+        except OSError as error:
+            self._trouble(f"cannot be read: {error.strerror or error}")
+            return None
+        if len(content) > MAX_FILE_BYTES:
+            self._trouble("is not used: it is too large for a token file")
+            return None
+        token = parse_token(content, key)
+        if isinstance(token, str):
+            self._trouble(f"is not used: {token}")
+            return None
+        expired = token is None or token.expires_at.timestamp() <= self._clock.wall()
+        return None if expired else token
+
+    async def save(self, key: TokenKey, token: Token) -> None:
+        """Write the token. Once begun it runs to its end, even if the caller is cancelled."""
+        # One job in a thread, and not a chain of awaits: nothing can cut it between the temporary
+        # file and its renaming.
+        await self._write(lambda: self._replace(key, token))
+
+    async def clear(self, key: TokenKey) -> None:
+        """Remove the file, if it is the one of this key."""
+        if await self.load(key) is not None:
+            await self._write(lambda: self.path.unlink(missing_ok=True))
+
+    @asynccontextmanager
+    async def lock(self, key: TokenKey) -> AsyncIterator[bool]:  # noqa: ARG002 - one file, one key
+        """Exclude every process that uses the file, by a lock on `<path>.lock`.
+
+        The lock file is never deleted: two who lock a name that changes hands exclude nobody. The
+        lock dies with its process.
+        """
+        lock = FileLock(
+            f"{self.path}.lock",
+            mode=0o600,
+            # Acquired and released by whichever thread of the executor is free.
+            thread_local=False,
+            # A soft lock would outlive a process that is killed.
+            fallback_to_soft=False,
+            preserve_lock_file=True,
+        )
+
+        abandoned = False
+
+        def acquire() -> bool:
+            _make_directory(self.path.parent)
+            with suppress(Timeout):
+                lock.acquire(blocking=False)
+            if abandoned:
+                lock.release()
+            return lock.is_locked
+
+        async def attempt() -> bool:
+            # In a thread, since even a lock that does not wait touches the disk.
+            return await asyncio.shield(_in_thread(acquire))
+
+        try:
+            try:
+                locked = await _polled(attempt, self._lock_timeout_seconds)
+            except (OSError, NotImplementedError) as error:
+                self._trouble(f"cannot be locked: {error}")
+                locked = False
+            yield locked
+        finally:
+            # A cancelled caller may have left an attempt behind in its thread. It looks at this
+            # after it has acquired, we look at the lock after we have set it: one of us releases.
+            abandoned = True
+            if lock.is_locked:
+                await asyncio.shield(_in_thread(lock.release))
+
+    async def _write(self, job: Callable[[], None]) -> None:
+        try:
+            await finish(_in_thread(job))
+        except OSError as error:
+            self._trouble(f"cannot be written: {error.strerror or error}")
+        else:
+            self._troubled = False
+
+    def _trouble(self, what: str) -> None:
+        """Warn, but not again before a write has worked."""
+        level = logging.DEBUG if self._troubled else logging.WARNING
+        self._troubled = True
+        logger.log(level, "the token file %s %s; the token stays in memory", self.path, what)
+
+    def _replace(self, key: TokenKey, token: Token) -> None:
+        directory = self.path.parent
+        _make_directory(directory)
+        self._sweep()
+        temporary = directory / f".{self.path.name}.{secrets.token_hex(8)}.tmp"
+        try:
+            with open(temporary, "xb", opener=_open_to_write) as file:
+                file.write(dump_token(key, token))
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self.path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_directory(directory)
+
+    def _sweep(self) -> None:
+        now = time.time()
+        for left in self.path.parent.glob(f".{self.path.name}.*.tmp"):
+            with suppress(OSError):
+                if now - left.lstat().st_mtime > STALE_SECONDS:
+                    left.unlink()
+
+
+def _in_thread(job: Callable[[], _T]) -> asyncio.Future[_T]:
+    # A future of the executor, and not a task: the end of the loop cannot cut it in half.
+    return asyncio.get_running_loop().run_in_executor(None, job)
+
+
+def _seen(task: asyncio.Future[Any]) -> None:
+    if not task.cancelled():
+        task.exception()
+
+
+class _Unfit(Exception):  # noqa: N818 - a reason, and never seen outside
+    """Why what stands at the path is not read."""
+
+
+def _open_to_read(path: str, flags: int) -> int:
+    # Not following links, and not waiting: opening a FIFO would wait for somebody who writes.
+    extra = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(path, flags | extra)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK):
+            raise _Unfit("it is a symbolic link") from None
+        if error.errno in (errno.EISDIR, errno.ENXIO):
+            raise _Unfit("it is no regular file") from None
+        raise
+    try:
+        _check(path, descriptor)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _check(path: str, descriptor: int) -> None:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        raise _Unfit("it is no regular file")
+    if not hasattr(os, "geteuid"):
+        return
+    if status.st_uid != os.geteuid():
+        raise _Unfit("it belongs to another user")
+    if status.st_mode & 0o077:
+        logger.warning("the token file %s was open to other users; it is 0600 now", path)
+        with suppress(OSError):
+            os.fchmod(descriptor, 0o600)
+
+
+def _open_to_write(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _make_directory(directory: Path) -> None:
+    # One by one, since mkdir(parents=True) gives the mode only to the last.
+    if not directory.is_dir():
+        if directory.parent != directory:
+            _make_directory(directory.parent)
+        with suppress(FileExistsError):
+            directory.mkdir(mode=0o700)
+
+
+def _sync_directory(directory: Path) -> None:
+    # So that the new name outlives a power cut. Windows cannot open a directory, and needs not.
+    with suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@attrs.define
+class SafeStore:
+    """A store that cannot make a call fail: no error and no delay of it goes further than here."""
+
+    _store: TokenStore
+    _key: TokenKey
+    _timeout_seconds: float
+    _troubled: bool = attrs.field(default=False, init=False)
+
+    async def load(self) -> Token | None:
+        """Return the stored token, `None` if there is none or no answer."""
+        token = await self._in_time("load", self._store.load(self._key))
+        return token if isinstance(token, Token) else None
+
+    async def save(self, token: Token) -> None:
+        """Store the token, if that can be done."""
+        await self._in_time("save", self._store.save(self._key, token))
+
+    @asynccontextmanager
+    async def lock(self) -> AsyncIterator[bool]:
+        """Hold the lock of the store, or go without it once the time is over."""
+        async with AsyncExitStack() as stack:
+            locked = False
+            # In this very task, unlike the others: some locks belong to the task that took them.
+            with self._warned("lock"):
+                async with asyncio.timeout(self._timeout_seconds):
+                    locked = bool(await stack.enter_async_context(self._store.lock(self._key)))
+            try:
+                yield locked
+            finally:
+                with self._warned("unlock"):
+                    await stack.aclose()
+
+    async def _in_time(self, what: str, work: Coroutine[Any, Any, _T]) -> _T | None:
+        task = asyncio.ensure_future(work)
+        try:
+            try:
+                await asyncio.wait((task,), timeout=self._timeout_seconds)
+            except asyncio.CancelledError:
+                # What has begun may end, so that the lock is not given back before.
+                await asyncio.wait((task,), timeout=self._timeout_seconds)
+                raise
+        finally:
+            # Not awaited: a disk that hangs does not answer to this either.
+            task.cancel()
+            task.add_done_callback(_seen)
+        with self._warned(what):
+            if not task.done() or task.cancelled():
+                raise TimeoutError
+            return task.result()
+        return None
+
+    @contextmanager
+    def _warned(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - a store of the user's may raise anything
+            level = logging.DEBUG if self._troubled else logging.WARNING
+            self._troubled = True
+            # Without its text, which might show the token.
+            logger.log(
+                level,
+                "the token store failed to %s (%s); the token stays in memory",
+                what,
+                type(error).__name__,
+            )
