@@ -214,7 +214,7 @@ class _Run:
         others = self._gate.successes
         outcome = await self._send(token)
         if isinstance(outcome, Reply) and outcome.is_success:
-            self._gate.succeeded(outcome.headers)
+            self._gate.succeeded(self._ticket, outcome.headers)
             self._progress.attempts += 1
             value = self._request.read(outcome, self._request.call, token)
             return value if isinstance(value, UnexpectedResponseError) else _Done(value)
@@ -233,7 +233,7 @@ class _Run:
             self._gate.refused(error, wait, limited=status == HTTPStatus.TOO_MANY_REQUESTS)
             return 0.0
         if status is not None and status not in _RETRIED:
-            self._gate.succeeded({})
+            self._gate.succeeded(self._ticket, {})
             if status == HTTPStatus.UNAUTHORIZED:
                 self._calls.tokens.invalidate(token)
                 if self._refused is None:

@@ -6,11 +6,10 @@ Closed: the server asked to wait (429, or 503 with `Retry-After`). Nobody passes
 The next calls go out like TCP's slow start (RFC 5681 section 3.1): one in flight, one more for each
 that comes back, so that thousands who waited do not arrive at once. They also keep to the *pace*
 that the server has shown it can bear: as many calls as the last window took (`X-RateLimit-Limit`
-if the server names it), in the time from the window's first call to the end of the wait (where the
-first call is longer ago than a minute and than twice the wait, only what came since counts). The
-pace is a sliding window, which a server that counts in fixed windows, in sliding ones or with a
-bucket of that size never has to refuse. Without a header it grows by two per cent each time that
-enough calls passed for the refusals it may cause to stay below three per cent of them.
+if the server names it), in the time from the window's first call to the end of the wait. The pace
+is a sliding window, which a server that counts in fixed windows, in sliding ones or with a bucket
+of that size never has to refuse. Without a header it grows by two per cent each time that enough
+calls passed for the refusals it may cause to stay below three per cent of them.
 
 Probing: nobody gets through (connection errors, 5xx). Rows of a batch are held; one of them after
 another goes out as a probe, at growing distances, and the first answer opens the gate. Single calls
@@ -47,7 +46,9 @@ LAST_PROBE_SECONDS: Final = 20.0
 
 MIN_WINDOW_SECONDS: Final = 0.05
 USUAL_WINDOW_SECONDS: Final = 60.0
-COUNTED_SECONDS: Final = 3600
+MOST_COUNTED: Final = 10_000
+# Fewer calls in a window say that others use it, too, and not what it holds.
+LEAST_TELLING: Final = 5
 GROWTH: Final = 0.02
 CALLS_PER_REFUSAL: Final = 40
 
@@ -60,11 +61,13 @@ class Ticket:
         held: it is a row of a batch, to be held while nobody gets through.
         patience_seconds: the longest that it waits while nothing gets through.
         since: when it came, by the monotonic clock.
+        passed: when it was last let pass.
     """
 
     held: bool
     patience_seconds: float
     since: float
+    passed: float = 0.0
 
 
 @attrs.frozen
@@ -134,11 +137,11 @@ class Gate:
         self._closed_until: float | None = None
         self._closed_for = 0.0
         self._pace: _Window | None = None
-        self._pace_is_stated = False
+        self._stated: int | None = None
         self._limited = False
         self._window_began: float | None = None
-        # How many calls each second of this window has held, the last hour at the most.
-        self._held: deque[list[int]] = deque(maxlen=COUNTED_SECONDS)
+        # When the calls that this window has held went out.
+        self._held: deque[float] = deque(maxlen=MOST_COUNTED)
         self._since_growth = 0
         self._remaining: int | None = None
 
@@ -168,7 +171,7 @@ class Gate:
         gate._blocked_since, gate._blocked_by = self._blocked_since, self._blocked_by
         if self._pace is not None:
             gate._pace = _Window(self._pace.limit, self._pace.seconds)
-            gate._pace_is_stated = self._pace_is_stated
+            gate._stated = self._stated
         return gate
 
     # --- passing ------------------------------------------------------------------------------
@@ -221,10 +224,10 @@ class Gate:
             timer.cancel()
         return timer
 
-    def succeeded(self, headers: Mapping[str, str]) -> None:
+    def succeeded(self, ticket: Ticket, headers: Mapping[str, str]) -> None:
         """Take note of an answer that shows the server at work, an error of the call included."""
         self.successes += 1
-        self._count(int(self._clock.monotonic()))
+        self._held.append(ticket.passed)
         # What was under way when the gate closed says nothing of what comes after.
         if self._blocked_since is not None and self._closed_until is None:
             logger.info("the server answers again")
@@ -237,8 +240,9 @@ class Gate:
             if self._ramp >= self._max_in_flight:
                 self._ramp = None
         self._remaining = _number(headers.get("X-RateLimit-Remaining"))
+        self._stated = _number(headers.get("X-RateLimit-Limit")) or self._stated
         if self._pace is not None:
-            self._adjust(self._pace, _number(headers.get("X-RateLimit-Limit")))
+            self._adjust(self._pace)
 
     def refused(self, error: APIError, seconds: float, *, limited: bool) -> None:
         """Take note that the server asked everybody to wait so many seconds.
@@ -309,6 +313,7 @@ class Gate:
 
     def _take(self, ticket: Ticket, now: float) -> None:
         self.in_flight += 1
+        ticket.passed = now
         if self._cap is not None:
             self._cap.taken.append(now)
         if self._pace is not None:
@@ -322,35 +327,38 @@ class Gate:
     def _reopen(self, at: float, wait: float) -> None:
         """Open after a wait, with a pace from what the window before it has held."""
         self._closed_until = None
-        if self._limited and self._window_began is not None:
-            # Calls that came long before the refusal were counted in another window.
-            began = max(self._window_began, at - max(USUAL_WINDOW_SECONDS, 2 * wait))
-            held = sum(count for second, count in self._held if second >= int(began))
-            self._learn(held, max(MIN_WINDOW_SECONDS, at - began))
+        if self._limited:
+            self._learn(at, wait)
         self._window_began, self._since_growth = None, 0
         self._held.clear()
         self._remaining = None
         self._next_probe, self._probes, self._failures = None, 0, 0
         self._ramp = 1
 
-    def _count(self, second: int) -> None:
-        if not self._held or self._held[-1][0] != second:
-            self._held.append([second, 0])
-        self._held[-1][1] += 1
-
-    def _learn(self, held: int, seconds: float) -> None:
-        if not held:
+    def _learn(self, at: float, wait: float) -> None:
+        """Set the pace from the window that ends now."""
+        held, stated = self._held, self._stated
+        if self._window_began is None:
+            return
+        began = self._window_began
+        if stated is None:
+            # Calls that came long before the refusal were counted in another window.
+            began = max(began, at - max(USUAL_WINDOW_SECONDS, 2 * wait))
+            limit = sum(passed >= began for passed in held)
+        else:
+            limit = stated
+            if len(held) >= stated:
+                began = max(began, held[-stated])
+        if stated is None and limit < LEAST_TELLING:
             return
         if self._pace is None:
-            self._pace = _Window(held, seconds)
-            return
-        self._pace.seconds = seconds
-        if not self._pace_is_stated:
-            self._pace.limit = held
+            self._pace = _Window(limit, 0.0)
+        self._pace.limit, self._pace.seconds = limit, max(MIN_WINDOW_SECONDS, at - began)
 
-    def _adjust(self, pace: _Window, stated: int | None) -> None:
-        if stated is not None and stated > 0:
-            pace.limit, self._pace_is_stated = stated, True
+    def _adjust(self, pace: _Window) -> None:
+        """Keep to what the server states, or else grow a little now and then."""
+        if self._stated is not None:
+            pace.limit = self._stated
             return
         self._since_growth += 1
         step = max(1, int(pace.limit * GROWTH))

@@ -1,0 +1,241 @@
+"""What a stock Laravel server does with a request, without any I/O.
+
+Stated here a second time, from the vendor's pages and the framework's texts, and sharing nothing
+with the client: a field that is renamed there fails against this.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import re
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any, Final
+
+__all__ = [
+    "HTML",
+    "JSON",
+    "STATES",
+    "default_body",
+    "dump_json",
+    "error_summary",
+    "is_json",
+    "page",
+    "parse_json",
+    "phrase",
+    "refusal",
+    "trim",
+    "validate",
+    "wants_json",
+]
+
+JSON: Final = "application/json"
+HTML: Final = "text/html; charset=UTF-8"
+
+STATES: Final = (1, 2, 4, 8)
+"""AVAILABLE, HOLD, SOLD, RESERVED."""
+
+# What the framework trims: white space, NUL, byte order mark, zero-width space, LRM.
+_TRIMMED: Final = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\0\ufeff\u200b\u200e"
+
+# What PHP's is_numeric() takes for a number.
+_NUMERIC: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_LONGEST_INTEGER: Final = 15
+
+_REQUIRED: Final = "The {} field is required."
+
+_PAGE_EXPIRED: Final = 419  # the framework's own
+
+
+def is_json(content_type: str) -> bool:
+    """Return whether the framework reads a body of this `Content-Type` as JSON."""
+    content_type = content_type.lower()
+    return "/json" in content_type or "+json" in content_type
+
+
+@lru_cache(maxsize=64)
+def wants_json(accept: str) -> bool:
+    """Return whether the framework answers in JSON: JSON is what `Accept` prefers."""
+    ranges = []
+    for part in accept.split(","):
+        media_type, *parameters = (item.strip().lower() for item in part.split(";"))
+        ranges.append((_quality(parameters), media_type))
+    # max() takes the first of equals, as the framework does.
+    return is_json(max(ranges, key=lambda item: item[0])[1])
+
+
+def _quality(parameters: list[str]) -> float:
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name == "q":
+            try:
+                return float(value)
+            except ValueError:
+                return 0.0
+    return 1.0
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def parse_json(body: bytes) -> Any:
+    """Return what the JSON says, `None` if it is broken."""
+    try:
+        # Decoded here, since json.loads would take UTF-16 and a byte order mark, and PHP does not.
+        return json.loads(body.decode(), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return None
+
+
+def dump_json(value: object) -> bytes:
+    """Return the value as compact JSON.
+
+    Raises:
+        ValueError: it cannot be said in JSON.
+    """
+    try:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+    except (TypeError, RecursionError) as error:
+        raise ValueError(str(error)) from None
+
+
+def trim(value: str) -> str:
+    """Return the string without the surrounding characters that the framework trims."""
+    return value.strip(_TRIMMED)
+
+
+def _arrived(value: Any) -> Any:
+    # Strings are trimmed on arrival, and what is then empty becomes null.
+    if isinstance(value, str):
+        return value.strip(_TRIMMED) or None
+    if isinstance(value, list):
+        return [_arrived(item) for item in value]
+    return value
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, str) and _NUMERIC.fullmatch(value):
+        short = len(value) <= _LONGEST_INTEGER and value.lstrip("+-").isdigit()
+        value = int(value) if short else float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    # PHP reads 1e999 as INF, which it could not send back.
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def validate(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, list[str]]]:
+    """Return the fields of an update as the server understands them, and what is wrong by field."""
+    fields = {
+        key: _arrived(given.get(key))
+        for key in ("UntName", "UntStatus", "UntPrice", "UntDirections")
+    }
+    errors: dict[str, list[str]] = {}
+    name = fields["UntName"]
+    if name is None:
+        errors["UntName"] = [_REQUIRED.format("unt name")]
+    elif not isinstance(name, str):
+        errors["UntName"] = ["The unt name field must be a string."]
+
+    status = _number(fields["UntStatus"])
+    if fields["UntStatus"] is None:
+        errors["UntStatus"] = [_REQUIRED.format("unt status")]
+    elif status is None or status not in STATES:
+        errors["UntStatus"] = ["The selected unt status is invalid."]
+    else:
+        fields["UntStatus"] = int(status)
+
+    price = _number(fields["UntPrice"])
+    if fields["UntPrice"] is None:
+        errors["UntPrice"] = [_REQUIRED.format("unt price")]
+    elif price is None:
+        errors["UntPrice"] = ["The unt price field must be a number."]
+    else:
+        fields["UntPrice"] = price
+
+    errors |= _direction_errors(fields["UntDirections"])
+    return fields, errors
+
+
+def _direction_errors(directions: Any) -> dict[str, list[str]]:
+    if directions is None or directions == []:
+        return {"UntDirections": [_REQUIRED.format("unt directions")]}
+    if not isinstance(directions, list):
+        return {"UntDirections": ["The unt directions field must be an array."]}
+    errors = {}
+    for index, item in enumerate(directions):
+        # Of an item of an array, the framework shows the raw name.
+        key = f"UntDirections.{index}"
+        if item is None or item == []:
+            errors[key] = [_REQUIRED.format(key)]
+        elif not isinstance(item, str):
+            errors[key] = [f"The {key} field must be a string."]
+    return errors
+
+
+def error_summary(errors: dict[str, list[str]]) -> dict[str, Any]:
+    """Return the body of a 422: the first error, the number of the others, and all by field."""
+    texts = [text for problems in errors.values() for text in problems]
+    more = len(texts) - 1
+    suffix = f" (and {more} more error{'s' if more > 1 else ''})" if more else ""
+    return {"message": texts[0] + suffix, "errors": errors}
+
+
+def phrase(status: int) -> str:
+    """Return what stands beside a status."""
+    if status == _PAGE_EXPIRED:
+        return "Page Expired"
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown Status"
+
+
+def page(title: str, text: str) -> bytes:
+    """Return an HTML page of the framework."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8">'
+        f"<title>{html.escape(title)}</title></head>\n<body>{html.escape(text)}</body>\n</html>\n"
+    ).encode()
+
+
+def _gateway_page(status: int) -> bytes:
+    title = f"{status} {phrase(status)}"
+    return (
+        f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n"
+        f"<center><h1>{title}</h1></center>\r\n<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+    ).encode()
+
+
+def refusal(status: int, message: str, *, as_json: bool) -> tuple[str, bytes]:
+    """Return content type and body of an error: JSON with the message, or an HTML page."""
+    if as_json:
+        return JSON, dump_json({"message": message})
+    title = phrase(status)
+    return HTML, page(title, f"{status} | {title}")
+
+
+_MESSAGES: Final[dict[int, str]] = {
+    HTTPStatus.UNAUTHORIZED: "Unauthenticated.",
+    HTTPStatus.FORBIDDEN: "This action is unauthorized.",
+    HTTPStatus.TOO_MANY_REQUESTS: "Too Many Attempts.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "Server Error",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Server Error",
+}
+
+
+def default_body(status: int) -> tuple[str, bytes]:
+    """Return content type and body that usually come with a status."""
+    if status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
+        return HTML, b""
+    if status < HTTPStatus.MULTIPLE_CHOICES:
+        return JSON, b"{}"
+    if status in (HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT):
+        return HTML, _gateway_page(status)
+    if status < HTTPStatus.BAD_REQUEST or status == _PAGE_EXPIRED:
+        return HTML, page(phrase(status), phrase(status))
+    if status == HTTPStatus.UNPROCESSABLE_ENTITY:
+        return JSON, dump_json({"message": "The given data was invalid.", "errors": {}})
+    return JSON, dump_json({"message": _MESSAGES.get(status) or phrase(status)})

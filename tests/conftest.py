@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from propq_async.testing import PropQEmulator
+
+
+@pytest.fixture(autouse=True)
+def _scrubbed_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test sees the developer's own settings, nor touches the developer's own cache."""
+    for name in list(os.environ):
+        if name.startswith("PROPQ_") and name != "PROPQ_CAMPAIGN":
+            monkeypatch.delenv(name)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+async def emulator() -> AsyncIterator[PropQEmulator]:
+    async with PropQEmulator() as running:
+        running.add_unit("4711", "A-101")
+        yield running
+
+
+@pytest.fixture
+def token_file(tmp_path: Path) -> Path:
+    return tmp_path / "tokens" / "token.json"

@@ -1,0 +1,204 @@
+"""What many tests need: clocks, a server that plays a script, updates."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import selectors
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Self, TypeVar
+
+import attrs
+
+from propq_async import Clock, UnitStatus, UnitUpdate
+
+T = TypeVar("T")
+
+
+class FakeClock:
+    """Time that a test sets. `sleep` takes no time: it moves the clock and notes how long."""
+
+    def __init__(self, wall: float = 1_800_000_000.0, monotonic: float = 1_000.0) -> None:
+        self.wall_now = wall
+        self.monotonic_now = monotonic
+        self.sleeps: list[float] = []
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(
+            wall=lambda: self.wall_now, monotonic=lambda: self.monotonic_now, sleep=self.sleep
+        )
+
+    def advance(self, seconds: float) -> None:
+        self.wall_now += seconds
+        self.monotonic_now += seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.sleeps.append(seconds)
+        self.advance(seconds)
+        await asyncio.sleep(0)
+
+
+class _JumpingSelector(selectors.DefaultSelector):
+    """Does not wait: it moves the loop's time to where the wait would end."""
+
+    loop: VirtualLoop
+
+    def select(self, timeout: float | None = None) -> Any:
+        if timeout is None:
+            raise RuntimeError("the virtual loop waits for something that no timer will bring")
+        self.loop.now += timeout
+        return super().select(0)
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time runs as fast as its timers are. For simulations without sockets."""
+
+    def __init__(self) -> None:
+        self.now = 10_000.0
+        selector = _JumpingSelector()
+        selector.loop = self
+        super().__init__(selector)
+
+    def time(self) -> float:
+        return self.now
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(wall=lambda: self.now + 1_800_000_000.0, monotonic=self.time)
+
+
+def run_virtual(main: Callable[[Clock], Coroutine[Any, Any, T]]) -> T:
+    """Run `main` in virtual time. It gets the clock of the loop."""
+    loop = VirtualLoop()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        return runner.run(main(loop.clock))
+
+
+@attrs.frozen
+class Seen:
+    """A request as a `ScriptedServer` saw it."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+    connection: int
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+Step = bytes | Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]] | None
+
+
+def answer(
+    status: int,
+    body: Any = None,
+    *,
+    headers: dict[str, str] | None = None,
+    content_type: str = "application/json",
+) -> bytes:
+    """Return a whole HTTP answer. A `body` that is neither bytes nor a string is sent as JSON."""
+    content = body if isinstance(body, bytes) else b""
+    if isinstance(body, str):
+        content = body.encode()
+    elif not isinstance(body, bytes) and body is not None:
+        content = json.dumps(body).encode()
+    lines = [
+        f"HTTP/1.1 {status} Whatever",
+        f"Content-Length: {len(content)}",
+        f"Content-Type: {content_type}",
+        *(f"{name}: {value}" for name, value in (headers or {}).items()),
+    ]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + content
+
+
+def token_answer(value: str = "token-1", expires_in: Any = 3600) -> bytes:
+    """Return the answer of a token endpoint."""
+    return answer(200, {"token_type": "Bearer", "expires_in": expires_in, "access_token": value})
+
+
+class ScriptedServer:
+    """A real server on loopback that answers each request with the next step of a script.
+
+    A step is a whole answer in bytes, `None` to close the connection without one, or a coroutine
+    function of the connection's streams. `by_path` holds a script for each path; the last step of a
+    script repeats. Requests are kept in `seen`.
+    """
+
+    def __init__(self, *script: Step, by_path: dict[str, list[Step]] | None = None) -> None:
+        self._script = list(script)
+        self._by_path = by_path or {}
+        self.seen: list[Seen] = []
+        self.connections = 0
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._tasks: set[asyncio.Task[None]] = set()
+        port = self._server.sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()
+
+    def paths(self, path: str) -> list[Seen]:
+        """Return the requests of one path."""
+        return [seen for seen in self.seen if seen.path == path]
+
+    def _next(self, path: str) -> Step:
+        script = self._by_path.get(path, self._script)
+        return script.pop(0) if len(script) > 1 else script[0]
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self.connections += 1
+        try:
+            await self._talk(reader, writer, self.connections)
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+
+    async def _talk(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: int
+    ) -> None:
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            first, *lines = head.rstrip("\r\n").split("\r\n")
+            method, path, _ = first.split(" ", 2)
+            headers = {
+                name.strip().lower(): value.strip()
+                for name, _, value in (line.partition(":") for line in lines)
+            }
+            body = await reader.readexactly(int(headers.get("content-length", "0")))
+            self.seen.append(Seen(method, path, headers, body, connection))
+            step = self._next(path)
+            if step is None:
+                return
+            if isinstance(step, bytes):
+                writer.write(step)
+                await writer.drain()
+            else:
+                await step(reader, writer)
+
+
+def an_update(name: str = "A-101", price: float = 250_000, **changes: Any) -> UnitUpdate:
+    """Return a valid update."""
+    values: dict[str, Any] = {
+        "development_id": "4711",
+        "name": name,
+        "status": UnitStatus.SOLD,
+        "price": price,
+        "directions": ["N", "S"],
+    }
+    return UnitUpdate(**(values | changes))
