@@ -1,0 +1,220 @@
+"""Every code block of the README is executed, and every command line that it shows is run."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import re
+import shlex
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from sybil import Document
+from sybil.parsers.markdown import CodeBlockParser
+
+import propq_async
+from propq_async import RetryPolicy, UnitStatus
+from propq_async.session import PropQSession
+from propq_async.testing import PropQEmulator
+from propq_async.units import Units
+
+README = Path(__file__).parent.parent / "README.md"
+
+
+def blocks(language: str) -> list[str]:
+    """Return the code blocks of the README in that language."""
+    document = Document.parse(str(README), CodeBlockParser(language, lambda _: None))
+    return [str(example.parsed) for example in document.examples()]
+
+
+def block(mark: str, language: str = "python") -> str:
+    """Return the one block with this mark in it."""
+    (found,) = [text for text in blocks(language) if mark in text]
+    return found
+
+
+class Neighbour:
+    """The emulator in a thread of its own, since the README's programs bring their own loop."""
+
+    def __init__(self) -> None:
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._end = asyncio.Event()
+        async with PropQEmulator() as self.emulator:
+            self.emulator.add_unit("4711", "A-101")
+            self.emulator.add_unit("4711", "A-102")
+            self._ready.set()
+            await self._end.wait()
+
+    def start(self) -> None:
+        self._thread.start()
+        self._ready.wait()
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join()
+
+
+@pytest.fixture
+def emulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[PropQEmulator]:
+    neighbour = Neighbour()
+    neighbour.start()
+    credentials = neighbour.emulator.credentials
+    monkeypatch.setenv("PROPQ_BASE_URL", neighbour.emulator.url)
+    monkeypatch.setenv("PROPQ_CLIENT_ID", str(credentials.client_id))
+    monkeypatch.setenv("PROPQ_CLIENT_SECRET", credentials.client_secret)
+    monkeypatch.chdir(tmp_path)
+    Path("prices.csv").write_text(block("development_id,name", "csv"), encoding="utf-8")
+    yield neighbour.emulator
+    neighbour.stop()
+
+
+def run(code: str) -> dict[str, Any]:
+    namespace: dict[str, Any] = {"__name__": "readme"}
+    exec(compile(code, str(README), "exec"), namespace)
+    return namespace
+
+
+def test_one_update(emulator: PropQEmulator) -> None:
+    run(blocks("python")[0])
+    unit = emulator.unit("4711", "A-101")
+    assert (unit.status, unit.price, unit.directions) == (UnitStatus.SOLD, 250_000, ("N", "S"))
+
+
+async def test_in_a_service(emulator: PropQEmulator) -> None:
+    make_app = run(block("cleanup_ctx"))["make_app"]
+    async with TestClient(TestServer(make_app())) as client:
+        async with client.post("/sell/4711/A-101?price=260000") as response:
+            assert (response.status, await response.json()) == (200, {"sold": "A-101"})
+        async with client.post("/sell/4711/A-999?price=260000") as response:
+            assert response.status == 502
+            assert "must match exactly" in (await response.json())["error"]
+    assert emulator.unit("4711", "A-101").price == 260_000
+    assert emulator.token_requests == 1
+
+
+def test_a_batch_job(emulator: PropQEmulator, capsys: pytest.CaptureFixture[str]) -> None:
+    run(block("update_many(read("))
+    assert emulator.unit("4711", "A-101").directions == ("N", "S")
+    assert emulator.unit("4711", "A-102").price == 199_500.5
+    out = capsys.readouterr().out
+    assert "No such unit is not applied:" in out
+    assert "404" in out
+    assert "A-10" not in out
+
+
+def test_any_other_call(emulator: PropQEmulator, capsys: pytest.CaptureFixture[str]) -> None:
+    run(block("session.request("))
+    assert capsys.readouterr().out.startswith("404 ")
+    assert emulator.requests[-1].path == "/v1/developments"
+
+
+def test_testing_your_integration() -> None:
+    namespace = run(block("PropQEmulator()"))
+    (test,) = [
+        value
+        for name, value in namespace.items()
+        if name.startswith("test_") and isinstance(value, FunctionType)
+    ]
+    test()
+
+
+def test_errors(
+    emulator: PropQEmulator,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code = block("except TokenRefusedError")
+    run(code)
+    out = capsys.readouterr().out
+    assert "404" in out
+    assert out.endswith("Applied? no\n")
+    monkeypatch.setenv("PROPQ_CLIENT_SECRET", "wrong")
+    monkeypatch.setenv("PROPQ_TOKEN_FILE", "another.json")
+    run(code)
+    assert capsys.readouterr().out == "The credentials are wrong: invalid_client\n"
+    assert emulator.token_requests == 2
+
+
+@pytest.mark.usefixtures("emulator")
+def test_settings_of_retries_and_the_token_file() -> None:
+    assert isinstance(run(block("RetryPolicy("))["patient"], PropQSession)
+    assert run(block("JsonFileTokenStore("))["in_memory"]
+
+
+def test_no_python_block_is_forgotten() -> None:
+    marks = ["cleanup_ctx", "update_many(read(", "session.request(", "PropQEmulator()"]
+    marks += ["except TokenRefusedError", "RetryPolicy(", "JsonFileTokenStore("]
+    assert [block(mark) for mark in marks] == blocks("python")[1:]
+
+
+def command_lines() -> list[str]:
+    return [line for text in blocks("bash") for line in text.splitlines()]
+
+
+def test_the_emulator_runs_from_the_command_line(emulator: PropQEmulator) -> None:
+    del emulator  # its prices.csv is what is needed
+    (line,) = [line for line in command_lines() if line.startswith("propq emulate")]
+    command = [sys.executable, "-m", "propq_async", *shlex.split(line)[1:]]
+    # Somebody else may have the port of the README.
+    command[command.index("--port") + 1] = "0"
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            exports: dict[str, str] = {}
+            while len(exports) < 3:
+                line = process.stdout.readline()
+                assert line, "it ended before it had printed the variables"
+                exports |= dict(re.findall(r"(PROPQ_\w+)=(\S+)", line))
+            code = blocks("python")[0]
+            update = [sys.executable, "-c", code]
+            subprocess.run(update, env=os.environ | exports, check=True, timeout=60)
+        finally:
+            process.terminate()
+
+
+def test_the_two_commands_are_those_that_ci_runs() -> None:
+    commands = command_lines()
+    assert commands[0] == (
+        "python3 -m venv .venv && .venv/bin/pip install '.[cli]' && .venv/bin/propq demo"
+    )
+    assert commands[1] == (
+        "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin/pytest"
+    )
+    assert "grep '^python3 -m venv' README.md" in (README.parent / ".ci" / "run").read_text()
+    assert len(commands) == 3, "a command line that no test runs"
+
+
+def table(first: str) -> dict[str, str]:
+    rows = README.read_text(encoding="utf-8").split(f"| {first} |", 1)[1].split("\n\n", 1)[0]
+    cells = [re.split(r"\s*\|\s*", row.strip("| ")) for row in rows.splitlines()[2:]]
+    return {name: row[1].strip("` ") for row in cells for name in re.findall(r"`(\w+)`", row[0])}
+
+
+def defaults(function: Any) -> dict[str, Any]:
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.name not in ("self", "updates")}
+
+
+def test_the_tables_of_settings_are_complete_and_true() -> None:
+    settings = table("Setting of `AsyncPropQ`")
+    actual = defaults(propq_async.AsyncPropQ.__init__)
+    assert list(settings) == list(actual)
+    assert settings["base_url"] == actual["base_url"]
+    for name in ("timeout_seconds", "max_connections"):
+        assert float(settings[name]) == actual[name]
+    policy = table("Setting of `RetryPolicy`")
+    assert {name: eval(text) for name, text in policy.items()} == defaults(RetryPolicy)
+    batch = table("Setting of `update_many`")
+    assert {name: eval(text) for name, text in batch.items()} == defaults(Units.update_many)
