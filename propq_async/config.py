@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import os
+import re
+import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
@@ -67,7 +69,9 @@ class Clock:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
-def check_at_least(name: str, value: object, least: float, *, exclusive: bool = False) -> None:
+def check_at_least(
+    name: str, value: object, least: float, *, exclusive: bool = False, finite: bool = False
+) -> None:
     """Raise `ConfigurationError` unless `value` is a number that is large enough."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise ConfigurationError(f"{name} must be a number, not {value!r}")
@@ -75,6 +79,8 @@ def check_at_least(name: str, value: object, least: float, *, exclusive: bool = 
     if not (value > least if exclusive else value >= least):
         bound = "above" if exclusive else "at least"
         raise ConfigurationError(f"{name} must be {bound} {least:g}, not {value!r}")
+    if finite and value > sys.float_info.max:
+        raise ConfigurationError(f"{name} must be a finite number")
 
 
 @attrs.frozen(kw_only=True)
@@ -111,17 +117,22 @@ class RetryPolicy:
         if not isinstance(self.attempts, int):
             raise ConfigurationError(f"attempts must be an integer, not {self.attempts!r}")
         check_at_least("attempts", self.attempts, 1)
-        check_at_least("base_delay_seconds", self.base_delay_seconds, 0)
-        check_at_least("max_delay_seconds", self.max_delay_seconds, 0)
+        check_at_least("base_delay_seconds", self.base_delay_seconds, 0, finite=True)
+        check_at_least("max_delay_seconds", self.max_delay_seconds, 0, finite=True)
         check_at_least("max_retry_after_seconds", self.max_retry_after_seconds, 0)
-        if self.total_timeout_seconds is not None:
-            check_at_least("total_timeout_seconds", self.total_timeout_seconds, 0, exclusive=True)
+        total = self.total_timeout_seconds
+        if total is not None:
+            check_at_least("total_timeout_seconds", total, 0, exclusive=True, finite=True)
 
     def delay_seconds(self, retry: int, random: Callable[[], float]) -> float:
         """Return the delay before the `retry`-th retry (from 1), given a source of [0, 1)."""
         # The exponent is bounded, since 2.0 ** 1024 is an OverflowError.
         ceiling = self.base_delay_seconds * 2.0 ** min(retry - 1, 1000)
         return random() * min(self.max_delay_seconds, ceiling)
+
+
+# urlsplit() leaves some of these out where others would not (RFC 3986 section 2).
+_NEVER_IN_A_URL: Final = re.compile(r"[\s\x00-\x20\x7f\\<>\"^`{|}]")
 
 
 def check_base_url(base_url: str, *, name: str = "base_url") -> str:
@@ -133,11 +144,17 @@ def check_base_url(base_url: str, *, name: str = "base_url") -> str:
     """
     parts = _split(base_url)
     host = parts.hostname if parts else None
-    if parts is None or not host or parts.scheme not in ("http", "https"):
+    if (
+        parts is None
+        or not host
+        or parts.scheme not in ("http", "https")
+        or _NEVER_IN_A_URL.search(base_url)
+    ):
         raise ConfigurationError(
             f"{name} must look like {BASE_URL}, not {_without_user(base_url)!r}"
         )
-    if parts.username is not None or parts.query or parts.fragment:
+    # Not the parsed parts: an empty query is none to urlsplit, but the path would end up in it.
+    if parts.username is not None or "?" in base_url or "#" in base_url:
         raise ConfigurationError(f"{name} must have no user, no query and no fragment")
     if parts.scheme == "http" and not _is_loopback(host):
         raise ConfigurationError(

@@ -27,6 +27,7 @@ and no token, and has no exception of the HTTP library behind it: what that said
 
 from __future__ import annotations
 
+import copy
 from typing import Any, NotRequired, Self, TypedDict, TypeVar, Unpack
 
 __all__ = [
@@ -80,8 +81,12 @@ class PropQError(Exception):
         return _restore, (type(self), self.args, self.__dict__.copy())
 
     def fresh(self) -> Self:
-        """Return an equal error without a traceback, so that many waiters can each raise one."""
-        return _restore(type(self), self.args, self.__dict__.copy())
+        """Return an equal error without a traceback, so that many waiters can each raise one.
+
+        It shares nothing with this one: what one waiter adds to its error (a note, say) is not
+        added to everybody's.
+        """
+        return copy.deepcopy(self)
 
 
 class ConfigurationError(PropQError, ValueError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -31,8 +32,17 @@ CLIENT_SECRET_VARIABLE = "PROPQ_CLIENT_SECRET"  # noqa: S105 - the name of a var
 MAX_PRICE_DIGITS = 15
 """A double carries any decimal of 15 digits unharmed (IEEE 754, `DBL_DIG`), and no more."""
 
-# What the server's framework trims besides white space: byte order mark, zero-width space, LRM.
-_INVISIBLE = "\ufeff\u200b\u200e"
+# What the server's framework, in any of its versions, trims besides white space: NUL, and what is
+# there and not seen (soft hyphen, fillers, joiners, direction and byte order marks, ...).
+_INVISIBLE = frozenset(
+    "\0\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b\u200c\u200d\u200e\u200f"
+    "\u2060\u2061\u2062\u2063\u2064\u2065\u206a\u206b\u206c\u206d\u206e\u206f"
+    "\u2800\u3164\ufeff\uffa0\U0001d159\U0001d173\U0001d174\U0001d175\U0001d176\U0001d177"
+    "\U0001d178\U0001d179\U0001d17a\U000e0020"
+)
+
+MAX_CLIENT_ID = 2**63 - 1
+"""The largest id that a database hands out."""
 
 
 class UnitStatus(IntEnum):
@@ -72,11 +82,12 @@ class Credentials:
     client_id: int
     client_secret: str = attrs.field(repr=False)
 
-    # Written out, so that no frame of a traceback still holds the secret when the check fails.
+    # Written out, so that no frame of a traceback still holds the secret when the check fails, nor
+    # a half-made object, which has no repr.
     def __init__(self, client_id: int, client_secret: str) -> None:
         problem = _credentials_problem(client_id, client_secret)
         if problem is not None:
-            del client_secret
+            del self, client_secret
             raise ConfigurationError(problem)
         self.__attrs_init__(client_id, client_secret)
 
@@ -87,27 +98,54 @@ class Credentials:
         Raises:
             ConfigurationError: one is missing, blank or malformed; the message names it.
         """
-        variables = os.environ if environ is None else environ
-        for name in (CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE):
-            if not variables.get(name, "").strip():
-                state = "blank" if name in variables else "not set"
-                raise ConfigurationError(
-                    f"the environment variable {name} is {state}: set it to the value that "
-                    "Resales Online gave you"
-                )
-        client_id = variables[CLIENT_ID_VARIABLE].strip()
-        if not (client_id.isascii() and client_id.isdigit() and int(client_id) > 0):
-            raise ConfigurationError(
-                f"the environment variable {CLIENT_ID_VARIABLE} must be a positive integer"
+        found = _credentials_in(os.environ if environ is None else environ)
+        # As in the constructor: the environment holds the secret.
+        del environ
+        if isinstance(found, str):
+            raise ConfigurationError(found)
+        return cls(*found)
+
+
+def _credentials_in(environ: Mapping[str, str]) -> tuple[int, str] | str:
+    """Return client id and secret, or what is wrong with them."""
+    for name in (CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE):
+        if not environ.get(name, "").strip():
+            state = "blank" if name in environ else "not set"
+            return (
+                f"the environment variable {name} is {state}: set it to the value that "
+                "Resales Online gave you"
             )
-        return cls(int(client_id), variables[CLIENT_SECRET_VARIABLE].strip())
+    digits = environ[CLIENT_ID_VARIABLE].strip()
+    is_sane = digits.isascii() and digits.isdigit() and len(digits) <= len(str(MAX_CLIENT_ID))
+    client_id = int(digits) if is_sane else 0
+    client_secret = environ[CLIENT_SECRET_VARIABLE].strip()
+    problem = _credentials_problem(
+        client_id,
+        client_secret,
+        f"the environment variable {CLIENT_ID_VARIABLE}",
+        f"the environment variable {CLIENT_SECRET_VARIABLE}",
+    )
+    return problem or (client_id, client_secret)
 
 
-def _credentials_problem(client_id: object, client_secret: object) -> str | None:
-    if isinstance(client_id, bool) or not isinstance(client_id, int) or client_id <= 0:
-        return "client_id must be a positive integer"
+def _credentials_problem(
+    client_id: object,
+    client_secret: object,
+    id_name: str = "client_id",
+    secret_name: str = "client_secret",  # noqa: S107 - a name
+) -> str | None:
+    if (
+        isinstance(client_id, bool)
+        or not isinstance(client_id, int)
+        or not 0 < client_id <= MAX_CLIENT_ID
+    ):
+        return f"{id_name} must be a positive integer"
     if not isinstance(client_secret, str) or not client_secret.strip():
-        return "client_secret must be a string that is not blank"
+        return f"{secret_name} must be a string that is not blank"
+    try:
+        client_secret.encode()
+    except UnicodeEncodeError:
+        return f"{secret_name} must be valid Unicode: it has a lone surrogate"
     return None
 
 
@@ -232,13 +270,17 @@ def _price_problems(value: object) -> list[str]:
         return ["must be a finite number"]
     if number <= 0:
         return [f"must be above zero, not {value}"]
+    if number < sys.float_info.min:
+        # Below this a double carries fewer digits than anywhere else.
+        return [f"must not be as small as {value}: it could not be sent exactly"]
     if _significant_digits(value) > MAX_PRICE_DIGITS:
         return [f"must have at most {MAX_PRICE_DIGITS} significant digits: {value} has more"]
     return []
 
 
 def _significant_digits(value: float | Decimal) -> int:
-    number = value if isinstance(value, Decimal) else Decimal(str(value))
+    # Not str(): a subclass may have one of its own.
+    number = Decimal(float.__repr__(value) if isinstance(value, float) else value)
     return len("".join(map(str, number.as_tuple().digits)).strip("0"))
 
 

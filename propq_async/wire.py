@@ -6,15 +6,17 @@ The sources are the vendor's pages for fields and codes, RFC 6749 for the token 
 
 from __future__ import annotations
 
+import html
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Final, TypeGuard
 from urllib.parse import quote, quote_plus
 
 import attrs
@@ -57,6 +59,8 @@ __all__ = [
 ]
 
 MAX_BODY_CHARACTERS: Final = 2_000
+MAX_FIELD_ERRORS: Final = 100
+MAX_FIELD_DEPTH: Final = 10
 MAX_LIFETIME: Final = timedelta(days=366)
 
 _FIRST_SUCCESS, _FIRST_REDIRECT, _FIRST_CLIENT_ERROR, _FIRST_SERVER_ERROR = 200, 300, 400, 500
@@ -118,6 +122,8 @@ def lost_answer(outcome: Reply | Lost) -> bool:
 def _price(price: float | Decimal) -> float:
     # A whole number goes out without a fraction, which the strictest reading of "number" accepts;
     # 15 digits at most (the model's rule) survive the way through a double unharmed.
+    if not math.isfinite(price):
+        raise ValueError("NaN and infinity have no form in JSON")
     whole = int(price)
     return whole if whole == price else float(price)
 
@@ -151,6 +157,8 @@ def dump_update(update: UnitUpdate) -> bytes:
 
 def dump_json(value: Any) -> bytes:
     """Return `value` as JSON: plain values, attrs objects, enums, `Decimal`s and `datetime`s.
+
+    A `Decimal` becomes the number that a double holds of it: 15 digits at least.
 
     Raises:
         TypeError: something in it has no form in JSON.
@@ -186,19 +194,21 @@ def read_object(reply: Reply, call: Call, token: Token) -> dict[str, Any] | Unex
     if not isinstance(value, dict):
         found = "no JSON object" if reply.body else "empty"
         return _unexpected(f"the body is {found}", reply, call, token)
-    if value.get("error") or str(value.get("status")).lower() == "error":
+    status = value.get("status")
+    if value.get("error") or (isinstance(status, str) and status.strip().lower() == "error"):
         said = _message(value) or "it gives no message"
         return _unexpected(f"the body says it is an error: {said}", reply, call, token)
     return value
 
 
 def _unexpected(message: str, reply: Reply, call: Call, token: Token) -> UnexpectedResponseError:
+    forms = _forms(token.access_token)
     return UnexpectedResponseError(
-        _without(message, token.access_token)[:MAX_BODY_CHARACTERS],
+        _clean(message, forms),
         method=call.method,
         url=call.url,
         status=reply.status,
-        body=_without(_text(reply), token.access_token),
+        body=_text(reply, forms),
         may_have_been_applied=True,
     )
 
@@ -225,57 +235,69 @@ def status_error(reply: Reply, call: Call, token: Token, *, now: float) -> APISt
         now: the time of day in seconds since the epoch, for a `Retry-After` that is a date.
     """
     status = reply.status
+    forms = _forms(token.access_token)
     data = _load_or_none(reply)
-    text = _without(_text(reply), token.access_token)
+    text = _text(reply, forms)
     fields: dict[str, Any] = {
         "method": call.method,
         "url": call.url,
         "status": status,
         "body": text,
         "retry_after_seconds": retry_after_seconds(reply.headers, now),
-        "request_id": reply.headers.get("X-Request-Id"),
+        "request_id": _clean(reply.headers.get("X-Request-Id", ""), forms) or None,
         "may_have_been_applied": (
             status >= _FIRST_SERVER_ERROR and status != HTTPStatus.SERVICE_UNAVAILABLE
         )
         or status < _FIRST_SUCCESS,
     }
-    said = _message(data) or _title(text) or _phrase(status)
-    message = _without(said, token.access_token)[:MAX_BODY_CHARACTERS]
+    message = _clean(_message(data) or _title(text) or _phrase(status), forms)
     if _FIRST_REDIRECT <= status < _FIRST_CLIENT_ERROR:
-        location = _without(reply.headers.get("Location", ""), token.access_token)
+        location = _clean(reply.headers.get("Location", ""), forms)
         return RedirectError(message, location=location or None, **fields)
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:
-        named = {
-            field: [_without(text, token.access_token) for text in texts]
-            for field, texts in _field_errors(data).items()
-        }
-        return UnprocessableError(message, errors=named, **fields)
+        return UnprocessableError(message, errors=_field_errors(data, forms), **fields)
     if status >= _FIRST_SERVER_ERROR:
         return ServerError(message, **fields)
     return _ERRORS.get(status, APIStatusError)(message, **fields)
 
 
-def _field_errors(data: Any) -> dict[str, list[str]]:
+def _field_errors(data: Any, forms: Sequence[str]) -> dict[str, list[str]]:
     if isinstance(data, dict) and "errors" in data:
         data = data["errors"]
     elif isinstance(data, dict):
         data = {field: texts for field, texts in data.items() if field != "message"}
-    if isinstance(data, dict):
-        return {str(field): _texts(texts) for field, texts in data.items()}
-    # Errors of no field in particular.
-    return {"": _texts(data)} if data else {}
+    if not isinstance(data, dict):
+        # Errors of no field in particular.
+        data = {"": data} if data else {}
+    errors: dict[str, list[str]] = {}
+    room = MAX_FIELD_ERRORS
+    for field, value in islice(data.items(), MAX_FIELD_ERRORS):
+        texts = [_clean(text, forms) for text in islice(_texts(value), room)]
+        errors.setdefault(_clean(field, forms), []).extend(texts)
+        room -= len(texts)
+    return errors
 
 
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, list):
-        return [text for item in value for text in _texts(item)]
-    if isinstance(value, dict):
-        return [f"{key}: {text}" for key, item in value.items() for text in _texts(item)]
-    return [value if isinstance(value, str) else json.dumps(value)]
+def _texts(value: Any, depth: int = 0) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif not isinstance(value, list | dict):
+        yield json.dumps(value)
+    elif depth == MAX_FIELD_DEPTH:
+        yield "..."
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item, depth + 1)
+    else:
+        for key, item in value.items():
+            for text in _texts(item, depth + 1):
+                yield f"{key}: {text}"
 
 
 def _load(reply: Reply) -> Any:
     """Return the body as JSON; `ValueError` if it is none."""
+    if reply.truncated:
+        raise ValueError("cut off")
     try:
         return json.loads(reply.body)
     except RecursionError:
@@ -314,17 +336,31 @@ def _phrase(status: int) -> str:
         return _PHRASES.get(status, "unknown status")
 
 
-def _text(reply: Reply) -> str:
-    # Four bytes at most make one character of UTF-8.
-    return reply.body[: 4 * MAX_BODY_CHARACTERS].decode(errors="replace")[:MAX_BODY_CHARACTERS]
+def _text(reply: Reply, forms: Sequence[str]) -> str:
+    return _clean(reply.body.decode(errors="replace"), forms)
 
 
-def _without(text: str, secret: str) -> str:
-    # As it is, as it stands in JSON, and as it stands in a form or a URL.
-    forms = {secret, json.dumps(secret)[1:-1], quote_plus(secret), quote(secret, safe="")}
-    for form in sorted(forms, key=len, reverse=True):
+def _clean(text: str, forms: Sequence[str]) -> str:
+    """Return the text without the secret that has these forms, bounded, and fit to be printed."""
+    for form in forms:
         text = text.replace(form, "[removed]")
-    return text
+    # Cut last: half a secret would not be found. JSON can hold lone surrogates, no terminal can.
+    return text[:MAX_BODY_CHARACTERS].encode(errors="replace").decode()
+
+
+def _forms(secret: str) -> list[str]:
+    """Return the secret as it is, and as it stands in a form, a URL, HTML, and JSON."""
+    in_url = {quote_plus(secret), quote_plus(secret, safe="*"), quote(secret, safe="")}
+    in_url |= {form.replace("~", "%7E") for form in in_url}
+    # %2f is the same as %2F.
+    in_url |= {re.sub("%..", lambda found: found[0].lower(), form) for form in in_url}
+    in_html = html.escape(secret)
+    forms = {secret, *in_url, in_html, in_html.replace("&#x27;", "&#039;")}
+    for _ in range(2):  # JSON is quoted in JSON
+        in_json = {json.dumps(form)[1:-1] for form in forms}
+        in_json |= {json.dumps(form, ensure_ascii=False)[1:-1] for form in forms}
+        forms |= in_json | {form.replace("/", "\\/") for form in in_json}  # as PHP has it
+    return sorted(forms, key=len, reverse=True)
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
@@ -373,16 +409,16 @@ def read_token(reply: Reply, *, asked_at: float, credentials: Credentials) -> To
             attempts=1,
         )
     data = _load_or_none(reply)
-    said = {
-        key: _without(value, credentials.client_secret)[:MAX_BODY_CHARACTERS]
-        for key, value in (data.items() if isinstance(data, dict) else ())
-        if isinstance(value, str)
-    }
-    description = said.get("error_description") or said.get("message")
-    if description is None and not said:
-        text = _without(_text(reply), credentials.client_secret)
+    said = data if isinstance(data, dict) else {}
+    forms = _forms(credentials.client_secret)
+    error, message, hint, description = (
+        _clean(said[key].strip(), forms) or None if isinstance(said.get(key), str) else None
+        for key in ("error", "message", "hint", "error_description")
+    )
+    description = description or message
+    if not (error or description or hint):
+        text = _text(reply, forms)
         description = _title(text) or text.strip() or _phrase(reply.status)
-    error, hint = said.get("error"), said.get("hint")
     words = ": ".join(filter(None, (error, description, hint)))
     if _is_refusal(reply.status):
         return TokenRefusedError(
@@ -393,7 +429,7 @@ def read_token(reply: Reply, *, asked_at: float, credentials: Credentials) -> To
             description=description,
             hint=hint,
         )
-    where = _without(reply.headers.get("Location", ""), credentials.client_secret)
+    where = _clean(reply.headers.get("Location", ""), forms)
     redirected = f" (Location: {where}); no redirect is followed, check the URL" if where else ""
     return TokenUnavailableError(
         f"the token endpoint answered {reply.status} {words}{redirected}",
@@ -418,20 +454,20 @@ def _token(data: Any, asked_at: float) -> Token | None:
     token_type = data.get("token_type")
     return Token(
         access_token=data["access_token"],
-        token_type=token_type if isinstance(token_type, str) and token_type else "Bearer",
+        token_type=token_type if _is_token_text(token_type) else "Bearer",
         expires_at=issued_at + lifetime,
         issued_at=issued_at,
     )
 
 
-def _is_token_text(value: object) -> bool:
+def _is_token_text(value: object) -> TypeGuard[str]:
     # Visible ASCII: what a header can carry (RFC 6749 appendix A.12, less the space).
     return isinstance(value, str) and re.fullmatch(r"[!-~]+", value) is not None
 
 
 def _lifetime(value: object) -> timedelta | None:
     if isinstance(value, str):
-        numeric = re.fullmatch(r"\d+(\.\d+)?", value.strip(), re.ASCII)
+        numeric = re.fullmatch(r"\d+(\.\d+)?([eE][+-]?\d+)?", value.strip(), re.ASCII)
         value = float(value) if numeric else None
     if not isinstance(value, int | float) or isinstance(value, bool):
         return None

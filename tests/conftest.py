@@ -9,6 +9,15 @@ import pytest
 from propq_async.testing import PropQEmulator
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.environ.get("PROPQ_CAMPAIGN") == "1":
+        return
+    skip = pytest.mark.skip(reason="a long run: set PROPQ_CAMPAIGN=1")
+    for item in items:
+        if item.get_closest_marker("campaign"):
+            item.add_marker(skip)
+
+
 @pytest.fixture(autouse=True)
 def _scrubbed_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test sees the developer's own settings, nor touches the developer's own cache."""

@@ -202,3 +202,9 @@ def an_update(name: str = "A-101", price: float = 250_000, **changes: Any) -> Un
         "directions": ["N", "S"],
     }
     return UnitUpdate(**(values | changes))
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    """Wait until the condition holds: for what sends no event."""
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0.001)

@@ -1,0 +1,1 @@
+"""What the client costs, measured beside what else one could use. See `benchmarks/README.md`."""

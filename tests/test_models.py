@@ -1,0 +1,425 @@
+from __future__ import annotations
+
+import copy
+import json
+import math
+import pickle
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from typing import Any
+
+import attrs
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from propq_async import (
+    ConfigurationError,
+    Credentials,
+    Direction,
+    InvalidUpdateError,
+    Token,
+    TokenKey,
+    UnitOutcome,
+    UnitStatus,
+)
+from propq_async.wire import dump_update
+
+from .support import an_update
+
+SECRET = "hunter2-the-secret"
+
+
+def problems(**changes: Any) -> dict[str, list[str]]:
+    with pytest.raises(InvalidUpdateError) as refused:
+        an_update(**changes)
+    assert isinstance(refused.value, ValueError)
+    for field, texts in refused.value.errors.items():
+        for text in texts:
+            assert f"{field}: {text}" in str(refused.value)
+    return refused.value.errors
+
+
+# --- UnitUpdate ----------------------------------------------------------------------------------
+
+
+def test_the_states_and_directions_are_those_of_the_api() -> None:
+    assert {status.name: status.value for status in UnitStatus} == {
+        "AVAILABLE": 1,
+        "HOLD": 2,
+        "SOLD": 4,
+        "RESERVED": 8,
+    }
+    assert list(Direction) == ["N", "NE", "E", "SE", "S", "SW", "W", "NW"]
+    assert f"{Direction.SW}" == "SW"
+
+
+def test_an_update_is_frozen_hashable_and_comparable() -> None:
+    update, same, other = an_update(), an_update(), an_update("B-2")
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        update.price = 1  # type: ignore[misc]
+    assert update == same
+    assert {update, same, other} == {update, other}
+    assert copy.deepcopy(update) == pickle.loads(pickle.dumps(update)) == update
+    assert attrs.evolve(update, name="B-2") == other
+    with pytest.raises(InvalidUpdateError):
+        attrs.evolve(update, price=0)
+
+
+def test_every_problem_is_listed_at_once_and_by_field() -> None:
+    found = problems(
+        development_id=" ", name="", status=3, price=-1, directions=["", " N", 7, "\ud800 "]
+    )
+    assert list(found) == ["development_id", "name", "status", "price", "directions"]
+    assert len(found["directions"]) == 5
+    assert found["directions"][0] == "item 0: must not be empty"
+    assert found["directions"][2] == "item 2: must be a string, not int"
+
+
+# What PHP's own trim() takes away, what Unicode calls white space, and the framework's own list.
+TRIMMED = [
+    *" \t\n\r\v\0\f\x1c\x85\xa0\xad\u1680\u180e\u2000\u200a\u200b\u200c\u200d\u200e\u200f",
+    *"\u2028\u2029\u202f\u205f\u2060\u2064\u206f\u2800\u3000\u3164\ufeff\uffa0\U0001d173",
+]
+
+
+@pytest.mark.parametrize("field", ["development_id", "name"])
+@pytest.mark.parametrize("around", TRIMMED, ids=lambda value: f"U+{ord(value):04X}")
+def test_what_the_server_would_trim_is_refused(field: str, around: str) -> None:
+    for value in (f"{around}A", f"A{around}", around):
+        (text,) = problems(**{field: value})[field]
+        assert text.startswith("must not begin or end with white space or an invisible character")
+        assert repr(value) in text
+    inside: dict[str, Any] = {field: f"A{around}B"}
+    assert getattr(an_update(**inside), field) == f"A{around}B"
+
+
+@pytest.mark.parametrize("field", ["development_id", "name"])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("", "must not be empty"),
+        (None, "must be a string, not NoneType"),
+        (4711, "must be a string, not int"),
+        (b"A", "must be a string, not bytes"),
+        ("A\ud800", "must be valid Unicode: 'A\\ud800' has a lone surrogate"),
+    ],
+)
+def test_a_string_that_cannot_be_sent_is_refused(field: str, value: Any, text: str) -> None:
+    assert problems(**{field: value}) == {field: [text]}
+
+
+@pytest.mark.parametrize("value", [".", ".."])
+def test_a_development_that_would_be_another_path_is_refused(value: str) -> None:
+    found = problems(development_id=value)
+    assert found == {"development_id": [f"must not be {value!r}: it would name another path"]}
+    assert an_update(name=value).name == value
+    assert an_update(development_id=f"{value}.x").development_id == f"{value}.x"
+
+
+@given(st.text(min_size=1))
+def test_any_other_string_is_taken_as_it_is(text: str) -> None:
+    assume(text == text.strip() and not {text[0], text[-1]} & set(TRIMMED))
+    try:
+        assert an_update(name=text).name == text
+    except InvalidUpdateError as error:
+        # What is invisible beyond the examples above.
+        assert "invisible" in str(error)  # noqa: PT017 - the other branch is an assertion as well
+        assert not (text[0].isprintable() and text[-1].isprintable() and text.isascii())
+
+
+@pytest.mark.parametrize("status", [1, 2, 4, 8, 4.0, *UnitStatus])
+def test_the_four_states_are_taken(status: Any) -> None:
+    update = an_update(status=status)
+    assert isinstance(update.status, UnitStatus)
+    assert update.status == status
+
+
+@pytest.mark.parametrize("status", [0, 3, 16, -1, True, False, "1", "SOLD", None, 1.5, [], {}])
+def test_any_other_state_is_refused(status: Any) -> None:
+    assert problems(status=status) == {
+        "status": [
+            "must be one of AVAILABLE (1), HOLD (2), SOLD (4), RESERVED (8), not " + repr(status)
+        ]
+    }
+
+
+class OddFloat(float):
+    def __str__(self) -> str:
+        return "odd"
+
+
+class OddInt(int, Enum):
+    PRICE = 250_000
+
+
+@pytest.mark.parametrize(
+    ("price", "text"),
+    [
+        (True, "must be an int, float or Decimal, not bool"),
+        ("250000", "must be an int, float or Decimal, not str"),
+        (None, "must be an int, float or Decimal, not NoneType"),
+        (1j, "must be an int, float or Decimal, not complex"),
+        (Fraction(1, 2), "must be an int, float or Decimal, not Fraction"),
+        (math.nan, "must be a finite number"),
+        (math.inf, "must be a finite number"),
+        (-math.inf, "must be a finite number"),
+        (Decimal("NaN"), "must be a finite number"),
+        (Decimal("sNaN"), "must be a finite number"),
+        (Decimal("Infinity"), "must be a finite number"),
+        (Decimal("1E+999999"), "must be a finite number"),
+        (10**400, "must be a finite number"),
+        (0, "must be above zero, not 0"),
+        (-0.0, "must be above zero, not -0.0"),
+        (-1, "must be above zero, not -1"),
+        (Decimal("-0.01"), "must be above zero, not -0.01"),
+        (Decimal("1E-999999"), "must be above zero, not 1E-999999"),
+        (5e-324, "must not be as small as 5e-324: it could not be sent exactly"),
+        (
+            Decimal("1.23456789012345E-320"),
+            "must not be as small as 1.23456789012345E-320: it could not be sent exactly",
+        ),
+        (0.1 + 0.2, "must have at most 15 significant digits: 0.30000000000000004 has more"),
+        (1234567890123456, "must have at most 15 significant digits: 1234567890123456 has more"),
+        (Decimal("1234567890.123456"), "must have at most 15 significant digits: "),
+    ],
+)
+def test_a_price_that_cannot_be_one_is_refused(price: Any, text: str) -> None:
+    (found,) = problems(price=price)["price"]
+    assert found.startswith(text)
+
+
+PRICES = (
+    st.integers()
+    | st.integers(1, 10**16)
+    | st.floats()
+    | st.floats(0, 1e9).map(lambda price: round(price, 2))
+    | st.decimals()
+    | st.decimals(0, 10**9, places=2)
+    | st.builds(
+        lambda digits, exponent: Decimal((0, tuple(map(int, str(digits))), exponent)),
+        st.integers(1, 10**15 - 1),
+        st.integers(-340, 310),
+    )
+)
+
+
+@given(PRICES)
+@example(10**300)
+@example(3.402823466e38)
+@example(1e308)
+@example(Decimal("9.99999999999999E-308"))
+@example(Decimal("2.22507385850721E-308"))
+@example(Decimal("999999999999999E+293"))
+@example(Decimal("250000.00"))
+@example(OddFloat(1.5))
+@example(OddInt.PRICE)
+def test_a_price_that_is_taken_is_sent_as_a_number_that_reads_back_equal(price: Any) -> None:
+    try:
+        update = an_update(price=price)
+    except InvalidUpdateError:
+        return
+    sent = dump_update(update)
+    for read in (json.loads(sent), json.loads(sent, parse_float=Decimal)):
+        found = read["UntPrice"]
+        assert type(found) in (int, float, Decimal)
+        if isinstance(found, Decimal) and isinstance(price, float):
+            assert found == Decimal(float.__repr__(price))
+        elif isinstance(found, float) and isinstance(price, Decimal):
+            assert Decimal(repr(found)) == price
+        else:
+            assert found == price
+
+
+@given(st.integers(1, 10**15 - 1), st.integers(0, 15))
+def test_a_price_of_up_to_15_digits_is_taken_in_any_form(digits: int, places: int) -> None:
+    price: Any = Decimal(digits).scaleb(-places)
+    assert an_update(price=price).price == price
+    assert an_update(price=float(price)).price == float(price)
+    assert an_update(price=digits).price == digits
+
+
+@pytest.mark.parametrize(
+    "directions",
+    [
+        ["N", "S"],
+        ("N", "S"),
+        [Direction.N, Direction.S],
+        iter(["N", "S"]),
+        (direction for direction in ("N", "S")),
+        {"N": 1, "S": 2}.keys(),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_directions_become_a_tuple(directions: Any) -> None:
+    assert an_update(directions=directions).directions == ("N", "S")
+
+
+def test_directions_beyond_the_list_pass_and_keep_order_and_number() -> None:
+    assert an_update(directions=["Oeste", "N", "N"]).directions == ("Oeste", "N", "N")
+
+
+@pytest.mark.parametrize("directions", ["N", "", b"N", None, 7, Direction.N])
+def test_directions_that_are_no_sequence_of_strings_are_refused(directions: Any) -> None:
+    text = f'must be a sequence of strings such as ["N", "S"], not {directions!r}'
+    assert problems(directions=directions) == {"directions": [text]}
+
+
+@pytest.mark.parametrize(
+    ("directions", "texts"),
+    [
+        ([], ["must not be empty"]),
+        (iter(()), ["must not be empty"]),
+        (bytearray(b"N"), ["item 0: must be a string, not int"]),
+        ([["N"]], ["item 0: must be a string, not list"]),
+        (["N", None, ""], ["item 1: must be a string, not NoneType", "item 2: must not be empty"]),
+    ],
+)
+def test_directions_with_nothing_or_other_things_in_them_are_refused(
+    directions: Any, texts: list[str]
+) -> None:
+    assert problems(directions=directions) == {"directions": texts}
+
+
+# --- Credentials ---------------------------------------------------------------------------------
+
+
+def with_locals(raising: Callable[[], object]) -> str:
+    """Return the traceback that this ends in, local variables of our frames included."""
+    with pytest.raises(ConfigurationError) as raised:
+        raising()
+    shown = traceback.TracebackException.from_exception(raised.value, capture_locals=True)
+    text = "".join(shown.format())
+    assert "propq_async" in text
+    return text
+
+
+def test_the_secret_shows_nowhere() -> None:
+    credentials = Credentials(7, SECRET)
+    assert credentials.client_secret == SECRET
+    for text in (repr(credentials), str(credentials), f"{credentials}", repr([credentials])):
+        assert SECRET not in text
+        assert "client_id=7" in text
+
+
+def test_credentials_are_frozen_hashable_and_comparable() -> None:
+    credentials = Credentials(7, SECRET)
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        credentials.client_secret = "x"  # type: ignore[misc]
+    assert len({credentials, Credentials(7, SECRET), Credentials(8, SECRET)}) == 2
+    assert pickle.loads(pickle.dumps(credentials)) == copy.deepcopy(credentials) == credentials
+
+
+@pytest.mark.parametrize("client_id", [0, -1, True, "7", 7.0, None, 2**63, 10**100])
+def test_a_client_id_that_is_none_is_refused_without_showing_the_secret(client_id: Any) -> None:
+    text = with_locals(lambda: Credentials(client_id, "hunter2" + "-the-secret"))
+    assert "client_id must be a positive integer" in text
+    assert SECRET not in text
+
+
+@pytest.mark.parametrize("secret", ["", " \n", None, 7, b"secret"])
+def test_a_secret_that_is_none_is_refused(secret: Any) -> None:
+    with pytest.raises(ConfigurationError, match="client_secret must be a string that is not"):
+        Credentials(7, secret)
+
+
+def test_a_secret_that_no_form_can_carry_is_refused_without_showing_it() -> None:
+    text = with_locals(lambda: Credentials(7, "hunter2" + "-the-secret" + "\udcff"))
+    assert "client_secret must be valid Unicode" in text
+    assert SECRET not in text
+
+
+def test_credentials_come_from_the_environment_trimmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROPQ_CLIENT_ID", " 12345\n")
+    monkeypatch.setenv("PROPQ_CLIENT_SECRET", f" {SECRET}\r\n")
+    assert Credentials.from_env() == Credentials(12345, SECRET)
+    given_ = {"PROPQ_CLIENT_ID": str(2**63 - 1), "PROPQ_CLIENT_SECRET": "x"}
+    assert Credentials.from_env(given_) == Credentials(2**63 - 1, "x")
+
+
+@pytest.mark.parametrize(
+    ("client_id", "secret", "words"),
+    [
+        (None, SECRET, "PROPQ_CLIENT_ID is not set: set it to"),
+        ("", SECRET, "PROPQ_CLIENT_ID is blank: set it to"),
+        (" \t", SECRET, "PROPQ_CLIENT_ID is blank: set it to"),
+        ("seven", SECRET, "PROPQ_CLIENT_ID must be a positive integer"),
+        ("-7", SECRET, "PROPQ_CLIENT_ID must be a positive integer"),
+        ("0", SECRET, "PROPQ_CLIENT_ID must be a positive integer"),
+        ("7.0", SECRET, "PROPQ_CLIENT_ID must be a positive integer"),
+        ("\u0667", SECRET, "PROPQ_CLIENT_ID must be a positive integer"),
+        ("²", SECRET, "PROPQ_CLIENT_ID must be a positive integer"),
+        ("9" * 19, SECRET, "PROPQ_CLIENT_ID must be a positive integer"),
+        ("9" * 5000, SECRET, "PROPQ_CLIENT_ID must be a positive integer"),
+        ("7", None, "PROPQ_CLIENT_SECRET is not set: set it to"),
+        ("7", "", "PROPQ_CLIENT_SECRET is blank: set it to"),
+        ("7", "  ", "PROPQ_CLIENT_SECRET is blank: set it to"),
+        ("7", SECRET + "\udcff", "PROPQ_CLIENT_SECRET must be valid Unicode"),
+    ],
+)
+@pytest.mark.parametrize("source", ["process", "mapping"])
+def test_a_variable_that_is_wrong_is_named_and_the_secret_is_not_shown(
+    client_id: str | None,
+    secret: str | None,
+    words: str,
+    source: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    environ = {"PROPQ_CLIENT_ID": client_id, "PROPQ_CLIENT_SECRET": secret}
+    present = {name: value for name, value in environ.items() if value is not None}
+    if source == "process":
+        for name, value in present.items():
+            monkeypatch.setenv(name, value)
+        text = with_locals(Credentials.from_env)
+    else:
+        # No frame of this test may hold the secret: only those of the package are in question.
+        text = with_locals(Packed(present).from_env)
+    assert f"the environment variable {words}" in text
+    assert SECRET not in text
+
+
+@attrs.frozen
+class Packed:
+    """An environment that its own frame does not show."""
+
+    environ: dict[str, str] = attrs.field(repr=False)
+
+    def from_env(self) -> Credentials:
+        return Credentials.from_env(self.environ)
+
+
+# --- the others ----------------------------------------------------------------------------------
+
+
+def test_a_token_does_not_show_itself() -> None:
+    now = datetime(2026, 11, 1, tzinfo=UTC)
+    token = Token("the-access-token", "Bearer", now + timedelta(hours=1), now)
+    assert "the-access-token" not in repr(token) + str(token)
+    assert "Bearer" in repr(token)
+    assert token.lifetime_seconds == 3600
+    assert len({token, attrs.evolve(token), attrs.evolve(token, access_token="x")}) == 2
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        token.token_type = "x"  # type: ignore[misc]
+
+
+def test_keys_and_outcomes_are_frozen() -> None:
+    key = TokenKey("https://api.propq.com/oauth/token", 7)
+    assert {key: 1}[TokenKey(key.token_url, 7)] == 1
+    outcome = UnitOutcome(0, an_update(), True, {}, None, 1, 0.5)  # noqa: FBT003 - its fields
+    assert attrs.fields_dict(UnitOutcome).keys() == {
+        "index",
+        "update",
+        "ok",
+        "response",
+        "error",
+        "attempts",
+        "elapsed_seconds",
+    }
+    for frozen, name in ((key, "client_id"), (outcome, "ok")):
+        with pytest.raises(attrs.exceptions.FrozenInstanceError):
+            setattr(frozen, name, 1)
+    assert pickle.loads(pickle.dumps(outcome)) == outcome
