@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import glob
 import logging
 import os
 import random
@@ -24,7 +25,7 @@ from contextlib import (
     suppress,
 )
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar
 
 import aiofiles
 import attrs
@@ -32,6 +33,7 @@ from filelock import FileLock, Timeout
 
 from .aio import finish
 from .config import Clock
+from .errors import ConfigurationError
 from .models import Token, TokenKey
 from .wire import dump_token, parse_token
 
@@ -40,12 +42,15 @@ __all__ = ["JsonFileTokenStore", "MemoryTokenStore", "SafeStore", "TokenStore"]
 logger = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
+_Part: TypeAlias = Literal["file", "lock"]
 
 MAX_FILE_BYTES: Final = 256 * 1024
 POLL_SECONDS: Final = 0.02
 LOCK_TIMEOUT_SECONDS: Final = 35.0
 # A save takes milliseconds. What is older was left by a process that was killed in the middle.
 STALE_SECONDS: Final = 10.0
+# How long a store may take to load or to save, before the call goes on without it.
+IO_SECONDS: Final = 5.0
 
 
 class TokenStore(Protocol):
@@ -144,34 +149,24 @@ class JsonFileTokenStore:
         lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS,
         clock: Clock = Clock(),  # noqa: B008 - frozen
     ) -> None:
-        self.path = Path(path).expanduser()
+        try:
+            self.path = Path(path).expanduser()
+        except RuntimeError:
+            raise ConfigurationError(
+                f"the token file {str(path)!r} is in the home directory of nobody known here: give "
+                "its path without ~"
+            ) from None
         self._clock = clock
         self._lock_timeout_seconds = lock_timeout_seconds
-        self._troubled = False
+        # What is wrong and has been said: the reason, and whether file or lock is concerned.
+        self._known: dict[str, _Part] = {}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r})"
 
     async def load(self, key: TokenKey) -> Token | None:
         """Return the token in the file, `None` if there is none for this key that still lives."""
-        try:
-            async with aiofiles.open(self.path, "rb", opener=_open_to_read) as file:
-                content = await file.read(MAX_FILE_BYTES + 1)
-        except FileNotFoundError:
-            return None
-        except _Unfit as unfit:
-            self._trouble(f"is not used: {unfit}")
-            return None
-        except OSError as error:
-            self._trouble(f"cannot be read: {error.strerror or error}")
-            return None
-        if len(content) > MAX_FILE_BYTES:
-            self._trouble("is not used: it is too large for a token file")
-            return None
-        token = parse_token(content, key)
-        if isinstance(token, str):
-            self._trouble(f"is not used: {token}")
-            return None
+        token = await self._read(key)
         expired = token is None or token.expires_at.timestamp() <= self._clock.wall()
         return None if expired else token
 
@@ -183,7 +178,7 @@ class JsonFileTokenStore:
 
     async def clear(self, key: TokenKey) -> None:
         """Remove the file, if it is the one of this key."""
-        if await self.load(key) is not None:
+        if await self._read(key) is not None:
             await self._write(lambda: self.path.unlink(missing_ok=True))
 
     @asynccontextmanager
@@ -218,12 +213,7 @@ class JsonFileTokenStore:
             return await asyncio.shield(_in_thread(acquire))
 
         try:
-            try:
-                locked = await _polled(attempt, self._lock_timeout_seconds)
-            except (OSError, NotImplementedError) as error:
-                self._trouble(f"cannot be locked: {error}")
-                locked = False
-            yield locked
+            yield await self._locked(attempt)
         finally:
             # A cancelled caller may have left an attempt behind in its thread. It looks at this
             # after it has acquired, we look at the lock after we have set it: one of us releases.
@@ -231,19 +221,62 @@ class JsonFileTokenStore:
             if lock.is_locked:
                 await asyncio.shield(_in_thread(lock.release))
 
+    async def _locked(self, attempt: Callable[[], Awaitable[bool]]) -> bool:
+        try:
+            locked = await _polled(attempt, self._lock_timeout_seconds)
+        except (OSError, NotImplementedError) as error:
+            self._trouble("lock", "cannot be locked", _reason(error))
+            return False
+        if locked:
+            self._works("lock")
+        else:
+            self._trouble("lock", "cannot be locked", "somebody else holds the lock for too long")
+        return locked
+
+    async def _read(self, key: TokenKey) -> Token | None:
+        """Return the token in the file if it is one of this key, expired or not."""
+        try:
+            # To its end, since a file opened for nobody would be left to the garbage collector.
+            content = await finish(self._content())
+        except FileNotFoundError:
+            return None
+        except _Unfit as unfit:
+            self._trouble("file", "is not used", str(unfit))
+            return None
+        except OSError as error:
+            self._trouble("file", "cannot be read", _reason(error))
+            return None
+        token = parse_token(content, key)
+        if isinstance(token, str):
+            self._trouble("file", "is not used", token)
+            return None
+        return token
+
+    async def _content(self) -> bytes:
+        async with aiofiles.open(self.path, "rb", opener=_open_to_read) as file:
+            content = await file.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise _Unfit("it is too large for a token file")
+        return content
+
     async def _write(self, job: Callable[[], None]) -> None:
         try:
             await finish(_in_thread(job))
         except OSError as error:
-            self._trouble(f"cannot be written: {error.strerror or error}")
+            self._trouble("file", "cannot be written", _reason(error))
         else:
-            self._troubled = False
+            self._works("file")
 
-    def _trouble(self, what: str) -> None:
-        """Warn, but not again before a write has worked."""
-        level = logging.DEBUG if self._troubled else logging.WARNING
-        self._troubled = True
-        logger.log(level, "the token file %s %s; the token stays in memory", self.path, what)
+    def _trouble(self, part: _Part, what: str, reason: str) -> None:
+        """Warn, but of one reason only once, until what it hindered has worked."""
+        level = logging.DEBUG if reason in self._known else logging.WARNING
+        self._known.setdefault(reason, part)
+        logger.log(
+            level, "the token file %s %s: %s; the token stays in memory", self.path, what, reason
+        )
+
+    def _works(self, part: _Part) -> None:
+        self._known = {reason: known for reason, known in self._known.items() if known != part}
 
     def _replace(self, key: TokenKey, token: Token) -> None:
         directory = self.path.parent
@@ -263,7 +296,7 @@ class JsonFileTokenStore:
 
     def _sweep(self) -> None:
         now = time.time()
-        for left in self.path.parent.glob(f".{self.path.name}.*.tmp"):
+        for left in self.path.parent.glob(f".{glob.escape(self.path.name)}.*.tmp"):
             with suppress(OSError):
                 if now - left.lstat().st_mtime > STALE_SECONDS:
                     left.unlink()
@@ -281,6 +314,11 @@ def _seen(task: asyncio.Future[Any]) -> None:
 
 class _Unfit(Exception):  # noqa: N818 - a reason, and never seen outside
     """Why what stands at the path is not read."""
+
+
+def _reason(error: Exception) -> str:
+    # Not str(), which has the path in it: of the file for one error, of the lock for the next.
+    return getattr(error, "strerror", None) or type(error).__name__
 
 
 def _open_to_read(path: str, flags: int) -> int:
@@ -311,9 +349,9 @@ def _check(path: str, descriptor: int) -> None:
     if status.st_uid != os.geteuid():
         raise _Unfit("it belongs to another user")
     if status.st_mode & 0o077:
-        logger.warning("the token file %s was open to other users; it is 0600 now", path)
         with suppress(OSError):
             os.fchmod(descriptor, 0o600)
+            logger.warning("the token file %s was open to other users; it is 0600 now", path)
 
 
 def _open_to_write(path: str, flags: int) -> int:
@@ -321,12 +359,19 @@ def _open_to_write(path: str, flags: int) -> int:
 
 
 def _make_directory(directory: Path) -> None:
+    if directory.is_dir():
+        return
     # One by one, since mkdir(parents=True) gives the mode only to the last.
-    if not directory.is_dir():
-        if directory.parent != directory:
-            _make_directory(directory.parent)
-        with suppress(FileExistsError):
-            directory.mkdir(mode=0o700)
+    for place in (*reversed(directory.parents), directory):
+        try:
+            place.mkdir(mode=0o700)
+        except OSError as error:
+            # It is there, or somebody else was faster.
+            if place.is_dir():
+                continue
+            if isinstance(error, FileExistsError):  # what reading it calls by the other name
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
+            raise
 
 
 def _sync_directory(directory: Path) -> None:
@@ -341,21 +386,25 @@ def _sync_directory(directory: Path) -> None:
 
 @attrs.define
 class SafeStore:
-    """A store that cannot make a call fail: no error and no delay of it goes further than here."""
+    """A store that cannot make a call fail: no error and no long delay of it gets past this."""
 
     _store: TokenStore
     _key: TokenKey
-    _timeout_seconds: float
+    _lock_seconds: float
+    _io_seconds: float = IO_SECONDS
     _troubled: bool = attrs.field(default=False, init=False)
 
     async def load(self) -> Token | None:
         """Return the stored token, `None` if there is none or no answer."""
-        token = await self._in_time("load", self._store.load(self._key))
-        return token if isinstance(token, Token) else None
+        with self._warned("load"):
+            token = await self._in_time(lambda: self._store.load(self._key))
+            return None if token is None else self._checked(token)
+        return None
 
     async def save(self, token: Token) -> None:
         """Store the token, if that can be done."""
-        await self._in_time("save", self._store.save(self._key, token))
+        with self._warned("save"):
+            await self._in_time(lambda: self._store.save(self._key, token))
 
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[bool]:
@@ -364,38 +413,50 @@ class SafeStore:
             locked = False
             # In this very task, unlike the others: some locks belong to the task that took them.
             with self._warned("lock"):
-                async with asyncio.timeout(self._timeout_seconds):
+                async with asyncio.timeout(self._lock_seconds):
                     locked = bool(await stack.enter_async_context(self._store.lock(self._key)))
             try:
                 yield locked
             finally:
                 with self._warned("unlock"):
-                    await stack.aclose()
+                    async with asyncio.timeout(self._io_seconds):
+                        await stack.aclose()
 
-    async def _in_time(self, what: str, work: Coroutine[Any, Any, _T]) -> _T | None:
-        task = asyncio.ensure_future(work)
+    def _checked(self, token: Any) -> Token:
+        """Return the token of a store that may hand out anything.
+
+        It is sound if it survives the way through the file.
+        """
+        sound = parse_token(dump_token(self._key, token), self._key)
+        if not isinstance(sound, Token):
+            raise TypeError("no token")
+        return sound
+
+    async def _in_time(self, work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
+        task = asyncio.ensure_future(work())
         try:
             try:
-                await asyncio.wait((task,), timeout=self._timeout_seconds)
+                await asyncio.wait((task,), timeout=self._io_seconds)
             except asyncio.CancelledError:
                 # What has begun may end, so that the lock is not given back before.
-                await asyncio.wait((task,), timeout=self._timeout_seconds)
+                await asyncio.wait((task,), timeout=self._io_seconds)
                 raise
         finally:
             # Not awaited: a disk that hangs does not answer to this either.
             task.cancel()
             task.add_done_callback(_seen)
-        with self._warned(what):
-            if not task.done() or task.cancelled():
-                raise TimeoutError
-            return task.result()
-        return None
+        if not task.done():
+            raise TimeoutError
+        return task.result()
 
     @contextmanager
     def _warned(self, what: str) -> Iterator[None]:
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - a store of the user's may raise anything
+        except (Exception, asyncio.CancelledError) as error:  # a user's store may raise anything
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
+                raise
             level = logging.DEBUG if self._troubled else logging.WARNING
             self._troubled = True
             # Without its text, which might show the token.

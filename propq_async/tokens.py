@@ -17,10 +17,15 @@ Why it is right:
 - Callers wait for the flight through a shield: cancelling them cancels nothing.
 - A flight returns its outcome, good or bad, as a value: everybody who waits gets it, and if
   nobody waits, asyncio reports nothing as never retrieved.
-- State changes in three places only: `_hold`, `invalidate`, and where a flight ends. Each is
-  without `await`, so a half-done change is never seen.
+- State changes in three places only: where a token arrives (`_fetch`, `_adopt`), `invalidate`, and
+  where a flight ends. Each is without `await`, so a half-done change is never seen.
 - Both clocks count, and the earlier deadline wins: the wall clock knows of suspends, the monotonic
-  one of a wall clock that is set.
+  one of a wall clock that is set. Which of two tokens of ours is the younger is a matter of the
+  monotonic clock alone: a wall clock that is set back must not make every new token the older one.
+
+Whoever observes can count: the records that end a flight have `propq_event` ("fetched", "adopted"
+from the store, "failed"), `propq_cause` (why it was started), `propq_duration_seconds`, and
+`propq_attempts` as attributes.
 """
 
 from __future__ import annotations
@@ -30,6 +35,7 @@ import logging
 import random as _random
 from collections import deque
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Any, Final, Literal, TypeAlias
 
 import attrs
@@ -55,6 +61,7 @@ __all__ = ["TokenManager"]
 logger = logging.getLogger(__name__)
 
 Cause: TypeAlias = Literal["cold", "expired", "refused", "ahead of expiry", "forced"]
+Event: TypeAlias = Literal["fetched", "adopted"]
 
 # How long before its end a token is no longer fresh, and no longer served: a fraction of its
 # lifetime, and at most so many seconds.
@@ -81,9 +88,10 @@ _FIRST_SERVER_ERROR: Final = 500
 
 @attrs.frozen
 class _Held:
-    """A token with its deadlines on both clocks, in seconds."""
+    """A token with its deadlines on both clocks, and its beginning on the monotonic one."""
 
     token: Token
+    since_monotonic: float
     soft_wall: float
     soft_monotonic: float
     hard_wall: float
@@ -125,7 +133,8 @@ class TokenManager:
         token_url: the token endpoint; https, unless its host is loopback.
         store: where tokens outlive the process and are shared with others; `None` for memory.
         timeout_seconds: for one token request.
-        retry: attempts, delays and total time of one flight, for all who wait for it.
+        retry: attempts and delays of one flight, for all who wait for it; after the total time no
+            further attempt is begun.
         clock: where time comes from.
         random: a source of [0, 1) for jitter.
         ask: how a token request is made; by default over a connection of its own.
@@ -146,13 +155,13 @@ class TokenManager:
         random: Callable[[], float] = _random.random,
         ask: AskToken = ask_token_once,
     ) -> None:
-        check_at_least("timeout_seconds", timeout_seconds, 0, exclusive=True)
+        check_at_least("timeout_seconds", timeout_seconds, 0, exclusive=True, finite=True)
         self._credentials = credentials
         self._token_url = check_base_url(token_url, name="token_url")
         self._store: SafeStore | None = None
         if store is not None:
             key = TokenKey(self._token_url, credentials.client_id)
-            self._store = SafeStore(store, key, timeout_seconds + LOCK_MARGIN_SECONDS)
+            self._store = SafeStore(store, key, lock_seconds=timeout_seconds + LOCK_MARGIN_SECONDS)
         self._timeout_seconds = timeout_seconds
         self._retry = retry
         self._wall = clock.wall
@@ -165,7 +174,8 @@ class TokenManager:
         self._why_none: Cause = "cold"
         self._flights: dict[asyncio.AbstractEventLoop, asyncio.Task[Token | TokenError]] = {}
         self._failure: _Failure | None = None
-        self._refused: deque[str] = deque(maxlen=REFUSED_REMEMBERED)
+        # Fingerprints, so that no frame and no dump of this object shows a token.
+        self._refused: deque[bytes] = deque(maxlen=REFUSED_REMEMBERED)
         self._allowance = _Allowance(REFUSED_AT_ONCE, clock.monotonic())
 
     def __repr__(self) -> str:
@@ -202,8 +212,8 @@ class TokenManager:
         If it is still the current one it is dropped, and whoever asks next waits for another;
         unless too many were refused lately: then it stays, since a new one would fare no better.
         """
-        if token.access_token not in self._refused:
-            self._refused.append(token.access_token)
+        if _fingerprint(token) not in self._refused:
+            self._refused.append(_fingerprint(token))
         held = self._held
         if held is None or held.token.access_token != token.access_token:
             return
@@ -238,7 +248,7 @@ class TokenManager:
                 return held.token
             token = await self._join(self._why_none if held is None else "expired")
             # Refused by somebody between its landing and our turn? Then once more.
-            if token.access_token not in self._refused:
+            if _fingerprint(token) not in self._refused:
                 return token
 
     def _may_refresh_ahead(self) -> bool:
@@ -269,7 +279,7 @@ class TokenManager:
     def _start(self, cause: Cause) -> asyncio.Task[Token | TokenError]:
         loop = asyncio.get_running_loop()
         for closed in [other for other in list(self._flights) if other.is_closed()]:
-            del self._flights[closed]
+            self._flights.pop(closed, None)  # perhaps another thread was faster
         flight = loop.create_task(self._fly(cause), name="propq_async token flight")
         self._flights[loop] = flight
         flight.add_done_callback(lambda _: self._landed(loop, flight))
@@ -289,53 +299,64 @@ class TokenManager:
         attempts = 0
         while True:
             attempts += 1
-            outcome = await self._attempt(cause)
-            if isinstance(outcome, Token):
-                self._failure = None
-                return outcome
-            delay = self._delay(outcome, attempts, self._monotonic() - started)
+            event, outcome = await self._attempt(cause)
+            elapsed = self._monotonic() - started
+            if isinstance(outcome, _Held):
+                # Once more, since the store may have taken its time.
+                if self._lives(outcome):
+                    self._arrived(event, outcome.token, cause, attempts, elapsed)
+                    return outcome.token
+                outcome = _ran_out()
+            delay = self._delay(outcome, attempts, elapsed)
             if delay is None:
-                return self._failed(outcome, cause, attempts)
-            logger.debug("token request %d failed, next in %.2f s: %s", attempts, delay, outcome)
+                return self._failed(outcome, cause, attempts, elapsed)
+            # Once for a row of failures, not once for each.
+            first = attempts == 1 and self._failure is None
+            level = logging.WARNING if first else logging.DEBUG
+            logger.log(
+                level, "token request %d failed, next in %.2f s: %s", attempts, delay, outcome
+            )
             await self._sleep(delay)
 
-    async def _attempt(self, cause: Cause) -> Token | TokenError:
+    async def _attempt(self, cause: Cause) -> tuple[Event, _Held | TokenError]:
         """Look for a token that somebody else has fetched, or else fetch one."""
         if self._store is None:
-            return await self._fetch(cause)
-        token = await self._adopt(cause)
-        if token is not None:
-            return token
+            return "fetched", await self._fetch(cause)
+        held = await self._adopt(cause)
+        if held is not None:
+            return "adopted", held
         async with self._store.lock():
             # Whoever held the lock before may have left what we need.
-            token = await self._adopt(cause)
-            if token is not None:
-                return token
+            held = await self._adopt(cause)
+            if held is not None:
+                return "adopted", held
             outcome = await self._fetch(cause)
-            if isinstance(outcome, Token):
-                await self._store.save(outcome)
-            return outcome
+            if isinstance(outcome, _Held):
+                await self._store.save(outcome.token)
+            return "fetched", outcome
 
-    async def _adopt(self, cause: Cause) -> Token | None:
+    async def _adopt(self, cause: Cause) -> _Held | None:
         if self._store is None or cause == "forced":
             return None
         token = await self._store.load()
-        if token is None or token.access_token in self._refused:
+        if token is None or _fingerprint(token) in self._refused:
             return None
         held = self._hold_from(token, self._wall(), self._monotonic())
+        current = self._held
         if not self._lives(held):
             return None
-        current = self._held
-        if current is not None and self._lives(current) and not self._is_younger(token, current):
+        # Our own token has in the store no longer life than here, whatever the wall clock says.
+        if current is not None and (
+            current.token.access_token == token.access_token
+            or (self._lives(current) and not _is_younger(held, current))
+        ):
             return None
         self._hold(held)
-        logger.info("took over a token from the store (%s)", cause, extra={"propq_cause": cause})
-        return token
+        return held
 
-    async def _fetch(self, cause: Cause) -> Token | TokenError:
-        if cause == "refused":
-            self._allowance.left -= 1
+    async def _fetch(self, cause: Cause) -> _Held | TokenError:
         wall, monotonic = self._wall(), self._monotonic()
+        refused_before = tuple(self._refused)
         reply = await self._ask(self._token_url, self._credentials, self._timeout_seconds)
         if isinstance(reply, Lost):
             return TokenUnavailableError(
@@ -345,27 +366,32 @@ class TokenManager:
         outcome = read_token(reply, asked_at=wall, credentials=self._credentials)
         if isinstance(outcome, TokenError):
             return outcome
-        if outcome.access_token in self._refused:
-            return TokenUnavailableError(
-                "the token endpoint issued a token again that the server had refused",
-                status=reply.status,
-            )
+        if _fingerprint(outcome) in self._refused:
+            if _fingerprint(outcome) not in refused_before:
+                return TokenUnavailableError("the token was refused before it arrived")
+            # A server that issues it once more has perhaps changed its mind; if not, we are told
+            # so again. Never to take it would lock us out for as long as it lives.
+            self._refused.remove(_fingerprint(outcome))
         held = self._hold_from(outcome, wall, monotonic)
         if not self._lives(held):
-            return TokenUnavailableError(
-                "the token endpoint issued a token that had run out before it arrived",
-                status=reply.status,
-            )
+            return _ran_out()
+        if cause == "refused":
+            self._allowance.left -= 1
         self._hold(held)
-        duration = self._monotonic() - monotonic
+        return held
+
+    def _arrived(
+        self, event: Event, token: Token, cause: Cause, attempts: int, duration: float
+    ) -> None:
+        self._failure = None
         logger.info(
-            "fetched a new token in %.2f s (%s); it expires at %s",
+            "%s a token in %.2f s (%s); it expires at %s",
+            "fetched" if event == "fetched" else "took over from the store",
             duration,
             cause,
-            outcome.expires_at.isoformat(timespec="seconds"),
-            extra={"propq_cause": cause, "propq_duration_seconds": duration},
+            token.expires_at.isoformat(timespec="seconds"),
+            extra=_extra(event, cause, attempts, duration),
         )
-        return outcome
 
     def _delay(self, error: TokenError, attempts: int, elapsed: float) -> float | None:
         """Return the seconds to wait before the next attempt, `None` if there is to be none."""
@@ -382,7 +408,9 @@ class TokenManager:
         total = policy.total_timeout_seconds
         return None if total is not None and elapsed + delay > total else delay
 
-    def _failed(self, error: TokenError, cause: Cause, attempts: int) -> TokenError:
+    def _failed(
+        self, error: TokenError, cause: Cause, attempts: int, duration: float
+    ) -> TokenError:
         asked = 0.0
         if isinstance(error, TokenUnavailableError):
             error.attempts = attempts
@@ -396,9 +424,9 @@ class TokenManager:
             until_ahead=now + max(ahead * (0.5 + self._random() / 2), asked),
             streak=streak,
         )
-        # Once for a row of failures, not once for each.
         level = logging.WARNING if streak == 1 else logging.DEBUG
-        logger.log(level, "no new token (%s): %s", cause, error, extra={"propq_cause": cause})
+        extra = _extra("failed", cause, attempts, duration)
+        logger.log(level, "no new token (%s): %s", cause, error, extra=extra)
         return error
 
     # --- what is held -------------------------------------------------------------------------
@@ -406,7 +434,11 @@ class TokenManager:
     def _hold(self, held: _Held) -> None:
         """Make this the current token, unless a younger one arrived meanwhile."""
         current = self._held
-        if current is None or not self._lives(current) or not self._is_younger(current.token, held):
+        if (
+            current is None
+            or not self._lives(current)
+            or held.since_monotonic >= current.since_monotonic
+        ):
             self._held = held
 
     def _hold_from(self, token: Token, wall: float, monotonic: float) -> _Held:
@@ -417,12 +449,14 @@ class TokenManager:
         """
         lifetime = min(token.lifetime_seconds, MAX_LIFETIME.total_seconds())
         expires = token.expires_at.timestamp()
+        age = min(max(0.0, wall - token.issued_at.timestamp()), lifetime)
         remaining = min(lifetime, expires - wall)
         # Spread, so that processes that share a token do not all renew it at once.
         soft = min(lifetime * SOFT_FRACTION, SOFT_SECONDS) * (0.5 + self._random() / 2)
         hard = min(lifetime * HARD_FRACTION, HARD_SECONDS)
         return _Held(
             token,
+            since_monotonic=monotonic - age,
             soft_wall=expires - soft,
             soft_monotonic=monotonic + remaining - soft,
             hard_wall=expires - hard,
@@ -432,6 +466,32 @@ class TokenManager:
     def _lives(self, held: _Held) -> bool:
         return self._wall() < held.hard_wall and self._monotonic() < held.hard_monotonic
 
-    @staticmethod
-    def _is_younger(token: Token, than: _Held) -> bool:
-        return token.issued_at > than.token.issued_at
+
+def _is_younger(stored: _Held, current: _Held) -> bool:
+    """Return whether a token from the store is younger than the current one.
+
+    The wall clock tells for sure that it is another one; the monotonic one, that it will be held.
+    """
+    return (
+        stored.token.issued_at > current.token.issued_at
+        and stored.since_monotonic >= current.since_monotonic
+    )
+
+
+def _fingerprint(token: Token) -> bytes:
+    return sha256(token.access_token.encode()).digest()
+
+
+def _ran_out() -> TokenError:
+    return TokenUnavailableError("the token had run out before it could be used")
+
+
+def _extra(
+    event: Event | Literal["failed"], cause: Cause, attempts: int, duration: float
+) -> dict[str, str | int | float]:
+    return {
+        "propq_event": event,
+        "propq_cause": cause,
+        "propq_attempts": attempts,
+        "propq_duration_seconds": duration,
+    }

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any, Final, Protocol, Self
 from urllib.parse import urlencode
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import attrs
@@ -67,15 +68,44 @@ class Attempt:
 _attempt: Final[ContextVar[Attempt]] = ContextVar("propq_async.transport.attempt")
 
 
+@attrs.frozen
+class _Content:
+    """What a request carries: the token, or the secret. So that no frame shows it."""
+
+    headers: dict[str, str] = attrs.field(repr=False)
+    data: bytes | None = attrs.field(repr=False)
+
+
+@attrs.define
+class _Body:
+    """What has been read of an answer, which may be a token. So that no frame shows it."""
+
+    chunks: list[bytes] = attrs.field(factory=list, repr=False)
+    size: int = 0
+
+    def add(self, chunk: bytes) -> bool:
+        """Keep a chunk; return whether there was one."""
+        self.chunks.append(chunk)
+        self.size += len(chunk)
+        return bool(chunk)
+
+    @property
+    def is_too_long(self) -> bool:
+        return self.size > MAX_BODY_BYTES
+
+
 class _Request(aiohttp.ClientRequest):
     """Notes that the request is about to be written: until then the server cannot have seen it."""
 
     async def send(self, conn: Any) -> aiohttp.ClientResponse:
         attempt = _attempt.get()
+        if attempt.sent:
+            # aiohttp repeats idempotent requests on its own; whether to is the policy's to say.
+            raise aiohttp.ClientConnectionError("Server disconnected")
         if conn.transport is None or conn.transport.is_closing():
             attempt.stale = True
         else:
-            attempt.sent = True
+            attempt.sent, attempt.stale = True, False
         return await super().send(conn)
 
 
@@ -85,6 +115,7 @@ class Pool:
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
         self._session: aiohttp.ClientSession | None = None
+        self._is_closed = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -93,7 +124,8 @@ class Pool:
         await self.close()
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection, for good."""
+        self._is_closed = True
         session, self._session = self._session, None
         if session is not None:
             await session.close()
@@ -113,8 +145,7 @@ class Pool:
             url,
             timeout_seconds,
             attempt,
-            data=body,
-            headers={"Authorization": f"Bearer {token.access_token}"},
+            _Content({"Authorization": f"Bearer {token.access_token}"}, body),
         )
 
     async def ask_token(
@@ -126,28 +157,38 @@ class Pool:
             URL(url),
             timeout_seconds,
             Attempt(),
-            data=urlencode(
-                {
-                    "grant_type": "client_credentials",
-                    "client_id": credentials.client_id,
-                    "client_secret": credentials.client_secret,
-                }
-            ).encode(),
-            headers={"Content-Type": "application/x-www-form-urlencoded"},
+            _Content(
+                {"Content-Type": "application/x-www-form-urlencoded"},
+                urlencode(
+                    {
+                        "grant_type": "client_credentials",
+                        "client_id": credentials.client_id,
+                        "client_secret": credentials.client_secret,
+                    }
+                ).encode(),
+            ),
         )
 
     async def _send(
-        self, method: str, url: URL, timeout_seconds: float, attempt: Attempt, **request: Any
+        self,
+        method: str,
+        url: URL,
+        timeout_seconds: float,
+        attempt: Attempt,
+        content: _Content,
     ) -> Reply | Lost:
+        if self._is_closed:
+            return Lost("the session was left", sent=False)
         reply: Reply | None = None
         previous = _attempt.set(attempt)
         try:
-            async with self._opened().request(
+            async with self._opened(url).request(
                 method,
                 url,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=timeout_seconds),
-                **request,
+                headers=content.headers,
+                data=content.data,
             ) as response:
                 # From here on the status is known, whatever becomes of the body.
                 reply = Reply(response.status, response.headers, b"", truncated=True)
@@ -163,7 +204,7 @@ class Pool:
         # An error remains one without its body; a success does not.
         return lost if reply is None or reply.is_success else reply
 
-    def _opened(self) -> aiohttp.ClientSession:
+    def _opened(self, url: URL) -> aiohttp.ClientSession:
         if self._session is None:
             settings = self._connections
             self._session = aiohttp.ClientSession(
@@ -173,32 +214,42 @@ class Pool:
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers=_HEADERS,
-                proxy=settings.proxy,
+                proxy=settings.proxy or (_proxy_for(url) if settings.trust_env else None),
                 request_class=_Request,
                 trace_configs=list(settings.trace_configs),
-                trust_env=settings.trust_env,
             )
         return self._session
 
 
 async def _read(response: aiohttp.ClientResponse) -> Reply:
-    chunks = []
-    size = 0
-    async for chunk in response.content.iter_any():
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
+    body = _Body()
+    while body.add(await response.content.readany()):
+        if body.is_too_long:
             response.close()
             break
     return Reply(
-        response.status, response.headers, b"".join(chunks), truncated=size > MAX_BODY_BYTES
+        response.status, response.headers, b"".join(body.chunks), truncated=body.is_too_long
     )
 
 
+def _proxy_for(url: URL) -> str | None:
+    """Return the proxy that the environment names for this host.
+
+    aiohttp's own `trust_env` takes passwords from `~/.netrc`, too: beside a bearer token it refuses
+    them with an exception, and without one it sends them.
+    """
+    if url.host is None or proxy_bypass(url.host):
+        return None
+    return getproxies().get(url.scheme)
+
+
 def _words(error: Exception) -> str:
-    # The str() of this one shows the URL with its query, its repr() the headers with the token.
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy answered {error.status} {error.message}"
+    # The str() of this one shows the URL with its query, its repr() the headers with the token, and
+    # its message what the server sent.
     if isinstance(error, aiohttp.ClientResponseError):
-        return f"the answer is not HTTP ({error.message})"
+        return "the answer is not HTTP"
     return str(error) or type(error).__name__
 
 

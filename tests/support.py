@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import selectors
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, Self, TypeVar
 
 import attrs
@@ -208,3 +208,9 @@ async def until(condition: Callable[[], Any]) -> None:
     """Wait until the condition holds: for what sends no event."""
     while not condition():  # noqa: ASYNC110
         await asyncio.sleep(0.001)
+
+
+async def drain(batch: AsyncIterator[T], into: list[T]) -> None:
+    """Take everything, and keep what was yielded if it raises in the end."""
+    async for outcome in batch:
+        into.append(outcome)  # noqa: PERF401 - a comprehension would keep nothing

@@ -142,11 +142,14 @@ def test_the_example_of_the_vendors_page() -> None:
     assert dump_update(update) == text.replace(" ", "").encode()
 
 
-@given(name=st.text(min_size=1), price=st.integers(1, 10**9), status=st.sampled_from(UnitStatus))
+@given(
+    name=st.text(st.characters(exclude_categories=["Cs"])),
+    price=st.integers(1, 10**9),
+    status=st.sampled_from(UnitStatus),
+)
 def test_an_update_has_the_four_fields_in_their_types(
     name: str, price: int, status: UnitStatus
 ) -> None:
-    assume(name.isprintable() and name == name.strip())
     content = dump_update(an_update(f"({name})", price / 100, status=status, directions=["N", "x"]))
     assert content.isascii()
     sent = json.loads(content)
