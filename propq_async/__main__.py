@@ -1,0 +1,30 @@
+"""The command `propq`; `python -m propq_async` does the same."""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+_EXTRA = frozenset({"cyclopts", "rich"})
+
+
+def main() -> None:
+    """Run the command line, and exit with its status."""
+    try:
+        import rich  # noqa: F401, PLC0415 - what is imported much later must not be missing then
+
+        from .cli.app import run  # noqa: PLC0415 - what it needs may be missing
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _EXTRA:
+            raise
+        sys.stderr.write(
+            f"propq: the command line needs {error.name}, which is not installed; "
+            "pip install 'propq-async[cli]'\n"
+        )
+        sys.exit(64)
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

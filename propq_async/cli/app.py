@@ -1,0 +1,163 @@
+"""The commands and their options. What a command needs is imported when it runs."""
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import traceback
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, CycloptsError, Parameter
+from cyclopts.validators import Number
+
+from propq_async import PropQError, __version__
+
+from .ending import CommandError, Exit
+from .rate import Rate
+
+__all__ = ["app", "run"]
+
+DEBUG = "--debug"
+
+
+AtLeastOne = Annotated[int, Parameter(validator=Number(gte=1))]
+
+app = App(
+    name="propq",
+    version=__version__,
+    help="""The command line of propq-async, the client of the PropQ API of Resales Online.
+
+    Try `propq demo` first. With `--debug`, any command shows the traceback of an error.
+    """,
+    result_action="return_value",
+)
+
+
+@app.command
+def demo(
+    *,
+    units: AtLeastOne = 3000,
+    concurrency: AtLeastOne = 100,
+    price_list: Path | None = None,
+    throttle: str | None = None,
+) -> Coroutine[Any, Any, Exit]:
+    """Push a price list to an emulator that misbehaves, and watch the client recover.
+
+    Starts the emulator in a process of its own, writes a price list and pushes it over real HTTP.
+    After a third of the rows the server revokes all access tokens; from half-way on it throttles.
+    Nothing leaves this machine. The price list and the token file are kept to be looked at.
+
+    The exit status is 0 only if every row was applied; 1 if some were not; 3 if it had to stop;
+    130 after Ctrl-C.
+
+    Args:
+        units: How many units the price list has.
+        concurrency: How many rows are under way at the most.
+        price_list: Push this CSV instead of one that is made up. Its header is
+            development_id,name,status,price,directions; directions are separated by spaces.
+        throttle: What the server allows from half-way on, such as 300/2s. [default: a tenth of
+            the rows, at most 300, in 2 seconds]
+    """
+    from .demo import Demo
+
+    return Demo(
+        units=units, concurrency=concurrency, price_list=price_list, throttle=_rate(throttle)
+    ).run()
+
+
+@app.command
+def emulate(
+    *,
+    port: int = 0,
+    host: str = "127.0.0.1",
+    units: Path | None = None,
+    throttle: str | None = None,
+    token_lifetime_seconds: float = 2_592_000,
+    latency_seconds: float = 0,
+    token_latency_seconds: float = 0,
+    end_with_stdin: Annotated[bool, Parameter(show=False, negative="")] = False,
+) -> Coroutine[Any, Any, Exit]:
+    """Run an emulator of the PropQ API until Ctrl-C, to test your own program against.
+
+    Prints the environment variables that lead a program to it; client id and secret are made up.
+
+    Args:
+        port: The port to listen at; 0 lets the system choose a free one.
+        host: The loopback address to listen at.
+        units: A CSV of the units that it has, with the header
+            development_id,name,status,price,directions; directions are separated by spaces.
+        throttle: The calls that it allows, such as 60/min, 10/s or 300/2s. [default: any number]
+        token_lifetime_seconds: How long its access tokens live.
+        latency_seconds: How long each call waits before it is dealt with.
+        token_latency_seconds: The same for token requests.
+        end_with_stdin: End when standard input does.
+    """
+    from .emulate import Emulate
+
+    return Emulate(
+        host=host,
+        port=port,
+        units=units,
+        throttle=_rate(throttle),
+        end_with_stdin=end_with_stdin,
+        switches={
+            "token_lifetime_seconds": token_lifetime_seconds,
+            "latency_seconds": latency_seconds,
+            "token_latency_seconds": token_latency_seconds,
+        },
+    ).run()
+
+
+def _rate(text: str | None) -> Rate | None:
+    return None if text is None else Rate.parse(text)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command with these arguments, and return its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding does not know is shown escaped, and is no error.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        return _run([argument for argument in arguments if argument != DEBUG])
+    except KeyboardInterrupt:
+        return _complain("interrupted", Exit.INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read the output wants no more of it, and nothing is left to say it to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.BROKEN_PIPE
+    except Exception as error:  # noqa: BLE001 - a user wants a sentence
+        if DEBUG in arguments:
+            traceback.print_exc()
+        return _explain(error)
+
+
+def _run(arguments: list[str]) -> int:
+    command = app(arguments, exit_on_error=False, print_error=False, backend="asyncio")
+    if not asyncio.iscoroutine(command):
+        return Exit.DONE
+    status: Exit = asyncio.run(command)
+    return status
+
+
+def _explain(error: Exception) -> Exit:
+    match error:
+        case CycloptsError():
+            return _complain(f"{error}\nTry 'propq --help'.", Exit.USAGE)
+        case CommandError():
+            return _complain(str(error), error.status)
+        case PropQError() | OSError():
+            return _complain(str(error), Exit.STOPPED)
+        case _:
+            what = f"{type(error).__name__}: {error}"
+            return _complain(f"this is a bug of propq: {what} ({DEBUG} shows where)", Exit.BUG)
+
+
+def _complain(message: str, status: Exit) -> Exit:
+    from .output import complain
+
+    complain(message)
+    return status

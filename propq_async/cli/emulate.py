@@ -1,0 +1,122 @@
+"""`propq emulate`: the emulator in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from propq_async.testing import PropQEmulator
+
+from .ending import CommandError, Exit, on_interrupt
+from .output import complain
+from .rate import Rate
+from .units_file import BrokenRow, read_units
+
+__all__ = ["EXPORT", "Emulate"]
+
+EXPORT = "export "
+
+
+@attrs.frozen(kw_only=True)
+class Emulate:
+    """The command with its options."""
+
+    host: str
+    port: int
+    units: Path | None
+    throttle: Rate | None
+    end_with_stdin: bool
+    switches: dict[str, Any]
+
+    async def run(self) -> Exit:
+        """Serve until Ctrl-C, SIGTERM or, if so wished, the end of standard input."""
+        try:
+            emulator = PropQEmulator(host=self.host, port=self.port, **self.switches)
+            if self.throttle is not None:
+                emulator.throttle(self.throttle.calls, self.throttle.per_seconds)
+        except ValueError as error:
+            raise CommandError(str(error), Exit.USAGE) from error
+        if self.units is not None:
+            _add_units(emulator, self.units)
+        end = asyncio.Event()
+        with on_interrupt(end.set):
+            await self._listen(emulator)
+            try:
+                self._announce(emulator)
+                if self.end_with_stdin:
+                    _at_end_of_stdin(end.set)
+                await end.wait()
+            finally:
+                await emulator.close()
+        _note(
+            f"ended after {emulator.token_requests:,} token requests and {emulator.calls:,} calls; "
+            f"{emulator.applied:,} updates were applied"
+        )
+        return Exit.DONE
+
+    async def _listen(self, emulator: PropQEmulator) -> None:
+        try:
+            await emulator.start()
+        except OSError as error:
+            raise CommandError(
+                f"cannot listen at port {self.port} of {self.host}: {os.strerror(error.errno or 0)}"
+                "; choose another --port, or leave it out and get a free one",
+                Exit.STOPPED,
+            ) from error
+
+    def _announce(self, emulator: PropQEmulator) -> None:
+        count = len(emulator.units)
+        pace = f", {self.throttle}" if self.throttle else ""
+        _note(f"PropQ emulator at {emulator.url} with {count:,} units{pace}; Ctrl-C ends it")
+        if not count:
+            _note("without units every update is a 404: name a price list with --units FILE.csv")
+        # A secret of the emulator's own, made up for this one run.
+        variables = {
+            "PROPQ_BASE_URL": emulator.url,
+            "PROPQ_CLIENT_ID": emulator.credentials.client_id,
+            "PROPQ_CLIENT_SECRET": emulator.credentials.client_secret,
+        }
+        lines = [f"{EXPORT}{name}={value}\n" for name, value in variables.items()]
+        sys.stdout.write("".join(lines))
+        sys.stdout.flush()
+
+
+def _note(text: str) -> None:
+    # Standard output has the variables and nothing else.
+    print(text, file=sys.stderr, flush=True)  # noqa: T201 - the command line
+
+
+def _add_units(emulator: PropQEmulator, path: Path) -> None:
+    for row in read_units(path):
+        if isinstance(row, BrokenRow):
+            complain(f"left out: {row}")
+            continue
+        emulator.add_unit(
+            row.development_id,
+            row.name,
+            status=row.status,
+            price=float(row.price),
+            directions=row.directions,
+        )
+
+
+def _at_end_of_stdin(act: Callable[[], None]) -> None:
+    """Call `act` in the running event loop when whoever started this process is gone."""
+    loop = asyncio.get_running_loop()
+
+    def wait() -> None:
+        # Not sys.stdin, whose lock could not be taken when the interpreter ends before the input.
+        while os.read(0, 1024):
+            pass
+        with suppress(RuntimeError):  # the loop has ended for another reason
+            loop.call_soon_threadsafe(act)
+
+    threading.Thread(target=wait, daemon=True).start()

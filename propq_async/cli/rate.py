@@ -1,0 +1,48 @@
+"""So many calls in so many seconds, as one writes it on a command line."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Self
+
+import attrs
+
+from .ending import CommandError, Exit
+
+__all__ = ["Rate"]
+
+_UNITS: Final = {"": 1, "s": 1, "sec": 1, "min": 60, "m": 60, "h": 3600}
+_RATE: Final = re.compile(r"(?P<calls>[1-9][0-9]*)/(?P<count>[0-9.]*)(?P<unit>[a-z]*)")
+
+
+@attrs.frozen
+class Rate:
+    """So many calls in so many seconds."""
+
+    calls: int
+    per_seconds: float
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `60/min`, `10/s`, `300/2s` or `300/2`.
+
+        Raises:
+            CommandError: it is nothing of the kind.
+        """
+        match = _RATE.fullmatch(text)
+        problem = CommandError(
+            f"--throttle: expected calls per time such as 60/min, 10/s or 300/2s, not {text!r}",
+            Exit.USAGE,
+        )
+        if match is None or match["unit"] not in _UNITS or text.endswith("/"):
+            raise problem
+        try:
+            per_seconds = float(match["count"] or 1) * _UNITS[match["unit"]]
+        except ValueError:
+            raise problem from None
+        if per_seconds <= 0:
+            raise problem
+        return cls(int(match["calls"]), per_seconds)
+
+    def __str__(self) -> str:
+        return f"at most {self.calls:,} calls in {self.per_seconds:g} s"
