@@ -44,6 +44,7 @@ class MakeUpdate(Protocol):
 
 _UnitKey: TypeAlias = tuple[str, str]
 _END: Final = object()
+LEAST_LIMIT_OF_CREDIT: Final = 16
 
 
 @attrs.define(eq=False)
@@ -110,7 +111,8 @@ class UnitBatch:
         self._ready: deque[UnitOutcome] = deque()
         self._news = asyncio.Event()
         self._room: deque[asyncio.Future[None]] = deque()
-        self._credit = 0
+        # One to begin with, so that the first row, alone, can be at fault.
+        self._credit = 1
         self.unfinished: list[UnitOutcome] = []
 
     # --- the consumer's side ------------------------------------------------------------------
@@ -149,8 +151,11 @@ class UnitBatch:
         self._stopped = True
         while self._room:
             self._wake_worker()
+        here = asyncio.current_task()
         for worker in self._pulling:
-            worker.cancel()
+            # Not if the input itself calls this: what it yields next would be lost.
+            if worker is not here:
+                worker.cancel()
 
     async def aclose(self) -> None:
         """Cancel and await everything. `unfinished` has what was pulled and not yielded."""
@@ -201,7 +206,11 @@ class UnitBatch:
             if pulled.previous is not None:
                 # Not awaited itself, since that would cancel it with us.
                 await asyncio.wait((pulled.previous,))
-            outcome = await self._process(pulled)
+            try:
+                outcome = await self._process(pulled)
+            except Exception as error:  # noqa: BLE001 - of a trace hook, or a bug: raised at the end
+                self._end(error)
+                outcome = self._cut_off(pulled)
             self._settle(pulled, outcome)
 
     async def _has_room(self) -> None:
@@ -224,7 +233,11 @@ class UnitBatch:
         self._pulling.add(task)
         try:
             update = await self._source.next()
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as error:
+            if not task.cancelling():
+                # Not ours: the input itself awaited something that was cancelled.
+                self._end(error)
+                return None
             if self._closed or not self._stopped:
                 raise
             # By stop(): an input that never goes on must not keep the batch from its end.
@@ -258,10 +271,13 @@ class UnitBatch:
             if pulled.progress.is_final or isinstance(error, TokenError | AuthenticationError):
                 self._end(error.fresh())
             gave_up = not isinstance(error, APIStatusError) or isinstance(error, ServerError)
-            self._credit = self._credit // 2 if gave_up else self._credit + 1
+            self._credit = self._credit // 2 if gave_up else self._more_credit()
             return self._outcome(pulled, error=error)
-        self._credit += 1
+        self._credit = self._more_credit()
         return self._outcome(pulled, response=response)
+
+    def _more_credit(self) -> int:
+        return min(max(self._concurrency, LEAST_LIMIT_OF_CREDIT), self._credit + 1)
 
     def _settle(self, pulled: _Pulled, outcome: UnitOutcome) -> None:
         pulled.done.set_result(None)
@@ -309,8 +325,8 @@ class UnitBatch:
     def _is_suspect(self) -> bool:
         """Return whether a lone row that fails is more likely to blame than the server.
 
-        It is, as long as more rows got through than are still to be finished. Each row that is
-        given up halves that credit, so that an outage uses it up soon.
+        It is, as long as more rows got through than are still to be finished. That credit is
+        bounded, and each row that is given up halves it, so that an outage uses it up soon.
         """
         return self._credit >= len(self._pulled)
 

@@ -136,6 +136,12 @@ class Calls:
         self.gate = gate
         self.clock = clock
         self.random = random
+        self.is_left = False
+
+    def leave(self) -> list[asyncio.Task[Any]]:
+        """Let no call begin or go on, and return the tasks that are cancelled with it."""
+        self.is_left = True
+        return [task for task in (self.tokens.detach(), self.gate.detach()) if task is not None]
 
     async def make(
         self, request: Request, options: Options, progress: Progress, row: Row | None = None
@@ -189,11 +195,14 @@ class _Run:
         self._stale = 0
 
     async def run(self) -> Any:
-        while True:
+        while not self._calls.is_left:
             shut = await self._gate.enter(self._ticket)
             if shut is not None:
                 self._progress.is_final = self._row is not None
                 raise self._progress.settle(self._shut_out(shut))
+            if self._calls.is_left:
+                self._gate.leave(self._ticket)
+                break
             try:
                 verdict = await self._attempt()
             finally:
@@ -204,6 +213,9 @@ class _Run:
                 raise self._progress.settle(verdict)
             if verdict > 0:
                 await self._calls.clock.sleep(verdict)
+        if self._progress.error is not None:
+            raise self._progress.settle(self._progress.error)
+        raise RuntimeError("the session was left before this call was made")
 
     async def _attempt(self) -> _Done | APIError | float:
         """Make one attempt; return the value, the final error, or the seconds until the next."""
@@ -227,6 +239,9 @@ class _Run:
         self._progress.in_doubt |= error.may_have_been_applied
         # From here on nothing is under way that a cancellation could leave in doubt.
         self._progress.attempt = Attempt(sent=False)
+        if self._calls.is_left:
+            # That is why the connection was lost, and says nothing of the server.
+            return error
         status = error.status if isinstance(error, APIStatusError) else None
         wait = self._asked_to_wait(error)
         if wait is not None:
@@ -327,7 +342,9 @@ class _Run:
         error.method, error.url = self._request.call.method, self._request.call.url
         # What another call left in doubt is not in doubt for this one.
         error.may_have_been_applied = False
-        if isinstance(error, APIStatusError) and shut.seconds > 0:
+        told = self._progress.error is shut.error
+        if isinstance(error, APIStatusError) and shut.seconds > 0 and not told:
+            # It was another call that was told, some time ago.
             error.retry_after_seconds = shut.seconds
         return error
 

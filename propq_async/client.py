@@ -136,10 +136,14 @@ class AsyncPropQ:
                 "or use AsyncPropQ.from_env()"
             )
         self._base_url = check_base_url(base_url)
-        check_at_least("timeout_seconds", timeout_seconds, 0, exclusive=True)
+        check_at_least("timeout_seconds", timeout_seconds, 0, exclusive=True, finite=True)
         check_at_least("max_connections", max_connections, 1)
+        if not isinstance(max_connections, int):
+            raise ConfigurationError(f"max_connections must be an integer, not {max_connections!r}")
         if max_calls_per_second is not None:
-            check_at_least("max_calls_per_second", max_calls_per_second, 0, exclusive=True)
+            check_at_least(
+                "max_calls_per_second", max_calls_per_second, 0, exclusive=True, finite=True
+            )
         self._options = Options(timeout_seconds, retry)
         self._clock = clock
         self._jitter = jitter
@@ -189,7 +193,7 @@ class AsyncPropQ:
         token_file = token_file_from_env()
         if token_file is not None:
             timeout = settings.get("timeout_seconds", TIMEOUT_SECONDS)
-            check_at_least("timeout_seconds", timeout, 0, exclusive=True)
+            check_at_least("timeout_seconds", timeout, 0, exclusive=True, finite=True)
             store = JsonFileTokenStore(
                 token_file, lock_timeout_seconds=timeout + LOCK_MARGIN_SECONDS
             )
@@ -212,7 +216,7 @@ class AsyncPropQ:
         """
         options = self._options
         if not isinstance(timeout_seconds, Inherit):
-            check_at_least("timeout_seconds", timeout_seconds, 0, exclusive=True)
+            check_at_least("timeout_seconds", timeout_seconds, 0, exclusive=True, finite=True)
             options = attrs.evolve(options, timeout_seconds=timeout_seconds)
         if not isinstance(retry, Inherit):
             options = attrs.evolve(options, retry=retry)
@@ -234,8 +238,8 @@ class AsyncPropQ:
         if here is None:
             for closed in [other for other in list(self._loops) if other.is_closed()]:
                 del self._loops[closed]
-            if not self._gate.is_idle:
-                # Another loop is at it, or was closed in the middle.
+            if self._loops or not self._gate.is_idle:
+                # Another loop is at it, in another thread, or was closed in the middle.
                 self._gate = self._gate.copy()
             calls = Calls(
                 pool=Pool(self._connections),
@@ -258,8 +262,7 @@ class AsyncPropQ:
         if not here.inside:
             # First of all, so that whoever comes in meanwhile gets a pool of their own.
             del self._loops[loop]
-            running = [task for task in (self.tokens.detach(), calls.gate.detach()) if task]
-            await finish(_close(calls.pool, running))
+            await finish(_close(calls.pool, calls.leave()))
 
     async def _ask_token(
         self, url: str, credentials: Credentials, timeout_seconds: float

@@ -7,9 +7,10 @@ The next calls go out like TCP's slow start (RFC 5681 section 3.1): one in fligh
 that comes back, so that thousands who waited do not arrive at once. They also keep to the *pace*
 that the server has shown it can bear: as many calls as the last window took (`X-RateLimit-Limit`
 if the server names it), in the time from the window's first call to the end of the wait. The pace
-is a sliding window, which a server that counts in fixed windows, in sliding ones or with a bucket
-of that size never has to refuse. Without a header it grows by two per cent each time that enough
-calls passed for the refusals it may cause to stay below three per cent of them.
+is a sliding window, which a server that counts in fixed windows or in sliding ones never has to
+refuse. Without a header it grows additively and shrinks to what was borne (AIMD, as in RFC 5681
+section 3.1): by two per cent of the calls, twice that the next time, and so on, until the server
+refuses; each refusal doubles the time to the next try.
 
 Probing: nobody gets through (connection errors, 5xx). Rows of a batch are held; one of them after
 another goes out as a probe, at growing distances, and the first answer opens the gate. Single calls
@@ -49,8 +50,16 @@ USUAL_WINDOW_SECONDS: Final = 60.0
 MOST_COUNTED: Final = 10_000
 # Fewer calls in a window say that others use it, too, and not what it holds.
 LEAST_TELLING: Final = 5
+# A refusal within so many lengths of the pace's window after a reopening came in the server's first
+# one, which began with the first call: so it measures that window.
+FIRST_WINDOW: Final = 1.5
 GROWTH: Final = 0.02
+FIRST_GROWTH_SECONDS: Final = 30.0
+LAST_GROWTH_SECONDS: Final = 960.0
+# The least number of calls since the last refusal, for each one that may be refused next.
 CALLS_PER_REFUSAL: Final = 40
+# What the pace keeps of itself when it was kept to and refused all the same.
+SHRINKING: Final = 0.9
 
 
 @attrs.define
@@ -132,6 +141,8 @@ class Gate:
 
         self._blocked_since: float | None = None
         self._blocked_by: APIError | None = None
+        # When the patience of somebody who waits may have ended.
+        self._look_at = -math.inf
         self._failures = 0
 
         self._closed_until: float | None = None
@@ -142,7 +153,11 @@ class Gate:
         self._window_began: float | None = None
         # When the calls that this window has held went out.
         self._held: deque[float] = deque(maxlen=MOST_COUNTED)
-        self._since_growth = 0
+        self._longest_trip = 0.0
+        self._growth = GROWTH
+        self._growth_seconds = FIRST_GROWTH_SECONDS
+        self._grown_at = -math.inf
+        self._since_refusal = 0
         self._remaining: int | None = None
 
         self._ramp: int | None = None
@@ -169,8 +184,10 @@ class Gate:
         )
         gate._closed_until, gate._closed_for = self._closed_until, self._closed_for
         gate._blocked_since, gate._blocked_by = self._blocked_since, self._blocked_by
+        if self._cap is not None and gate._cap is not None:
+            gate._cap.taken.extend(self._cap.taken)
         if self._pace is not None:
-            gate._pace = _Window(self._pace.limit, self._pace.seconds)
+            gate._pace = _Window(self._pace.limit, self._pace.seconds, self._pace.taken.copy())
             gate._stated = self._stated
         return gate
 
@@ -180,15 +197,16 @@ class Gate:
         """Wait for the turn. Returns `None` for a pass, or why there is none to be had."""
         queue = self._rows if ticket.held else self._singles
         now = self._clock.monotonic()
-        if not queue:
-            shut = self._shut(ticket, now)
-            if shut is not None:
-                return shut
-            if self._delay(ticket, now) <= 0:
-                self._take(ticket, now)
-                return None
+        shut = self._shut(ticket, now)
+        if shut is not None:
+            return shut
+        if not queue and self._delay(ticket, now) <= 0:
+            self._take(ticket, now)
+            return None
         future: asyncio.Future[Shut | None] = asyncio.get_running_loop().create_future()
         queue.append((future, ticket))
+        if ticket.held and self._blocked_since is not None:
+            self._look_at = min(self._look_at, self._patience_ends(ticket, self._blocked_since))
         self._pump()
         try:
             return await future
@@ -211,14 +229,13 @@ class Gate:
         self._pump()
 
     def detach(self) -> asyncio.Task[None] | None:
-        """Send home who still waits, and cancel the timer and return it."""
+        """Let go who still waits, with a pass to give back; cancel the timer and return it."""
         for queue in (self._singles, self._rows):
             while queue:
                 future, _ = queue.popleft()
                 if not future.done():
-                    future.set_exception(
-                        RuntimeError("the session was left while this call waited for its turn")
-                    )
+                    self.in_flight += 1
+                    future.set_result(None)
         timer, self._timer, self._timer_at = self._timer, None, math.inf
         if timer is not None:
             timer.cancel()
@@ -226,8 +243,10 @@ class Gate:
 
     def succeeded(self, ticket: Ticket, headers: Mapping[str, str]) -> None:
         """Take note of an answer that shows the server at work, an error of the call included."""
+        now = self._clock.monotonic()
         self.successes += 1
         self._held.append(ticket.passed)
+        self._longest_trip = max(self._longest_trip, now - ticket.passed)
         # What was under way when the gate closed says nothing of what comes after.
         if self._blocked_since is not None and self._closed_until is None:
             logger.info("the server answers again")
@@ -242,7 +261,7 @@ class Gate:
         self._remaining = _number(headers.get("X-RateLimit-Remaining"))
         self._stated = _number(headers.get("X-RateLimit-Limit")) or self._stated
         if self._pace is not None:
-            self._adjust(self._pace)
+            self._adjust(self._pace, now)
 
     def refused(self, error: APIError, seconds: float, *, limited: bool) -> None:
         """Take note that the server asked everybody to wait so many seconds.
@@ -253,6 +272,7 @@ class Gate:
         self._limited = limited
         if self._closed_until is None or self._closed_until < now + seconds:
             self._closed_until, self._closed_for = now + seconds, seconds
+            self._look_at = -math.inf
         self._block(error, now, f"the server asks to wait {seconds:g} s")
 
     def failed(self, error: APIError) -> None:
@@ -273,20 +293,25 @@ class Gate:
         self._blocked_by = error
         if self._blocked_since is None:
             self._blocked_since = now
+            self._look_at = -math.inf
 
     # --- who may pass, and when ---------------------------------------------------------------
 
     def _shut(self, ticket: Ticket, now: float) -> Shut | None:
         if self._blocked_since is None or self._blocked_by is None:
             return None
-        since = max(self._blocked_since, ticket.since)
+        end = self._patience_ends(ticket, self._blocked_since)
         until = self._closed_until
         if until is not None and until > now:
-            if until - since > ticket.patience_seconds:
+            if until > end:
                 return Shut(self._blocked_by, until - now)
-        elif ticket.held and now - since >= ticket.patience_seconds:
+        elif ticket.held and now >= end:
             return Shut(self._blocked_by, 0.0)
         return None
+
+    @staticmethod
+    def _patience_ends(ticket: Ticket, blocked_since: float) -> float:
+        return max(blocked_since, ticket.since) + ticket.patience_seconds
 
     def _delay(self, ticket: Ticket, now: float) -> float:
         """Return the seconds until the ticket may pass; infinity if only an event can tell."""
@@ -329,7 +354,7 @@ class Gate:
         self._closed_until = None
         if self._limited:
             self._learn(at, wait)
-        self._window_began, self._since_growth = None, 0
+        self._window_began, self._longest_trip = None, 0.0
         self._held.clear()
         self._remaining = None
         self._next_probe, self._probes, self._failures = None, 0, 0
@@ -337,34 +362,56 @@ class Gate:
 
     def _learn(self, at: float, wait: float) -> None:
         """Set the pace from the window that ends now."""
-        held, stated = self._held, self._stated
+        held, stated, pace = self._held, self._stated, self._pace
         if self._window_began is None:
             return
         began = self._window_began
-        if stated is None:
+        if pace is None or stated is not None:
             # Calls that came long before the refusal were counted in another window.
             began = max(began, at - max(USUAL_WINDOW_SECONDS, 2 * wait))
-            limit = sum(passed >= began for passed in held)
-        else:
+        if stated is not None:
             limit = stated
             if len(held) >= stated:
                 began = max(began, held[-stated])
-        if stated is None and limit < LEAST_TELLING:
+        elif pace is not None and (
+            self._growth > GROWTH or at - began > FIRST_WINDOW * pace.seconds
+        ):
+            self._shrink(pace, at, sum(passed > at - wait - pace.seconds for passed in held))
             return
-        if self._pace is None:
-            self._pace = _Window(limit, 0.0)
-        self._pace.limit, self._pace.seconds = limit, max(MIN_WINDOW_SECONDS, at - began)
+        else:
+            limit = sum(passed >= began for passed in held)
+            if limit < LEAST_TELLING:
+                return
+        seconds = at - began
+        if wait.is_integer():
+            # It was rounded up. What is left of it may be off by the way of the first call.
+            seconds = min(seconds, max(1.0, math.floor(seconds)) + self._longest_trip)
+        self._pace = _Window(
+            limit, max(MIN_WINDOW_SECONDS, seconds), deque() if pace is None else pace.taken
+        )
+        self._grown_at, self._since_refusal = at, 0
 
-    def _adjust(self, pace: _Window) -> None:
+    def _shrink(self, pace: _Window, at: float, borne: int) -> None:
+        """Go back to what the server bore, after it has refused what the pace allowed."""
+        pace.limit = borne if 0 < borne < pace.limit else max(1, int(pace.limit * SHRINKING))
+        self._growth = GROWTH
+        self._growth_seconds = min(LAST_GROWTH_SECONDS, 2 * self._growth_seconds)
+        self._grown_at, self._since_refusal = at, 0
+
+    def _adjust(self, pace: _Window, now: float) -> None:
         """Keep to what the server states, or else grow a little now and then."""
         if self._stated is not None:
             pace.limit = self._stated
             return
-        self._since_growth += 1
-        step = max(1, int(pace.limit * GROWTH))
-        if self._since_growth >= CALLS_PER_REFUSAL * step:
+        self._since_refusal += 1
+        step = max(1, int(pace.limit * self._growth))
+        if (
+            self._since_refusal >= CALLS_PER_REFUSAL * step
+            and now - self._grown_at >= self._growth_seconds
+        ):
             pace.limit += step
-            self._since_growth = 0
+            self._growth = min(1.0, 2 * self._growth)
+            self._grown_at = now
 
     # --- those who wait -----------------------------------------------------------------------
 
@@ -394,19 +441,21 @@ class Gate:
             future.set_result(None)
         if self._rows and self._blocked_since is not None:
             # Patience ends between two probes as well.
-            ticket = self._rows[0][1]
-            end = max(self._blocked_since, ticket.since) + ticket.patience_seconds
-            soonest = min(soonest, max(0.0, end - now))
+            soonest = min(soonest, max(0.0, self._look_at - now))
         self._wake_in(soonest, now)
 
     def _send_home(self, now: float) -> None:
-        if self._blocked_since is None:
+        if self._blocked_since is None or now < self._look_at:
             return
+        self._look_at = math.inf
         for queue in (self._singles, self._rows):
             for future, ticket in queue:
                 shut = None if future.done() else self._shut(ticket, now)
                 if shut is not None:
                     future.set_result(shut)
+                elif ticket.held:
+                    end = self._patience_ends(ticket, self._blocked_since)
+                    self._look_at = min(self._look_at, end)
             while queue and queue[0][0].done():
                 queue.popleft()
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
 from yarl import URL
 
+from .aio import finish
 from .calls import Calls, Options, Progress, Request
 from .units import Units
 from .wire import Call, dump_json, read_json
@@ -63,10 +64,14 @@ class PropQSession:
         if calls is None:
             return
         try:
-            for batch in list(self._batches):
-                await batch.aclose()
+            if self._batches:
+                await finish(self._close_batches())
         finally:
             await self._home.go_out(calls)
+
+    async def _close_batches(self) -> None:
+        for batch in list(self._batches):
+            await batch.aclose()
 
     def _entered(self) -> Calls:
         if self._calls is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from yarl import URL
@@ -46,7 +47,7 @@ class Units:
             TokenError: there is no access token to make it with.
             RuntimeError: the session is not entered.
         """
-        return await self._update(update, Progress())
+        return await self._update(self._calls(), update, Progress())
 
     def update_many(
         self, updates: Updates, *, concurrency: int = 100, max_outage_seconds: float = 300.0
@@ -74,7 +75,8 @@ class Units:
         check_at_least("max_outage_seconds", max_outage_seconds, 0)
         batch = UnitBatch(
             updates,
-            make=self._update,
+            # Bound to this stay in the session: it outlasts the moment of leaving it.
+            make=partial(self._update, self._calls()),
             call=self._call,
             concurrency=concurrency,
             max_outage_seconds=max_outage_seconds,
@@ -88,9 +90,8 @@ class Units:
         return Call("POST", self._base_url + update_path(update.development_id))
 
     async def _update(
-        self, update: UnitUpdate, progress: Progress, row: Row | None = None
+        self, calls: Calls, update: UnitUpdate, progress: Progress, row: Row | None = None
     ) -> dict[str, Any]:
-        calls = self._calls()
         call = self._call(update)
         request = Request(
             call=call,

@@ -1,4 +1,4 @@
-"""A PropQ server on loopback, with the behaviour that `propq-api.md` describes.
+"""A PropQ server on loopback, with the behaviour of the vendor's pages and of a stock server.
 
 It is a stock Laravel server with Passport as far as a client can tell: the token endpoint, the one
 published call, content negotiation, validation, throttling and the ways in which they fail.

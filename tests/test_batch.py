@@ -1,0 +1,599 @@
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import tracemalloc
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from propq_async import (
+    APIConnectionError,
+    AsyncPropQ,
+    AuthenticationError,
+    Clock,
+    ConfigurationError,
+    NotFoundError,
+    PropQError,
+    RetryPolicy,
+    ServerError,
+    TokenUnavailableError,
+    UnitBatch,
+    UnitOutcome,
+    UnitUpdate,
+)
+from propq_async.batch import Updates
+from propq_async.calls import Progress, Row
+from propq_async.testing import PropQEmulator
+from propq_async.wire import Call
+
+from .support import an_update, drain, run_virtual, until
+
+Make = Any
+
+
+@pytest.fixture(autouse=True)
+def _no_complaints_of_asyncio() -> Iterator[None]:
+    """Garbage is collected while warnings are errors and pytest looks out for unraisable ones."""
+    yield
+    gc.collect()
+
+
+async def make_nothing(*_: object) -> dict[str, Any]:
+    await asyncio.sleep(0)
+    return {}
+
+
+def a_batch(
+    updates: Updates, make: Make = make_nothing, *, concurrency: int = 4, clock: Clock | None = None
+) -> UnitBatch:
+    return UnitBatch(
+        updates,
+        make=make,
+        call=lambda update: Call("POST", f"http://h/{update.development_id}"),
+        concurrency=concurrency,
+        max_outage_seconds=10.0,
+        clock=clock or Clock(),
+        on_close=lambda _: None,
+    )
+
+
+def named(names: Iterable[object]) -> Iterator[UnitUpdate]:
+    return (an_update(f"{name}") for name in names)
+
+
+async def as_async(updates: Iterable[UnitUpdate]) -> AsyncIterator[UnitUpdate]:
+    for update in updates:
+        await asyncio.sleep(0)
+        yield update
+
+
+def not_found() -> NotFoundError:
+    return NotFoundError("gone", status=404, method="POST", url="http://h/")
+
+
+async def others_are_done() -> None:
+    """Wait until nobody but this task is left."""
+    for _ in range(3):
+        await asyncio.sleep(0)
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    assert not left, left
+
+
+# --- exactly one outcome --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrap", [list, iter, as_async, lambda it: (update for update in it)])
+@pytest.mark.parametrize("concurrency", [1, 3, 100])
+async def test_every_update_has_its_outcome(wrap: Any, concurrency: int) -> None:
+    async def make(update: UnitUpdate, *_: object) -> dict[str, Any]:
+        await asyncio.sleep(0)
+        if update.name == "7":
+            raise not_found()
+        return {"name": update.name}
+
+    batch = a_batch(wrap(list(named(range(20)))), make, concurrency=concurrency)
+    outcomes = sorted([outcome async for outcome in batch], key=lambda outcome: outcome.index)
+    assert [outcome.index for outcome in outcomes] == list(range(20))
+    for outcome in outcomes:
+        assert outcome.update.name == f"{outcome.index}"
+        if outcome.ok:
+            assert (outcome.response, outcome.error) == ({"name": outcome.update.name}, None)
+        else:
+            assert (outcome.index, outcome.response) == (7, None)
+            assert isinstance(outcome.error, NotFoundError)
+    with pytest.raises(StopAsyncIteration):
+        await anext(batch)
+    await others_are_done()
+
+
+FAULTS = st.sampled_from(["ok", "404", "500", "lost", "token", "bug"])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    rows=st.lists(st.tuples(st.sampled_from("aAbBc"), FAULTS), max_size=30),
+    concurrency=st.integers(1, 6),
+    take=st.none() | st.integers(0, 10),
+    stop=st.none() | st.integers(0, 10),
+    breaks_at=st.none() | st.integers(0, 30),
+    seed=st.integers(0, 2**32),
+    asynchronous=st.booleans(),
+)
+def test_whatever_happens_each_update_has_one_outcome_and_each_unit_its_order(  # noqa: C901 - a world
+    rows: list[tuple[str, str]],
+    concurrency: int,
+    take: int | None,
+    stop: int | None,
+    breaks_at: int | None,
+    seed: int,
+    *,
+    asynchronous: bool,
+) -> None:
+    chance = random.Random(seed)
+    pulled: list[UnitUpdate] = []
+    applied: dict[str, list[float]] = {}
+    running: Counter[str] = Counter()
+    highest = 0
+
+    def updates() -> Iterator[UnitUpdate]:
+        for index, (name, _) in enumerate(rows):
+            if index == breaks_at:
+                raise LookupError
+            pulled.append(an_update(name, index + 1))
+            yield pulled[-1]
+
+    async def make(update: UnitUpdate, progress: Progress, _: Row) -> dict[str, Any]:
+        unit = update.name.casefold()
+        running[unit] += 1
+        assert running[unit] == 1
+        try:
+            progress.attempts += 1
+            await asyncio.sleep(chance.random())
+        finally:
+            running[unit] -= 1
+        fault = rows[int(update.price) - 1][1]
+        if fault == "ok":
+            applied.setdefault(unit, []).append(float(update.price))
+            return {}
+        if fault == "bug":
+            raise ZeroDivisionError
+        raise {
+            "404": not_found(),
+            "500": ServerError("x", status=500, method="POST", url="u", may_have_been_applied=True),
+            "lost": APIConnectionError("x", method="POST", url="u"),
+            "token": TokenUnavailableError("x"),
+        }[fault]
+
+    async def main(clock: Clock) -> list[UnitOutcome]:
+        nonlocal highest
+        source: Updates = as_async(updates()) if asynchronous else updates()
+        outcomes: list[UnitOutcome] = []
+        async with a_batch(source, make, concurrency=concurrency, clock=clock) as batch:
+            try:
+                while len(outcomes) != take:
+                    outcomes.append(await anext(batch))
+                    highest = max(highest, len(pulled) - len(outcomes))
+                    if len(outcomes) == stop:
+                        batch.stop()
+            except (StopAsyncIteration, LookupError, TokenUnavailableError, ZeroDivisionError):
+                pass
+        await others_are_done()
+        return outcomes + batch.unfinished
+
+    outcomes = run_virtual(main)
+    assert sorted(outcome.index for outcome in outcomes) == list(range(len(pulled)))
+    assert all(pulled[outcome.index] is outcome.update for outcome in outcomes)
+    assert highest <= concurrency
+    acknowledged: dict[str, list[float]] = {}
+    for outcome in sorted(outcomes, key=lambda outcome: outcome.index):
+        if outcome.ok:
+            key = outcome.update.name.casefold()
+            acknowledged.setdefault(key, []).append(float(outcome.update.price))
+    # In the order of the input; what was applied last may have lost its consumer.
+    for unit, prices in applied.items():
+        assert prices == sorted(prices)
+        assert set(acknowledged.get(unit, [])) <= set(prices)
+
+
+async def test_an_update_waits_for_the_one_before_it_of_the_same_unit() -> None:
+    sent: list[float] = []
+    go_on = asyncio.Event()
+
+    async def make(update: UnitUpdate, *_: object) -> dict[str, Any]:
+        sent.append(float(update.price))
+        await go_on.wait()
+        return {}
+
+    same = [an_update("Straße", 1), an_update("STRASSE", 2), an_update("other", 3)]
+    elsewhere = an_update("Straße", 4, development_id="4712")
+    batch = a_batch([*same, elsewhere, an_update("strasse", 5)], make, concurrency=9)
+    first = asyncio.create_task(anext(batch))
+    await until(lambda: len(sent) == 3)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert sent == [1, 3, 4]
+    go_on.set()
+    rest = [await first, *[outcome async for outcome in batch]]
+    assert sent == [1, 3, 4, 2, 5]
+    assert len(rest) == 5
+
+
+# --- back-pressure --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_no_more_is_pulled_than_the_consumer_takes(*, asynchronous: bool) -> None:
+    pulled = 0
+
+    def endless() -> Iterator[UnitUpdate]:
+        nonlocal pulled
+        while True:
+            pulled += 1
+            yield an_update(f"{pulled}")
+
+    source: Updates = as_async(endless()) if asynchronous else endless()
+    async with a_batch(source, concurrency=5) as batch:
+        for taken in range(50):
+            for _ in range(40):
+                await asyncio.sleep(0)
+            # One more may be pulled out of the generator than out of the iterator around it.
+            assert pulled - taken <= 5
+            await anext(batch)
+    await others_are_done()
+
+
+def test_memory_does_not_grow_with_the_length() -> None:
+    async def main() -> tuple[int, int]:
+        same = an_update()
+        updates = (same for _ in range(10_000))
+        early = count = 0
+        async for _ in a_batch(updates, concurrency=50):
+            count += 1
+            if count == 1_000:
+                early = tracemalloc.get_traced_memory()[0]
+        return early, tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        early, late = asyncio.run(main())
+    finally:
+        tracemalloc.stop()
+    assert late < early + 100_000
+
+
+# --- the input ------------------------------------------------------------------------------------
+
+
+class BrokenError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize(
+    "error",
+    [BrokenError("the file is torn"), asyncio.CancelledError("inner"), BaseException("odd")],
+)
+async def test_an_exception_of_the_input_is_raised_after_all_that_was_pulled(
+    error: BaseException, *, asynchronous: bool
+) -> None:
+    def breaking() -> Iterator[UnitUpdate]:
+        yield from named(range(7))
+        raise error
+
+    source: Updates = as_async(breaking()) if asynchronous else breaking()
+    outcomes: list[UnitOutcome] = []
+    with pytest.raises(type(error)) as caught:
+        await drain(a_batch(source), outcomes)
+    assert caught.value is error
+    assert len(outcomes) == 7
+    await others_are_done()
+
+
+async def test_what_is_no_update_ends_the_batch() -> None:
+    source: Any = [an_update("a"), "a string", an_update("b")]
+    batch = a_batch(source, concurrency=1)
+    assert (await anext(batch)).ok
+    with pytest.raises(TypeError, match="not str"):
+        await anext(batch)
+
+
+async def test_no_updates_are_no_outcomes() -> None:
+    assert [outcome async for outcome in a_batch([])] == []
+
+
+# --- the end --------------------------------------------------------------------------------------
+
+
+FATAL = [
+    AuthenticationError("no", status=401, method="POST", url="http://h/"),
+    TokenUnavailableError("down"),
+]
+
+
+@pytest.mark.parametrize("fatal", FATAL)
+async def test_what_makes_the_rest_pointless_is_raised_after_what_is_in_flight(
+    fatal: PropQError,
+) -> None:
+    made = []
+
+    async def make(update: UnitUpdate, *_: object) -> dict[str, Any]:
+        made.append(update.name)
+        await asyncio.sleep(0)
+        if update.name == "2":
+            raise fatal
+        await asyncio.sleep(0)
+        return {}
+
+    outcomes: list[UnitOutcome] = []
+    with pytest.raises(type(fatal)) as caught:
+        await drain(a_batch(named(range(1_000)), make), outcomes)
+    assert str(caught.value) == str(fatal)
+    assert sorted(outcome.update.name for outcome in outcomes) == sorted(made)
+    assert len(made) < 10
+    assert [outcome.error for outcome in outcomes if not outcome.ok] == [fatal]
+    await others_are_done()
+
+
+async def test_a_bug_does_not_look_like_the_end_of_the_input_and_holds_nobody_up() -> None:
+    async def make(update: UnitUpdate, *_: object) -> dict[str, Any]:
+        await asyncio.sleep(0)
+        if update.price == 1:
+            raise ZeroDivisionError
+        return {}
+
+    outcomes: list[UnitOutcome] = []
+    # The second is the same unit, and waits for the first.
+    with pytest.raises(ZeroDivisionError):
+        await drain(a_batch([an_update("a", 1), an_update("a", 2)], make), outcomes)
+    assert sorted(outcome.ok for outcome in outcomes) == [False, True]
+
+
+async def endless() -> AsyncIterator[UnitUpdate]:
+    for name in range(3):
+        yield an_update(f"{name}")
+    await asyncio.Event().wait()
+
+
+async def test_stop_ends_a_batch_whose_input_never_goes_on() -> None:
+    outcomes: list[UnitOutcome] = []
+    batch = a_batch(endless())
+    async for outcome in batch:
+        outcomes.append(outcome)
+        if len(outcomes) == 3:
+            batch.stop()
+    assert len(outcomes) == 3
+    assert batch.unfinished == []
+    await others_are_done()
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_stop_by_the_input_itself_loses_nothing(*, asynchronous: bool) -> None:
+    def stopping() -> Iterator[UnitUpdate]:
+        yield from named(range(5))
+        batch.stop()
+        yield an_update("last")
+        yield an_update("one too many")
+
+    async def stopping_async() -> AsyncIterator[UnitUpdate]:
+        for update in stopping():
+            yield update
+
+    batch = a_batch(stopping_async() if asynchronous else stopping())
+    assert sorted([outcome.index async for outcome in batch]) == list(range(6))
+    await others_are_done()
+
+
+async def test_stop_yields_what_is_in_flight() -> None:
+    batch = a_batch(named(range(100)), concurrency=10)
+    await anext(batch)
+    batch.stop()
+    rest = [outcome async for outcome in batch]
+    assert all(outcome.ok for outcome in rest)
+    assert len(rest) <= 10
+
+
+async def forever(_: UnitUpdate, progress: Progress, __: Row) -> dict[str, Any]:
+    progress.attempts = 1
+    progress.in_doubt = True
+    await asyncio.Event().wait()
+    return {}
+
+
+async def close(batch: UnitBatch) -> None:
+    await batch.aclose()
+
+
+async def raise_in_the_body(batch: UnitBatch) -> None:
+    with pytest.raises(BrokenError):
+        async with batch:
+            raise BrokenError
+
+
+async def cancel_the_consumer(batch: UnitBatch) -> None:
+    consumer = asyncio.create_task(anext(batch))
+    await asyncio.sleep(0)
+    consumer.cancel()
+    await asyncio.wait([consumer])
+    assert consumer.cancelled()
+
+
+async def cancel_the_closing(batch: UnitBatch) -> None:
+    closing = asyncio.create_task(batch.aclose())
+    await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.wait([closing])
+    assert closing.cancelled()
+
+
+@pytest.mark.parametrize("end", [close, raise_in_the_body, cancel_the_consumer, cancel_the_closing])
+async def test_however_it_ends_what_was_pulled_and_not_yielded_is_unfinished(end: Any) -> None:
+    async def make(update: UnitUpdate, progress: Progress, row: Row) -> dict[str, Any]:
+        return await make_nothing() if update.name in "01" else await forever(update, progress, row)
+
+    batch = a_batch(named(range(100)), make, concurrency=8)
+    assert (await anext(batch)).ok
+    await until(lambda: batch._ready)
+    if end is cancel_the_consumer:
+        assert (await anext(batch)).ok
+    await end(batch)
+    await others_are_done()
+    unfinished = batch.unfinished
+    assert [outcome.index for outcome in unfinished] == sorted(
+        outcome.index for outcome in unfinished
+    )
+    cut_off = [outcome for outcome in unfinished if not outcome.ok]
+    assert 5 < len(cut_off) <= 8
+    for outcome in cut_off:
+        assert isinstance(outcome.error, APIConnectionError)
+        assert outcome.error.url == "http://h/4711"
+    assert cut_off[0].error
+    assert cut_off[0].error.may_have_been_applied
+    assert cut_off[0].attempts == 1
+    with pytest.raises(StopAsyncIteration):
+        await anext(batch)
+    await batch.aclose()
+    assert batch.unfinished is unfinished
+
+
+async def test_a_batch_is_closed_while_its_input_keeps_it_waiting() -> None:
+    batch = a_batch(endless())
+    outcomes = [await anext(batch) for _ in range(3)]
+    await batch.aclose()
+    assert len(outcomes) == 3
+    assert batch.unfinished == []
+    await others_are_done()
+
+
+async def test_a_batch_closed_before_it_began_yields_nothing() -> None:
+    batch = a_batch(named(range(3)))
+    await batch.aclose()
+    assert [outcome async for outcome in batch] == []
+    assert batch.unfinished == []
+
+
+async def test_a_consumer_that_waits_is_woken_by_the_closing() -> None:
+    batch = a_batch(named(range(3)), forever)
+    waiting = asyncio.create_task(anext(batch, None))
+    await asyncio.sleep(0)
+    await batch.aclose()
+    assert await waiting is None
+
+
+def test_a_program_that_ends_in_the_middle_leaves_no_word() -> None:
+    async def main() -> None:
+        complaints: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, what: complaints.append(what))
+        for source in (as_async(named(range(9))), endless(), named(range(9))):
+            async for _ in a_batch(source, concurrency=2):
+                break
+        assert complaints == []
+
+    asyncio.run(main())
+
+
+# --- in a session ---------------------------------------------------------------------------------
+
+
+def a_client(emulator: PropQEmulator, **kwargs: Any) -> AsyncPropQ:
+    retry = RetryPolicy(base_delay_seconds=0.001)
+    return AsyncPropQ(
+        emulator.credentials, base_url=emulator.url, token_store=None, retry=retry, **kwargs
+    )
+
+
+async def test_a_price_list_goes_through_a_rough_day(emulator: PropQEmulator) -> None:
+    for name in range(300):
+        emulator.add_unit("4711", f"{name}")
+    for status in (500, 502, 504):
+        emulator.fail_next(status, times=5)
+    emulator.drop_next(times=5, after_applying=True)
+    emulator.drop_next(times=5, after_applying=False)
+    emulator.fail_next(429, times=3, retry_after=1)
+    emulator.fail_next(503, retry_after=1)
+    outcomes: list[UnitOutcome] = []
+    async with (
+        a_client(emulator).session() as session,
+        session.units.update_many(named(range(300)), concurrency=50) as batch,
+    ):
+        async for outcome in batch:
+            outcomes.append(outcome)
+            if len(outcomes) == 100:
+                emulator.revoke_tokens()
+    assert Counter(outcome.ok for outcome in outcomes) == {True: 300}
+    assert all(len(emulator.unit("4711", f"{name}").history) > 1 for name in range(300))
+
+
+async def test_a_revoked_client_ends_the_batch(emulator: PropQEmulator) -> None:
+    emulator.fail_next(401, times=1_000)
+    outcomes: list[UnitOutcome] = []
+    async with a_client(emulator).session() as session:
+        with pytest.raises(AuthenticationError):
+            await drain(session.units.update_many(named(range(500)), concurrency=10), outcomes)
+    assert 0 < len(outcomes) <= 20
+    assert emulator.token_requests <= 4
+
+
+async def test_two_batches_at_once_share_what_they_need(emulator: PropQEmulator) -> None:
+    for name in range(50):
+        emulator.add_unit("4711", f"{name}")
+    async with a_client(emulator, max_connections=5).session() as session:
+
+        async def run() -> list[UnitOutcome]:
+            return [outcome async for outcome in session.units.update_many(named(range(50)))]
+
+        results = await asyncio.gather(run(), run())
+    assert [len([outcome for outcome in result if outcome.ok]) for result in results] == [50, 50]
+    assert emulator.token_requests == 1
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_leaving_the_session_closes_its_batches(
+    emulator: PropQEmulator, *, cancelled: bool
+) -> None:
+    emulator.latency_seconds = 30
+    batches = []
+
+    async def work() -> None:
+        async with a_client(emulator).session() as session:
+            for _ in range(3):
+                batch = session.units.update_many(named(range(9)), concurrency=3)
+                batches.append(batch)
+                asyncio.ensure_future(anext(batch, None))  # noqa: RUF006
+            await until(lambda: emulator.calls == 9)
+
+    task = asyncio.create_task(work())
+    if cancelled:
+        while not batches or not batches[0]._closed:  # noqa: ASYNC110 - it lasts a few turns
+            await asyncio.sleep(0)
+        task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled() is cancelled
+    for batch in batches:
+        assert [
+            outcome.error.may_have_been_applied for outcome in batch.unfinished if outcome.error
+        ] == [True] * 3
+        assert all(worker.done() for worker in batch._workers)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"concurrency": 0},
+        {"concurrency": 1.5},
+        {"concurrency": "2"},
+        {"max_outage_seconds": -1},
+        {"max_outage_seconds": float("nan")},
+    ],
+)
+async def test_an_argument_that_cannot_work_is_refused(
+    emulator: PropQEmulator, wrong: dict[str, Any]
+) -> None:
+    async with a_client(emulator).session() as session:
+        with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+            session.units.update_many([], **wrong)

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import math
+import ssl
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from propq_async import (
+    AsyncPropQ,
+    ConfigurationError,
+    Credentials,
+    JsonFileTokenStore,
+    RetryPolicy,
+)
+from propq_async.client import default_token_file
+from propq_async.testing import PropQEmulator
+
+from .support import an_update
+
+CREDENTIALS = Credentials(1, "the-secret")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"base_url": "http://api.propq.com"},
+        {"timeout_seconds": 0},
+        {"timeout_seconds": math.nan},
+        {"timeout_seconds": "5"},
+        {"timeout_seconds": math.inf},
+        {"max_connections": 0},
+        {"max_connections": 2.5},
+        {"max_connections": True},
+        {"max_calls_per_second": 0},
+        {"max_calls_per_second": -1},
+        {"max_calls_per_second": math.inf},
+    ],
+)
+def test_a_setting_that_cannot_work_is_refused_by_name(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        AsyncPropQ(CREDENTIALS, token_store=None, **wrong)
+
+
+@pytest.mark.parametrize("wrong", [(1, "the-secret"), None, "the-secret"])
+def test_credentials_of_another_type_are_refused_and_not_shown(wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match="credentials must be") as caught:
+        AsyncPropQ(wrong, token_store=None)
+    assert "the-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", [{"timeout_seconds": 0}, {"timeout_seconds": None}])
+def test_a_sessions_setting_that_cannot_work_is_refused_by_name(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(wrong))):
+        AsyncPropQ(CREDENTIALS, token_store=None).session(**wrong)
+
+
+def test_making_one_does_no_io_and_needs_no_loop(tmp_path: Path) -> None:
+    propq = AsyncPropQ(CREDENTIALS)
+    propq.session()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_it_shows_no_secret() -> None:
+    propq = AsyncPropQ(
+        CREDENTIALS, proxy="http://me:password@p", ssl_context=ssl.create_default_context()
+    )
+    assert repr(propq) == (
+        "AsyncPropQ(base_url='https://api.propq.com', tokens=TokenManager(client_id=1, "
+        "token_url='https://api.propq.com/oauth/token'))"
+    )
+
+
+async def test_the_default_file_is_in_the_users_cache_one_for_each_client_and_url(
+    emulator: PropQEmulator, tmp_path: Path
+) -> None:
+    async with AsyncPropQ(emulator.credentials, base_url=emulator.url).session() as session:
+        await session.units.update(an_update())
+    file = default_token_file(f"{emulator.url}/oauth/token", emulator.credentials.client_id)
+    assert file.is_relative_to(tmp_path / "cache")
+    assert file.is_file()
+    others = {default_token_file("https://a/", 1), default_token_file("https://a/", 2)}
+    assert len(others | {file, default_token_file("https://b/", 1)}) == 4
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, emulator: PropQEmulator) -> pytest.MonkeyPatch:
+    monkeypatch.setenv("PROPQ_CLIENT_ID", str(emulator.credentials.client_id))
+    monkeypatch.setenv("PROPQ_CLIENT_SECRET", emulator.credentials.client_secret)
+    monkeypatch.setenv("PROPQ_BASE_URL", emulator.url)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("given", [{}, {"timeout_seconds": 9.0}])
+async def test_the_environment_has_all_that_it_takes(
+    environment: pytest.MonkeyPatch,
+    emulator: PropQEmulator,
+    token_file: Path,
+    given: dict[str, Any],
+) -> None:
+    environment.setenv("PROPQ_TOKEN_FILE", str(token_file))
+    async with AsyncPropQ.from_env(**given).session() as session:
+        await session.units.update(an_update())
+    assert token_file.is_file()  # noqa: ASYNC240 - a moment
+    # A second process would find it.
+    async with AsyncPropQ.from_env(retry=RetryPolicy(attempts=1)).session() as session:
+        await session.units.update(an_update())
+    assert emulator.token_requests == 1
+
+
+async def test_what_is_given_goes_before_the_environment(
+    environment: pytest.MonkeyPatch, emulator: PropQEmulator, token_file: Path, tmp_path: Path
+) -> None:
+    environment.setenv("PROPQ_BASE_URL", "https://elsewhere.example")
+    environment.setenv("PROPQ_TOKEN_FILE", str(token_file))
+    mine = tmp_path / "mine.json"
+    propq = AsyncPropQ.from_env(base_url=emulator.url, token_store=JsonFileTokenStore(mine))
+    async with propq.session() as session:
+        await session.units.update(an_update())
+    assert mine.is_file()
+    assert not token_file.exists()  # noqa: ASYNC240 - a moment
+
+
+def test_without_credentials_the_variable_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="PROPQ_CLIENT_ID"):
+        AsyncPropQ.from_env()
+
+
+@pytest.mark.parametrize("variable", ["PROPQ_BASE_URL", "PROPQ_TOKEN_FILE"])
+def test_a_blank_variable_is_none(
+    environment: pytest.MonkeyPatch, emulator: PropQEmulator, variable: str
+) -> None:
+    environment.setenv(variable, "  ")
+    url = "https://api.propq.com" if variable == "PROPQ_BASE_URL" else emulator.url
+    assert f"base_url='{url}'" in repr(AsyncPropQ.from_env())
+
+
+def test_a_wrong_timeout_is_refused_before_the_store_is_made(
+    environment: pytest.MonkeyPatch, token_file: Path
+) -> None:
+    environment.setenv("PROPQ_TOKEN_FILE", str(token_file))
+    with pytest.raises(ConfigurationError, match="timeout_seconds"):
+        AsyncPropQ.from_env(timeout_seconds=-1)
