@@ -597,3 +597,17 @@ async def test_an_argument_that_cannot_work_is_refused(
     async with a_client(emulator).session() as session:
         with pytest.raises(ConfigurationError, match=next(iter(wrong))):
             session.units.update_many([], **wrong)
+
+
+async def test_the_end_of_the_loop_takes_the_workers_first_and_loses_no_outcome() -> None:
+    batch = a_batch(named(range(9)), concurrency=2)
+    first = await anext(batch)
+    # Both workers wait for room: one has made the next row, and one is about to.
+    await until(lambda: len(batch._ready) == 2)
+    workers = asyncio.all_tasks() - {asyncio.current_task()}
+    for worker in workers:  # what asyncio.run does at its end
+        worker.cancel()
+    await asyncio.wait(workers)
+    rest = [outcome async for outcome in batch]
+    assert sorted(outcome.index for outcome in [first, *rest]) == [0, 1, 2]
+    assert all(outcome.ok for outcome in rest)
