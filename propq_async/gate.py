@@ -34,7 +34,7 @@ from typing import Final
 import attrs
 
 from .config import Clock
-from .errors import APIError
+from .errors import APIError, APIStatusError
 
 __all__ = ["Gate", "Shut", "Ticket"]
 
@@ -289,7 +289,9 @@ class Gate:
     def _block(self, error: APIError, now: float, what: str) -> None:
         # Once for each time that the server goes away, not once per call.
         level = logging.WARNING if self._blocked_since is None else logging.DEBUG
-        logger.log(level, "%s: %s", what, error)
+        said = f"{error.status} " if isinstance(error, APIStatusError) else ""
+        said += error.message
+        logger.log(level, "%s: %s (%s %s)", what, said, error.method, error.url)
         self._blocked_by = error
         if self._blocked_since is None:
             self._blocked_since = now
