@@ -14,6 +14,8 @@ async with AsyncPropQ.from_env() as propq, propq.session() as session:
     )
 """
 
+import logging
+
 from ._version import __version__
 from .batch import UnitBatch
 from .client import AsyncPropQ
@@ -94,3 +96,6 @@ __all__ = [
     "WrongMethodError",
     "__version__",
 ]
+
+# Without it the logging module prints warnings of programs that have not configured it.
+logging.getLogger(__name__).addHandler(logging.NullHandler())

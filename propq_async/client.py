@@ -7,6 +7,7 @@ import hashlib
 import random
 import ssl
 from collections.abc import Callable, Sequence
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, TypedDict, Unpack
 
@@ -64,6 +65,11 @@ async def _close(pool: Pool, running: list[asyncio.Task[Any]]) -> None:
     if running:
         await asyncio.wait(running)
     await pool.close()
+
+
+def _check_retry(retry: object) -> None:
+    if not isinstance(retry, RetryPolicy):
+        raise ConfigurationError(f"retry must be a RetryPolicy, not {retry!r}")
 
 
 class Settings(TypedDict, total=False):
@@ -134,6 +140,11 @@ class AsyncPropQ:
             raise ConfigurationError(
                 "credentials must be a Credentials object: Credentials(client_id, client_secret), "
                 "or use AsyncPropQ.from_env()"
+            )
+        _check_retry(retry)
+        if isinstance(token_store, str | PathLike):
+            raise ConfigurationError(
+                "token_store must be a store, not a path: JsonFileTokenStore(path)"
             )
         self._base_url = check_base_url(base_url)
         check_at_least("timeout_seconds", timeout_seconds, 0, exclusive=True, finite=True)
@@ -219,6 +230,7 @@ class AsyncPropQ:
             check_at_least("timeout_seconds", timeout_seconds, 0, exclusive=True, finite=True)
             options = attrs.evolve(options, timeout_seconds=timeout_seconds)
         if not isinstance(retry, Inherit):
+            _check_retry(retry)
             options = attrs.evolve(options, retry=retry)
         return PropQSession(self, options, self._base_url)
 

@@ -421,8 +421,11 @@ def read_token(reply: Reply, *, asked_at: float, credentials: Credentials) -> To
         description = _title(text) or text.strip() or _phrase(reply.status)
     words = ": ".join(filter(None, (error, description, hint)))
     if _is_refusal(reply.status):
+        # A refusal in the words of RFC 6749, or one of a page that knows of no tokens.
+        spoken = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED)
+        place = "" if error is not None or reply.status in spoken else "the base URL, "
         return TokenRefusedError(
-            f"the token endpoint refused the request ({reply.status} {words}): check "
+            f"the token endpoint refused the request ({reply.status} {words}): check {place}"
             "PROPQ_CLIENT_ID and PROPQ_CLIENT_SECRET",
             status=reply.status,
             error=error,

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import math
 import ssl
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +52,44 @@ def test_credentials_of_another_type_are_refused_and_not_shown(wrong: Any) -> No
     assert "the-secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("wrong", [{"timeout_seconds": 0}, {"timeout_seconds": None}])
+@pytest.mark.parametrize("store", ["token.json", Path("token.json")])
+def test_a_path_is_no_store(store: Any) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"token_store must be a store.*JsonFileTokenStore"
+    ):
+        AsyncPropQ(CREDENTIALS, token_store=store)
+
+
+def test_a_number_is_no_retry_policy() -> None:
+    wrong: Any = 5
+    with pytest.raises(ConfigurationError, match="retry must be a RetryPolicy, not 5"):
+        AsyncPropQ(CREDENTIALS, token_store=None, retry=wrong)
+
+
+def test_what_is_not_asked_for_is_not_printed() -> None:
+    code = """
+import asyncio
+from propq_async import *
+
+async def main():
+    retry = RetryPolicy(attempts=2, base_delay_seconds=0)
+    propq = AsyncPropQ(
+        Credentials(1, "x"), base_url="http://127.0.0.1:9", token_store=None, retry=retry
+    )
+    try:
+        await propq.tokens.get_token()
+    except TokenUnavailableError:
+        print("unavailable")
+
+asyncio.run(main())
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (run.stdout, run.stderr) == ("unavailable\n", "")
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"timeout_seconds": 0}, {"timeout_seconds": None}, {"retry": None}]
+)
 def test_a_sessions_setting_that_cannot_work_is_refused_by_name(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(wrong))):
         AsyncPropQ(CREDENTIALS, token_store=None).session(**wrong)

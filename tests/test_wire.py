@@ -817,7 +817,8 @@ def test_all_dialects_of_a_refusal(
     assert found == (status, error, description, hint)
     text = str(refused)
     assert f"({status} " in text
-    assert "check PROPQ_CLIENT_ID and PROPQ_CLIENT_SECRET" in text
+    assert "PROPQ_CLIENT_ID and PROPQ_CLIENT_SECRET" in text
+    assert ("check the base URL" in text) == (error is None and status not in (400, 401))
     for word in (error, description, hint):
         assert word is None or word in text
 
