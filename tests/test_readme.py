@@ -100,6 +100,9 @@ async def test_in_a_service(emulator: PropQEmulator) -> None:
         async with client.post("/sell/4711/A-999?price=260000") as response:
             assert response.status == 502
             assert "must match exactly" in (await response.json())["error"]
+        async with client.post("/sell/4711/A-101?price=-1") as response:
+            assert response.status == 400
+            assert "price: must be above zero" in (await response.json())["error"]
     assert emulator.unit("4711", "A-101").price == 260_000
     assert emulator.token_requests == 1
 
