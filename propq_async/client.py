@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import random
 import ssl
+import threading
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
@@ -45,12 +47,35 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncPropQ", "default_token_file"]
 
+logger = logging.getLogger(__name__)
+
 
 def default_token_file(token_url: str, client_id: int) -> Path:
     """Return the default place of the token file: one for each token URL and client id."""
     place = hashlib.sha256(token_url.encode()).hexdigest()[:12]
     directory = user_cache_path("propq-async", appauthor=False)
     return directory / f"token-{client_id}-{place}.json"
+
+
+def _file_store(
+    path: str | PathLike[str], timeout_seconds: float, clock: Clock
+) -> JsonFileTokenStore:
+    lock_timeout_seconds = timeout_seconds + LOCK_MARGIN_SECONDS
+    return JsonFileTokenStore(path, lock_timeout_seconds=lock_timeout_seconds, clock=clock)
+
+
+def _default_store(
+    token_url: str, client_id: int, timeout_seconds: float, clock: Clock
+) -> TokenStore | None:
+    try:
+        return _file_store(default_token_file(token_url, client_id), timeout_seconds, clock)
+    except (ConfigurationError, RuntimeError):
+        # A container may run as a user that nobody knows.
+        logger.warning(
+            "this user has no home directory to keep the token file in; the token stays in memory, "
+            "unless PROPQ_TOKEN_FILE or token_store names a place"
+        )
+        return None
 
 
 @attrs.define(eq=False)
@@ -170,11 +195,7 @@ class AsyncPropQ:
         )
         token_url = self._base_url + TOKEN_PATH
         if isinstance(token_store, DefaultFile):
-            token_store = JsonFileTokenStore(
-                default_token_file(token_url, credentials.client_id),
-                lock_timeout_seconds=timeout_seconds + LOCK_MARGIN_SECONDS,
-                clock=clock,
-            )
+            token_store = _default_store(token_url, credentials.client_id, timeout_seconds, clock)
         self.tokens: Final = TokenManager(
             credentials,
             token_url=token_url,
@@ -186,6 +207,8 @@ class AsyncPropQ:
             ask=self._ask_token,
         )
         self._loops: dict[asyncio.AbstractEventLoop, _Loop] = {}
+        # Two threads, each with a loop, may come in at once, and must not get the same gate.
+        self._entrance = threading.Lock()
 
     @classmethod
     def from_env(cls, **settings: Unpack[Settings]) -> Self:
@@ -205,14 +228,14 @@ class AsyncPropQ:
         if token_file is not None:
             timeout = settings.get("timeout_seconds", TIMEOUT_SECONDS)
             check_at_least("timeout_seconds", timeout, 0, exclusive=True, finite=True)
-            store = JsonFileTokenStore(
-                token_file, lock_timeout_seconds=timeout + LOCK_MARGIN_SECONDS
-            )
+            store = _file_store(token_file, timeout, settings.get("clock", Clock()))
             settings.setdefault("token_store", store)
         return cls(credentials, **settings)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(base_url={self._base_url!r}, tokens={self.tokens!r})"
+        # A traceback with locals shows an object whose constructor has refused, too.
+        base_url, tokens = (getattr(self, name, None) for name in ("_base_url", "tokens"))
+        return f"{type(self).__name__}(base_url={base_url!r}, tokens={tokens!r})"
 
     def session(
         self,
@@ -248,21 +271,24 @@ class AsyncPropQ:
         loop = asyncio.get_running_loop()
         here = self._loops.get(loop)
         if here is None:
-            for closed in [other for other in list(self._loops) if other.is_closed()]:
-                del self._loops[closed]
-            if self._loops or not self._gate.is_idle:
-                # Another loop is at it, in another thread, or was closed in the middle.
-                self._gate = self._gate.copy()
-            calls = Calls(
-                pool=Pool(self._connections),
-                tokens=self.tokens,
-                gate=self._gate,
-                clock=self._clock,
-                random=self._jitter,
-            )
-            here = self._loops[loop] = _Loop(calls)
+            with self._entrance:
+                here = self._loops[loop] = _Loop(self._calls())
         here.inside += 1
         return here.calls
+
+    def _calls(self) -> Calls:
+        for closed in [other for other in self._loops if other.is_closed()]:
+            del self._loops[closed]
+        if self._loops or not self._gate.is_idle:
+            # Another loop is at it, in another thread, or was closed in the middle.
+            self._gate = self._gate.copy()
+        return Calls(
+            pool=Pool(self._connections),
+            tokens=self.tokens,
+            gate=self._gate,
+            clock=self._clock,
+            random=self._jitter,
+        )
 
     async def go_out(self, calls: Calls) -> None:
         """Give a share back; what leaving `async with` does. The last one out closes the pool."""
@@ -273,7 +299,8 @@ class AsyncPropQ:
         here.inside -= 1
         if not here.inside:
             # First of all, so that whoever comes in meanwhile gets a pool of their own.
-            del self._loops[loop]
+            with self._entrance:
+                del self._loops[loop]
             await finish(_close(calls.pool, calls.leave()))
 
     async def _ask_token(

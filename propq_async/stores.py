@@ -10,6 +10,7 @@ import asyncio
 import errno
 import glob
 import logging
+import math
 import os
 import random
 import secrets
@@ -51,6 +52,8 @@ LOCK_TIMEOUT_SECONDS: Final = 35.0
 STALE_SECONDS: Final = 10.0
 # How long a store may take to load or to save, before the call goes on without it.
 IO_SECONDS: Final = 5.0
+# How long a store that took longer than that is left alone.
+HANGING_SECONDS: Final = 60.0
 
 
 class TokenStore(Protocol):
@@ -162,7 +165,8 @@ class JsonFileTokenStore:
         self._known: dict[str, _Part] = {}
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({str(self.path)!r})"
+        # A traceback with locals shows an object whose constructor has refused, too.
+        return f"{type(self).__name__}({str(getattr(self, 'path', None))!r})"
 
     async def load(self, key: TokenKey) -> Token | None:
         """Return the token in the file, `None` if there is none for this key that still lives."""
@@ -193,8 +197,7 @@ class JsonFileTokenStore:
             mode=0o600,
             # Acquired and released by whichever thread of the executor is free.
             thread_local=False,
-            # A soft lock would outlive a process that is killed.
-            fallback_to_soft=False,
+            # And with it, no soft lock where there is no other: it would outlive a killed process.
             preserve_lock_file=True,
         )
 
@@ -386,16 +389,24 @@ def _sync_directory(directory: Path) -> None:
 
 @attrs.define
 class SafeStore:
-    """A store that cannot make a call fail: no error and no long delay of it gets past this."""
+    """A store that cannot make a call fail: no error and no long delay of it gets past this.
+
+    One that hangs (a disk that is gone, an executor that is full) costs its time once, and is then
+    left alone for a while: a load, a save and a lock would each cost it again.
+    """
 
     _store: TokenStore
     _key: TokenKey
     _lock_seconds: float
     _io_seconds: float = IO_SECONDS
+    _monotonic: Callable[[], float] = time.monotonic
+    _hangs_until: float = attrs.field(default=-math.inf, init=False)
     _troubled: bool = attrs.field(default=False, init=False)
 
     async def load(self) -> Token | None:
         """Return the stored token, `None` if there is none or no answer."""
+        if self._hangs:
+            return None
         with self._warned("load"):
             token = await self._in_time(lambda: self._store.load(self._key))
             return None if token is None else self._checked(token)
@@ -403,12 +414,17 @@ class SafeStore:
 
     async def save(self, token: Token) -> None:
         """Store the token, if that can be done."""
+        if self._hangs:
+            return
         with self._warned("save"):
             await self._in_time(lambda: self._store.save(self._key, token))
 
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[bool]:
         """Hold the lock of the store, or go without it once the time is over."""
+        if self._hangs:
+            yield False
+            return
         async with AsyncExitStack() as stack:
             locked = False
             # In this very task, unlike the others: some locks belong to the task that took them.
@@ -421,6 +437,10 @@ class SafeStore:
                 with self._warned("unlock"):
                     async with asyncio.timeout(self._io_seconds):
                         await stack.aclose()
+
+    @property
+    def _hangs(self) -> bool:
+        return self._monotonic() < self._hangs_until
 
     def _checked(self, token: Any) -> Token:
         """Return the token of a store that may hand out anything.
@@ -446,6 +466,7 @@ class SafeStore:
             task.cancel()
             task.add_done_callback(_seen)
         if not task.done():
+            self._hangs_until = self._monotonic() + HANGING_SECONDS
             raise TimeoutError
         return task.result()
 

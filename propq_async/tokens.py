@@ -8,8 +8,11 @@ next token. A held token goes through three times of its life:
     expired  from then on               not served; callers wait for the flight
 
     none ──flight lands──▶ fresh ──time──▶ ageing ──time──▶ expired
-      ▲                      ▲ └──────────────┴── refused ──▶ none
-      └── start of the program └── flight lands ── from ageing, expired and none alike
+      ▲                      ▲ └──────────────┴── refused ──▶ none, or kept
+      └── start of the program └── flight lands ── from all others alike
+
+    kept     refused, but too many were refused lately for one more request; whoever asks waits for
+             a flight that looks into the store, and gets this one again if there is no other
 
 Why it is right:
 
@@ -32,6 +35,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random as _random
 from collections import deque
 from collections.abc import Callable
@@ -61,7 +65,7 @@ __all__ = ["TokenManager"]
 logger = logging.getLogger(__name__)
 
 Cause: TypeAlias = Literal["cold", "expired", "refused", "ahead of expiry", "forced"]
-Event: TypeAlias = Literal["fetched", "adopted"]
+Event: TypeAlias = Literal["fetched", "adopted", "kept"]
 
 # How long before its end a token is no longer fresh, and no longer served: a fraction of its
 # lifetime, and at most so many seconds.
@@ -161,7 +165,12 @@ class TokenManager:
         self._store: SafeStore | None = None
         if store is not None:
             key = TokenKey(self._token_url, credentials.client_id)
-            self._store = SafeStore(store, key, lock_seconds=timeout_seconds + LOCK_MARGIN_SECONDS)
+            self._store = SafeStore(
+                store,
+                key,
+                lock_seconds=timeout_seconds + LOCK_MARGIN_SECONDS,
+                monotonic=clock.monotonic,
+            )
         self._timeout_seconds = timeout_seconds
         self._retry = retry
         self._wall = clock.wall
@@ -179,8 +188,10 @@ class TokenManager:
         self._allowance = _Allowance(REFUSED_AT_ONCE, clock.monotonic())
 
     def __repr__(self) -> str:
-        client_id = self._credentials.client_id
-        return f"{type(self).__name__}(client_id={client_id}, token_url={self._token_url!r})"
+        # A traceback with locals shows an object whose constructor has refused, too.
+        token_url = getattr(self, "_token_url", None)
+        client_id = self._credentials.client_id if token_url else None
+        return f"{type(self).__name__}(client_id={client_id}, token_url={token_url!r})"
 
     async def get_token(self) -> Token:
         """Return a token that can be used now.
@@ -204,15 +215,20 @@ class TokenManager:
         Raises:
             TokenError: as `get_token`.
         """
-        return await self._join("forced")
+        while True:
+            token = await self._join("forced")
+            # The flight under way may have been one that kept what was refused.
+            if not self._is_refused(token):
+                return token
 
     def invalidate(self, token: Token) -> None:
         """Take note that the server refused this token. No I/O.
 
         If it is still the current one it is dropped, and whoever asks next waits for another;
-        unless too many were refused lately: then it stays, since a new one would fare no better.
+        unless too many were refused lately: then it stays, since a new one would fare no better,
+        until somebody else has left another one in the store.
         """
-        if _fingerprint(token) not in self._refused:
+        if not self._is_refused(token):
             self._refused.append(_fingerprint(token))
         held = self._held
         if held is None or held.token.access_token != token.access_token:
@@ -220,6 +236,8 @@ class TokenManager:
         if self._allowance.refill(self._monotonic()) >= 1:
             self._held = None
             self._why_none = "refused"
+        elif self._store is not None:
+            self._held = attrs.evolve(held, soft_wall=-math.inf, soft_monotonic=-math.inf)
 
     async def aclose(self) -> None:
         """Cancel the flight of this event loop, if there is one, and wait until it has ended.
@@ -242,13 +260,19 @@ class TokenManager:
     async def _get_token(self) -> Token:
         while True:
             held = self._held
-            if held is not None and self._lives(held):
+            if held is None:
+                cause = self._why_none
+            elif not self._lives(held):
+                cause = "expired"
+            elif self._store is not None and self._is_refused(held.token):
+                cause = "refused"
+            else:
                 if self._may_refresh_ahead():
                     self._start("ahead of expiry")
                 return held.token
-            token = await self._join(self._why_none if held is None else "expired")
+            token = await self._join(cause)
             # Refused by somebody between its landing and our turn? Then once more.
-            if _fingerprint(token) not in self._refused:
+            if not self._is_refused(token) or (self._held and self._held.token is token):
                 return token
 
     def _may_refresh_ahead(self) -> bool:
@@ -304,7 +328,8 @@ class TokenManager:
             if isinstance(outcome, _Held):
                 # Once more, since the store may have taken its time.
                 if self._lives(outcome):
-                    self._arrived(event, outcome.token, cause, attempts, elapsed)
+                    if event != "kept":
+                        self._arrived(event, outcome.token, cause, attempts, elapsed)
                     return outcome.token
                 outcome = _ran_out()
             delay = self._delay(outcome, attempts, elapsed)
@@ -325,6 +350,14 @@ class TokenManager:
         held = await self._adopt(cause)
         if held is not None:
             return "adopted", held
+        held = self._held
+        if (
+            cause == "refused"
+            and held is not None
+            and self._lives(held)
+            and self._allowance.refill(self._monotonic()) < 1
+        ):
+            return "kept", held
         async with self._store.lock():
             # Whoever held the lock before may have left what we need.
             held = await self._adopt(cause)
@@ -339,7 +372,7 @@ class TokenManager:
         if self._store is None or cause == "forced":
             return None
         token = await self._store.load()
-        if token is None or _fingerprint(token) in self._refused:
+        if token is None or self._is_refused(token):
             return None
         held = self._hold_from(token, self._wall(), self._monotonic())
         current = self._held
@@ -348,7 +381,7 @@ class TokenManager:
         # Our own token has in the store no longer life than here, whatever the wall clock says.
         if current is not None and (
             current.token.access_token == token.access_token
-            or (self._lives(current) and not _is_younger(held, current))
+            or (self._serves(current) and not _is_younger(held, current))
         ):
             return None
         self._hold(held)
@@ -366,7 +399,7 @@ class TokenManager:
         outcome = read_token(reply, asked_at=wall, credentials=self._credentials)
         if isinstance(outcome, TokenError):
             return outcome
-        if _fingerprint(outcome) in self._refused:
+        if self._is_refused(outcome):
             if _fingerprint(outcome) not in refused_before:
                 return TokenUnavailableError("the token was refused before it arrived")
             # A server that issues it once more has perhaps changed its mind; if not, we are told
@@ -386,7 +419,7 @@ class TokenManager:
         self._failure = None
         logger.info(
             "%s a token in %.2f s (%s); it expires at %s",
-            "fetched" if event == "fetched" else "took over from the store",
+            "took over from the store" if event == "adopted" else "fetched",
             duration,
             cause,
             token.expires_at.isoformat(timespec="seconds"),
@@ -436,7 +469,7 @@ class TokenManager:
         current = self._held
         if (
             current is None
-            or not self._lives(current)
+            or not self._serves(current)
             or held.since_monotonic >= current.since_monotonic
         ):
             self._held = held
@@ -462,6 +495,12 @@ class TokenManager:
             hard_wall=expires - hard,
             hard_monotonic=monotonic + remaining - hard,
         )
+
+    def _is_refused(self, token: Token) -> bool:
+        return _fingerprint(token) in self._refused
+
+    def _serves(self, held: _Held) -> bool:
+        return self._lives(held) and not self._is_refused(held.token)
 
     def _lives(self, held: _Held) -> bool:
         return self._wall() < held.hard_wall and self._monotonic() < held.hard_monotonic

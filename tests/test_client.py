@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 import math
 import ssl
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +18,13 @@ from propq_async import (
     Credentials,
     JsonFileTokenStore,
     RetryPolicy,
+    TokenManager,
 )
 from propq_async.client import default_token_file
+from propq_async.gate import Gate
 from propq_async.testing import PropQEmulator
 
-from .support import an_update
+from .support import FakeClock, an_update
 
 CREDENTIALS = Credentials(1, "the-secret")
 
@@ -181,3 +186,85 @@ def test_a_wrong_timeout_is_refused_before_the_store_is_made(
     environment.setenv("PROPQ_TOKEN_FILE", str(token_file))
     with pytest.raises(ConfigurationError, match="timeout_seconds"):
         AsyncPropQ.from_env(timeout_seconds=-1)
+
+
+async def test_the_token_file_of_the_environment_goes_by_the_clock_that_was_given(
+    environment: pytest.MonkeyPatch, token_file: Path
+) -> None:
+    environment.setenv("PROPQ_TOKEN_FILE", str(token_file))
+    clock = FakeClock(wall=1.0)
+    propq = AsyncPropQ.from_env(clock=clock.clock)
+    token = await propq.tokens.get_token()
+    assert token.issued_at.timestamp() == 1.0
+    # Long ago by the clock on the wall, but not by this one.
+    assert await AsyncPropQ.from_env(clock=clock.clock).tokens.get_token() == token
+
+
+async def test_a_user_without_a_home_keeps_the_token_in_memory_and_is_told(
+    environment: pytest.MonkeyPatch, emulator: PropQEmulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    pwd = pytest.importorskip("pwd")
+
+    def getpwuid(uid: int) -> None:
+        raise KeyError(uid)
+
+    for variable in ("HOME", "XDG_CACHE_HOME"):
+        environment.delenv(variable, raising=False)
+    environment.setattr(pwd, "getpwuid", getpwuid)
+    async with AsyncPropQ.from_env().session() as session:
+        await session.units.update(an_update())
+    (warning,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert warning == (
+        "this user has no home directory to keep the token file in; the token stays in memory, "
+        "unless PROPQ_TOKEN_FILE or token_store names a place"
+    )
+    assert emulator.token_requests == 1
+
+
+@pytest.fixture
+def eager_threads() -> Iterator[None]:
+    """Let threads take turns as often as can be."""
+    seconds = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(seconds)
+
+
+@pytest.mark.usefixtures("eager_threads")
+def test_two_threads_that_come_in_at_once_get_a_gate_each() -> None:
+    threads = 2
+    for _ in range(100):
+        propq = AsyncPropQ(CREDENTIALS, token_store=None)
+        gates: list[Gate] = []
+        together = threading.Barrier(threads)
+
+        async def main(propq: AsyncPropQ, together: threading.Barrier, gates: list[Gate]) -> None:
+            together.wait()
+            async with propq:
+                gates.append(propq.come_in().gate)
+                together.wait()
+
+        def run(*about: Any) -> None:
+            asyncio.run(main(*about))
+
+        workers = [
+            threading.Thread(target=run, args=(propq, together, gates)) for _ in range(threads)
+        ]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        assert len(set(gates)) == threads
+
+
+@pytest.mark.parametrize("wrong", [{"base_url": "rubbish"}, {"credentials": None}])
+def test_what_was_refused_can_be_shown_in_a_traceback_with_locals(wrong: dict[str, Any]) -> None:
+    propq = AsyncPropQ.__new__(AsyncPropQ)
+    settings = {"credentials": CREDENTIALS, "token_store": None} | wrong
+    with pytest.raises(ConfigurationError):
+        propq.__init__(**settings)  # type: ignore[misc]
+    assert repr(propq) == "AsyncPropQ(base_url=None, tokens=None)"
+    manager = TokenManager.__new__(TokenManager)
+    with pytest.raises(ConfigurationError):
+        manager.__init__(CREDENTIALS, token_url="rubbish")  # type: ignore[misc]
+    assert repr(manager) == "TokenManager(client_id=None, token_url=None)"

@@ -21,8 +21,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from blockbuster import blockbuster_ctx
+from filelock import FileLock
 
 from propq_async import (
     ConfigurationError,
@@ -33,7 +35,13 @@ from propq_async import (
     TokenStore,
     stores,
 )
-from propq_async.stores import MAX_FILE_BYTES, STALE_SECONDS, SafeStore
+from propq_async.stores import (
+    HANGING_SECONDS,
+    MAX_FILE_BYTES,
+    POLL_SECONDS,
+    STALE_SECONDS,
+    SafeStore,
+)
 
 from . import processes
 from .processes import KEY, Process, a_token
@@ -149,7 +157,7 @@ async def test_a_cancelled_lock_leaves_nothing_locked(store: TokenStore, after: 
 
 
 async def test_a_lock_abandoned_while_its_thread_is_at_it_is_given_back(
-    token_file: Path, monkeypatch: pytest.MonkeyPatch
+    token_file: Path, locks: Locks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reached, proceed = threading.Event(), threading.Event()
     make_directory = stores._make_directory
@@ -169,6 +177,64 @@ async def test_a_lock_abandoned_while_its_thread_is_at_it_is_given_back(
     proceed.set()
     async with store.lock(KEY) as locked:
         assert locked
+    # Given back, and not just let go by the garbage collector.
+    assert [lock.is_locked for lock in locks.made] == [False, False]
+
+
+@attrs.define
+class Locks:
+    """The locks that a store has made, and the threads in which it used them."""
+
+    made: list[FileLock] = attrs.field(factory=list)
+    threads: list[int] = attrs.field(factory=list)
+
+
+@pytest.fixture
+def locks(monkeypatch: pytest.MonkeyPatch) -> Locks:
+    locks = Locks()
+
+    class Watched(FileLock):
+        def __init__(self, *args: Any, **settings: Any) -> None:
+            super().__init__(*args, **settings)
+            locks.made.append(self)
+
+        def acquire(self, *args: Any, **settings: Any) -> Any:
+            locks.threads.append(threading.get_ident())
+            return super().acquire(*args, **settings)
+
+        def release(self, *args: Any, **settings: Any) -> None:
+            locks.threads.append(threading.get_ident())
+            super().release(*args, **settings)
+
+    monkeypatch.setattr(stores, "FileLock", Watched)
+    return locks
+
+
+async def test_the_lock_is_tried_and_given_back_in_a_thread_and_now_and_then(
+    token_file: Path, locks: Locks
+) -> None:
+    seconds = 0.2
+    store = JsonFileTokenStore(token_file, lock_timeout_seconds=seconds)
+    async with store.lock(KEY) as locked:
+        assert locked
+        tried = len(locks.threads)
+        async with store.lock(KEY) as second:
+            assert not second
+        # A slow machine tries less often, and none more often than this.
+        assert 1 < len(locks.threads) - tried <= 2 + 2 * seconds / POLL_SECONDS
+    assert threading.get_ident() not in locks.threads
+
+
+async def test_the_lock_file_is_never_deleted(token_file: Path) -> None:
+    store = JsonFileTokenStore(token_file)
+    lock_file = token_file.with_name(token_file.name + ".lock")
+    inodes = set()
+    for _ in range(3):
+        async with store.lock(KEY):
+            inodes.add(lock_file.stat().st_ino)
+        inodes.add(lock_file.stat().st_ino)
+        assert mode(lock_file) == 0o600
+    assert len(inodes) == 1
 
 
 def test_managers_in_two_threads_share_the_lock(store: TokenStore) -> None:
@@ -194,7 +260,7 @@ def test_managers_in_two_threads_share_the_lock(store: TokenStore) -> None:
 # --- the file ------------------------------------------------------------------------------------
 
 
-async def test_the_file_is_what_the_contract_says(token_file: Path) -> None:
+async def test_the_file_holds_the_token_and_what_it_is_for(token_file: Path) -> None:
     store = JsonFileTokenStore(token_file)
     issued_at = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
     token = Token("value", "Bearer", issued_at.replace(year=2099), issued_at)
@@ -249,6 +315,34 @@ async def test_files_are_private_from_the_first_byte_whatever_the_umask(tmp_path
     assert {bits for _, bits in seen} == {0o600}
     assert {".json", ".lock"} <= {suffix for suffix, _ in seen}
     assert mode(path.with_name("token.json.lock")) == 0o600
+
+
+@posix
+async def test_a_token_is_on_the_disk_before_its_name_is_and_the_name_before_save_returns(
+    token_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[tuple[str, str]] = []
+    fsync, replace = os.fsync, Path.replace
+
+    def watched_fsync(descriptor: int) -> None:
+        at = Path(f"/proc/self/fd/{descriptor}").readlink()
+        done.append(("fsync", at.name))
+        fsync(descriptor)
+
+    def watched_replace(path: Path, target: Path) -> Path:
+        done.append(("replace", path.name))
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", watched_fsync)
+    monkeypatch.setattr(Path, "replace", watched_replace)
+    await JsonFileTokenStore(token_file).save(KEY, a_token())
+    temporary = done[0][1]
+    assert temporary.endswith(".tmp")
+    assert done == [
+        ("fsync", temporary),
+        ("replace", temporary),
+        ("fsync", token_file.parent.name),
+    ]
 
 
 async def test_an_expired_token_is_a_miss_and_can_be_cleared(
@@ -578,6 +672,8 @@ async def test_a_file_system_without_locks_is_one_warning_and_saves_all_the_same
         assert await store.load(KEY) == token
     (warning,) = warnings_of(caplog)
     assert "cannot be locked" in warning
+    # Nor is there a lock of another kind, which would outlive its process.
+    assert set(names(token_file.parent)) <= {token_file.name, token_file.name + ".lock"}
 
 
 async def test_a_save_once_begun_runs_to_its_end(token_file: Path) -> None:
@@ -813,6 +909,33 @@ async def test_a_lock_that_fails_is_one_warning_and_what_it_guards_runs(
             _ = 1 / 0
 
 
+async def test_a_store_that_hangs_costs_its_time_once_and_is_then_left_alone_for_a_while(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    time, asked = FakeClock(), []
+
+    def hang(what: str) -> Callable[..., Any]:
+        async def method(*_: object) -> None:
+            asked.append(what)
+            await asyncio.Event().wait()
+
+        return method
+
+    custom: Any = Custom(load=hang("load"), save=hang("save"), lock=hang("lock"))
+    store = SafeStore(custom, KEY, 10, io_seconds=0.05, monotonic=lambda: time.monotonic_now)
+    for _ in range(3):
+        assert await store.load() is None
+        async with store.lock() as locked:
+            assert not locked
+            await store.save(a_token())
+    assert asked == ["load"]
+    time.advance(HANGING_SECONDS)
+    await store.save(a_token())
+    assert await store.load() is None
+    assert asked == ["load", "save"]
+    assert len(warnings_of(caplog)) == 1
+
+
 NAIVE = datetime(2099, 1, 1)  # noqa: DTZ001
 AWARE = NAIVE.replace(tzinfo=UTC)
 RUBBISH: list[Any] = [
@@ -866,3 +989,10 @@ async def test_a_good_token_from_a_store_passes_and_cancellation_does(
 def test_a_path_in_the_home_of_nobody_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="without ~"):
         JsonFileTokenStore("~no-such-user-here/token.json")
+
+
+def test_a_store_whose_path_was_refused_can_be_shown() -> None:
+    store = JsonFileTokenStore.__new__(JsonFileTokenStore)
+    with pytest.raises(ConfigurationError):
+        store.__init__("~no-such-user-here/token.json")  # type: ignore[misc]
+    assert repr(store) == "JsonFileTokenStore('None')"

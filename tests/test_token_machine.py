@@ -114,7 +114,9 @@ class Process:
     """One process's view: its manager, and what a model of it must remember."""
 
     manager: TokenManager = attrs.field(init=False)
+    # Those that must not be given out any more, and those that at least must make way for others.
     refused: set[str] = attrs.field(factory=set)
+    unwanted: set[str] = attrs.field(factory=set)
     callers: list[asyncio.Task[Token]] = attrs.field(factory=list)
     given: list[Token] = attrs.field(factory=list)
     received: list[Issued] = attrs.field(factory=list)
@@ -168,6 +170,7 @@ class TokenMachine(RuleBasedStateMachine):
             ask=ask,
         )
         process.refused.clear()
+        process.unwanted.clear()
         process.received.clear()
 
     def _drain(self) -> None:
@@ -209,11 +212,11 @@ class TokenMachine(RuleBasedStateMachine):
     def call(self, number: int, count: int) -> None:
         process = self.processes[number]
         held = process.manager._held
-        lives = held is not None and process.manager._lives(held)
+        serves = held is not None and process.manager._serves(held)
         callers = [self.loop.create_task(process.manager.get_token()) for _ in range(count)]
         process.callers += callers
         self._drain()
-        if lives:
+        if serves:
             # While there is a token that serves, nobody waits.
             assert all(caller.done() for caller in callers)
 
@@ -245,6 +248,7 @@ class TokenMachine(RuleBasedStateMachine):
         request.by.received.append(issued)
         # A server that issues it once more takes its refusal back.
         request.by.refused.discard(value)
+        request.by.unwanted.discard(value)
         body = f'{{"access_token": "{value}", "expires_in": {lifetime}}}'
         request.answer.set_result(Reply(200, {}, body.encode()))
         self._drain()
@@ -297,6 +301,7 @@ class TokenMachine(RuleBasedStateMachine):
         token = data.draw(st.sampled_from(process.given[-3:]), label="token")
         before = process.manager._held
         process.manager.invalidate(token)
+        process.unwanted.add(token.access_token)
         after = process.manager._held
         if before is not None and before.token.access_token != token.access_token:
             assert after is before
@@ -332,7 +337,7 @@ class TokenMachine(RuleBasedStateMachine):
                 (
                     issued.monotonic
                     for issued in process.received
-                    if issued.value not in process.refused and self._lives(issued)
+                    if issued.value not in process.unwanted and self._lives(issued)
                 ),
                 default=0.0,
             )

@@ -817,6 +817,46 @@ async def test_when_every_token_is_refused_requests_are_bounded_and_recovery_is_
     assert await manager.get_token() != stays
 
 
+async def test_when_too_many_were_refused_a_token_that_another_process_left_is_still_taken(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    clock, store, endpoint = FakeClock(), MemoryTokenStore(), Endpoint()
+    manager = a_manager(endpoint, clock, store=store)
+    refused = await manager.get_token()
+    for _ in range(20):
+        manager.invalidate(refused)
+        refused = await manager.get_token()
+    assert endpoint.requests == 1 + 3
+    assert len(caplog.records) == 1 + 3
+    # There is no other one yet: it stays, for all who ask at once, and for each who asks again.
+    assert await gather(10, manager.get_token) == [refused] * 10
+    assert endpoint.requests == 1 + 3
+    clock.advance(1)
+    renewed = await a_manager(Endpoint(issued("renewed")), clock, store=store).refresh()
+    assert await manager.get_token() == renewed
+    manager.invalidate(refused)
+    assert await manager.get_token() == renewed
+    assert endpoint.requests == 1 + 3
+    manager.invalidate(renewed)
+    clock.advance(REFUSED_INTERVAL_SECONDS)
+    assert (await manager.get_token()).access_token == "token-5"
+
+
+async def test_a_forced_refresh_asks_though_the_flight_under_way_keeps_what_was_refused() -> None:
+    clock, store, endpoint = FakeClock(), MemoryTokenStore(), Endpoint()
+    manager = a_manager(endpoint, clock, store=store)
+    refused = await manager.get_token()
+    for _ in range(5):
+        manager.invalidate(refused)
+        refused = await manager.get_token()
+    assert endpoint.requests == 1 + 3
+    kept = asyncio.create_task(manager.get_token())
+    forced = asyncio.create_task(manager.refresh())
+    assert await kept == refused
+    assert (await forced).access_token == "token-5"
+
+
 @pytest.mark.parametrize("values", ["always new", "always the same"])
 async def test_a_server_that_refuses_every_token_is_asked_for_few(values: str) -> None:
     clock = FakeClock()
