@@ -104,9 +104,36 @@ async def _stale(trial: Trial) -> str:
             waits.append(time.perf_counter() - start)
 
         start = time.perf_counter()
-        await asyncio.gather(*(get() for _ in range(1000)))
+        await asyncio.gather(*(get() for _ in range(4000)))
         await plan.arrivals(at_least=2)  # it was to be renewed, indeed
         return str(sum(wait > 0.5 for wait in waits))
+
+
+async def _revoked(trial: Trial) -> str:
+    async with trial.peer(Step()) as (peer, plan):
+        revoked = await peer.bearer()
+        failed = 0
+
+        async def call() -> None:
+            nonlocal failed
+            bearer = await peer.bearer()
+            # The answer to the call takes its time: meanwhile all others are under way.
+            await asyncio.sleep(0.05)
+            if bearer == revoked:
+                peer.refuse(bearer)
+                failed += await peer.bearer() == revoked
+
+        await asyncio.gather(*(call() for _ in range(1000)))
+        return f"{await plan.requests() - 1} / {failed}"
+
+
+async def _all_refused(trial: Trial) -> str:
+    async with trial.peer(Step()) as (peer, plan):
+        for _ in range(10):
+            # What a call does whose token is refused, and then the one of its replay.
+            for _ in range(2):
+                peer.refuse(await peer.bearer())
+        return str(await plan.requests() - 1)
 
 
 async def _first_cancelled(trial: Trial) -> str:
@@ -178,7 +205,9 @@ async def _short_lived(trial: Trial) -> str:
 
 CASES: Final = (
     Case("cold, 1,000 calls at once: token requests", "1", _cold),
-    Case("token to be renewed, which takes 1 s, 1,000 calls: waited over 0.5 s", "0", _stale),
+    Case("token to be renewed, which takes 1 s, 4,000 calls: waited over 0.5 s", "0", _stale),
+    Case("token revoked, 1,000 calls: further requests / calls failed", "1 / 0", _revoked),
+    Case("every token refused, 10 calls in a row: further requests", "bounded", _all_refused),
     Case("first of 100 waiters cancelled: others served / requests", "99 / 1", _first_cancelled),
     Case("all 50 waiters cancelled, then one call: requests", "1", _all_cancelled),
     Case("one 500, 100 waiters: failed / requests", "0 / 2", _one_failure),

@@ -22,10 +22,10 @@ from azure.core.pipeline import PipelineContext, PipelineRequest
 from azure.core.pipeline.policies import AsyncBearerTokenCredentialPolicy
 from azure.core.pipeline.transport import AioHttpTransport, HttpRequest
 from azure.identity.aio import ClientSecretCredential
-from gcloud.aio.auth import Token
+from gcloud.aio.auth import Token as GcloudToken
 from httpx_auth import OAuth2, OAuth2ClientCredentials
 
-from propq_async import Clock, Credentials, TokenManager
+from propq_async import Clock, Credentials, Token, TokenManager
 
 __all__ = ["HERD_PEERS", "PEERS", "Peer"]
 
@@ -51,6 +51,13 @@ class Peer(ABC):
     def age(self) -> None:  # noqa: B027 - for some, the lifetime is enough
         """Let the time come when the library wants to renew its token."""
 
+    async def bearer(self) -> str:
+        """Return what a call made now would carry."""
+        return str(await self.get())
+
+    def refuse(self, bearer: str) -> None:  # noqa: B027 - most have no word for it
+        """Say that the server refused a call that carried this, where the library can be told."""
+
     @abstractmethod
     async def aclose(self) -> None:
         """Close connections."""
@@ -64,6 +71,14 @@ class Ours(Peer):
     def __init__(self, url: str, clock: Clock = Clock()) -> None:  # noqa: B008 - frozen
         self._manager = TokenManager(Credentials(1, "secret"), token_url=url, clock=clock)
         self.get = self._manager.get_token
+        self._given: dict[str, Token] = {}
+
+    async def bearer(self) -> str:
+        token = await self.get()
+        return self._given.setdefault(token.access_token, token).access_token
+
+    def refuse(self, bearer: str) -> None:
+        self._manager.invalidate(self._given[bearer])
 
     async def aclose(self) -> None:
         await self._manager.aclose()
@@ -134,7 +149,7 @@ class GcloudAio(Peer):
             "refresh_token": "refresh",
             "token_uri": url,
         }
-        self._token = Token(service_file=io.StringIO(json.dumps(settings)))
+        self._token = GcloudToken(service_file=io.StringIO(json.dumps(settings)))
         self.get = self._token.get
 
     def age(self) -> None:
@@ -164,8 +179,12 @@ class Azure(Peer):
             tenant, "1", "secret", authority=authority, transport=_PlainTransport()
         )
         policy: Any = AsyncBearerTokenCredentialPolicy(self._credential, "scope/.default")
-        request = HttpRequest("GET", "https://127.0.0.1/")
-        self.get = partial(policy.on_request, PipelineRequest(request, PipelineContext(None)))
+        self._request = HttpRequest("GET", "https://127.0.0.1/")
+        self.get = partial(policy.on_request, PipelineRequest(self._request, PipelineContext(None)))
+
+    async def bearer(self) -> str:
+        await self.get()
+        return str(self._request.headers["Authorization"])
 
     def age(self) -> None:
         # It renews at most once in 30 s: as if these were over.
@@ -192,6 +211,10 @@ class HttpxAuth(Peer):
 
     async def _get(self) -> Any:
         return next(self._auth.auth_flow(self._request))
+
+    async def bearer(self) -> str:
+        await self.get()
+        return str(self._request.headers["Authorization"])
 
     async def aclose(self) -> None:
         OAuth2.token_cache.clear()

@@ -245,7 +245,8 @@ class _Run:
         status = error.status if isinstance(error, APIStatusError) else None
         wait = self._asked_to_wait(error)
         if wait is not None:
-            self._gate.refused(error, wait, limited=status == HTTPStatus.TOO_MANY_REQUESTS)
+            limited = status == HTTPStatus.TOO_MANY_REQUESTS
+            self._gate.refused(self._ticket, error, wait, limited=limited)
             return 0.0
         if status is not None and status not in _RETRIED:
             self._gate.succeeded(self._ticket, {})

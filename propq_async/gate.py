@@ -3,10 +3,14 @@
 It is open, closed until a moment, or probing.
 
 Closed: the server asked to wait (429, or 503 with `Retry-After`). Nobody passes before that moment.
-The next calls go out like TCP's slow start (RFC 5681 section 3.1): one in flight, one more for each
-that comes back, so that thousands who waited do not arrive at once. They also keep to the *pace*
-that the server has shown it can bear: as many calls as the last window took (`X-RateLimit-Limit`
-if the server names it), in the time from the window's first call to the end of the wait. The pace
+Then one call goes out, to see whether the server takes it. Where the server was down, the next ones
+follow like TCP's slow start (RFC 5681 section 3.1), one more in flight for each that comes back, so
+that all who waited do not arrive at once. Where it only counts calls, there are at once as many in
+flight as it bore before. They also keep to the *pace* that the server has shown it can bear: as
+many calls as the last window took (`X-RateLimit-Limit` if the server names it), in the time from
+the window's first call to the end of the wait, less the way there and back: a wait in whole seconds
+was rounded up, and a window is then taken for one of whole seconds, too. What the ways of calls
+differ by is added, since a call that is fast after one that was slow would come too early. The pace
 is a sliding window, which a server that counts in fixed windows or in sliding ones never has to
 refuse. Without a header it grows additively and shrinks to what was borne (AIMD, as in RFC 5681
 section 3.1): by two per cent of the calls, twice that the next time, and so on, until the server
@@ -58,6 +62,11 @@ FIRST_GROWTH_SECONDS: Final = 30.0
 LAST_GROWTH_SECONDS: Final = 960.0
 # The least number of calls since the last refusal, for each one that may be refused next.
 CALLS_PER_REFUSAL: Final = 40
+# By how much a window is stretched for calls that are on their way for longer or shorter, as a part
+# of its length, and how often after that before the pace is taken to be wrong.
+MARGIN: Final = 0.1
+LEAST_MARGIN: Final = 0.02
+MOST_EARLY: Final = 3
 # What the pace keeps of itself when it was kept to and refused all the same.
 SHRINKING: Final = 0.9
 
@@ -153,7 +162,11 @@ class Gate:
         self._window_began: float | None = None
         # When the calls that this window has held went out.
         self._held: deque[float] = deque(maxlen=MOST_COUNTED)
+        # Of these calls: the longest and the shortest way there and back, and the most in flight.
         self._longest_trip = 0.0
+        self._shortest_trip = math.inf
+        self._most_in_flight = 1
+        self._early = 0
         self._growth = GROWTH
         self._growth_seconds = FIRST_GROWTH_SECONDS
         self._grown_at = -math.inf
@@ -161,6 +174,7 @@ class Gate:
         self._remaining: int | None = None
 
         self._ramp: int | None = None
+        self._ramp_step = 1
         self._probes = 0
         self._next_probe: float | None = None
         self._probe: Ticket | None = None
@@ -246,7 +260,8 @@ class Gate:
         now = self._clock.monotonic()
         self.successes += 1
         self._held.append(ticket.passed)
-        self._longest_trip = max(self._longest_trip, now - ticket.passed)
+        self._went(ticket, now)
+        self._most_in_flight = max(self._most_in_flight, self.in_flight)
         # What was under way when the gate closed says nothing of what comes after.
         if self._blocked_since is not None and self._closed_until is None:
             logger.info("the server answers again")
@@ -255,7 +270,7 @@ class Gate:
         if self._next_probe is not None:
             self._next_probe, self._probes, self._ramp = None, 0, 1
         if self._ramp is not None:
-            self._ramp += 1
+            self._ramp += self._ramp_step
             if self._ramp >= self._max_in_flight:
                 self._ramp = None
         self._remaining = _number(headers.get("X-RateLimit-Remaining"))
@@ -263,12 +278,16 @@ class Gate:
         if self._pace is not None:
             self._adjust(self._pace, now)
 
-    def refused(self, error: APIError, seconds: float, *, limited: bool) -> None:
+    def refused(self, ticket: Ticket, error: APIError, seconds: float, *, limited: bool) -> None:
         """Take note that the server asked everybody to wait so many seconds.
 
         `limited`: because it counts calls, and not because it is down.
         """
         now = self._clock.monotonic()
+        self._went(ticket, now)
+        if limited and self._pace is not None and ticket.passed in self._pace.taken:
+            # What the server refuses it does not count.
+            self._pace.taken.remove(ticket.passed)
         self._limited = limited
         if self._closed_until is None or self._closed_until < now + seconds:
             self._closed_until, self._closed_for = now + seconds, seconds
@@ -285,6 +304,11 @@ class Gate:
         if self._next_probe is None or self._next_probe == math.inf:
             distance = min(LAST_PROBE_SECONDS, FIRST_PROBE_SECONDS * 2.0 ** min(self._probes, 20))
             self._next_probe = now + distance
+
+    def _went(self, ticket: Ticket, now: float) -> None:
+        trip = now - ticket.passed
+        self._longest_trip = max(self._longest_trip, trip)
+        self._shortest_trip = min(self._shortest_trip, trip)
 
     def _block(self, error: APIError, now: float, what: str) -> None:
         # Once for each time that the server goes away, not once per call.
@@ -354,9 +378,14 @@ class Gate:
     def _reopen(self, at: float, wait: float) -> None:
         """Open after a wait, with a pace from what the window before it has held."""
         self._closed_until = None
+        self._ramp_step = 1
         if self._limited:
+            # Refused although it kept to a pace: the pace is wrong, and the next one may be, too.
+            if self._pace is None or self._is_early(self._pace, wait):
+                self._ramp_step = self._most_in_flight
             self._learn(at, wait)
-        self._window_began, self._longest_trip = None, 0.0
+        self._window_began, self._most_in_flight = None, 1
+        self._longest_trip, self._shortest_trip = 0.0, math.inf
         self._held.clear()
         self._remaining = None
         self._next_probe, self._probes, self._failures = None, 0, 0
@@ -365,9 +394,10 @@ class Gate:
     def _learn(self, at: float, wait: float) -> None:
         """Set the pace from the window that ends now."""
         held, stated, pace = self._held, self._stated, self._pace
-        if self._window_began is None:
+        if self._window_began is None or not held:
             return
         began = self._window_began
+        differ = self._longest_trip - self._shortest_trip
         if pace is None or stated is not None:
             # Calls that came long before the refusal were counted in another window.
             began = max(began, at - max(USUAL_WINDOW_SECONDS, 2 * wait))
@@ -375,6 +405,11 @@ class Gate:
             limit = stated
             if len(held) >= stated:
                 began = max(began, held[-stated])
+        elif pace is not None and self._growth == GROWTH and self._is_early(pace, wait):
+            # The window is right, and was not yet over.
+            self._early += 1
+            pace.seconds += min(max(differ, LEAST_MARGIN * pace.seconds), MARGIN * pace.seconds)
+            return
         elif pace is not None and (
             self._growth > GROWTH or at - began > FIRST_WINDOW * pace.seconds
         ):
@@ -384,19 +419,23 @@ class Gate:
             limit = sum(passed >= began for passed in held)
             if limit < LEAST_TELLING:
                 return
-        seconds = at - began
+        seconds = at - began - (self._shortest_trip + self._longest_trip) / 2
         if wait.is_integer():
-            # It was rounded up. What is left of it may be off by the way of the first call.
-            seconds = min(seconds, max(1.0, math.floor(seconds)) + self._longest_trip)
+            seconds = max(1.0, math.floor(seconds))
+        seconds += min(differ, MARGIN * seconds)
         self._pace = _Window(
             limit, max(MIN_WINDOW_SECONDS, seconds), deque() if pace is None else pace.taken
         )
-        self._grown_at, self._since_refusal = at, 0
+        self._grown_at, self._since_refusal, self._early = at, 0, 0
+
+    def _is_early(self, pace: _Window, wait: float) -> bool:
+        """Return whether the server refused what came at the end of its window, by a hair."""
+        return wait <= max(1.0, MARGIN * pace.seconds) and self._early < MOST_EARLY
 
     def _shrink(self, pace: _Window, at: float, borne: int) -> None:
         """Go back to what the server bore, after it has refused what the pace allowed."""
         pace.limit = borne if 0 < borne < pace.limit else max(1, int(pace.limit * SHRINKING))
-        self._growth = GROWTH
+        self._growth, self._early = GROWTH, 0
         self._growth_seconds = min(LAST_GROWTH_SECONDS, 2 * self._growth_seconds)
         self._grown_at, self._since_refusal = at, 0
 

@@ -8,6 +8,7 @@ import math
 from collections import Counter, deque
 from collections.abc import Callable
 from datetime import UTC, datetime
+from random import Random
 from typing import Any
 
 from yarl import URL
@@ -29,12 +30,19 @@ def status(code: int, **headers: str) -> Reply:
 
 
 class Simulated:
-    """In place of a `Pool`. `answer` gets the time and the unit's name when a request arrives."""
+    """In place of a `Pool`. `answer` gets the time and the unit's name when a request arrives.
 
-    def __init__(self, clock: Clock, answer: Answer, *, latency_seconds: float = 0.05) -> None:
+    Each of a call's two ways takes half the latency, give or take that part of it that `jitter` is.
+    """
+
+    def __init__(
+        self, clock: Clock, answer: Answer, *, latency_seconds: float = 0.05, jitter: float = 0.0
+    ) -> None:
         self._clock = clock
         self._answer = answer
         self._latency_seconds = latency_seconds
+        self._jitter = jitter
+        self._random = Random(1)
         self.arrived: list[float] = []
         self.names: list[str] = []
         self.statuses: Counter[int | None] = Counter()
@@ -43,14 +51,18 @@ class Simulated:
         self, _: str, __: URL, body: bytes | None, ___: Token, ____: float, attempt: Attempt
     ) -> Reply | Lost:
         name = json.loads(body or b"{}").get("UntName", "")
-        await asyncio.sleep(self._latency_seconds / 2)
+        await self._one_way()
         attempt.sent = True
         self.arrived.append(self._clock.monotonic())
         self.names.append(name)
         answer = self._answer(self.arrived[-1], name)
         self.statuses[answer.status if isinstance(answer, Reply) else None] += 1
-        await asyncio.sleep(self._latency_seconds / 2)
+        await self._one_way()
         return answer
+
+    async def _one_way(self) -> None:
+        spread = 1 + self._jitter * self._random.uniform(-1, 1)
+        await asyncio.sleep(self._latency_seconds / 2 * spread)
 
 
 class _OneToken:
