@@ -70,8 +70,8 @@ class UnitBatch:
 
     An async iterator, and an async context manager that closes itself. Errors of single updates are
     outcomes. What makes every further update pointless is raised, after all that was in flight has
-    been yielded: refused credentials, no token to be had, a 401 after the replay, an outage longer
-    than `max_outage_seconds`, or an exception of the input.
+    been yielded: refused credentials, a 401 after the replay, an outage of the API or of the token
+    endpoint longer than `max_outage_seconds`, or an exception of the input.
 
     Attributes:
         unfinished: after `aclose`, an outcome for each update that was pulled and not yielded.
@@ -163,11 +163,14 @@ class UnitBatch:
             return
         self._closed = True
         self.stop()
-        for worker in self._workers:
+        # The input itself may call this, from a worker that would wait for its own end.
+        here = asyncio.current_task()
+        workers = [worker for worker in self._workers if worker is not here]
+        for worker in workers:
             worker.cancel()
         try:
-            if self._workers:
-                await finish(asyncio.wait(self._workers))
+            if workers:
+                await finish(asyncio.wait(workers))
         finally:
             self.unfinished = [*self._ready, *map(self._cut_off, self._pulled.values())]
             self.unfinished.sort(key=lambda outcome: outcome.index)
@@ -248,7 +251,8 @@ class UnitBatch:
             return None
         finally:
             self._pulling.discard(task)
-        if update is _END:
+        # What the input yields after it has itself closed the batch is not taken.
+        if update is _END or self._closed:
             self.stop()
             return None
         if not isinstance(update, UnitUpdate):
@@ -300,7 +304,7 @@ class UnitBatch:
             ok=error is None,
             response=response,
             error=error,
-            attempts=pulled.progress.attempts,
+            attempts=pulled.progress.counted,
             elapsed_seconds=self._monotonic() - pulled.began,
         )
 
@@ -312,7 +316,7 @@ class UnitBatch:
             + (f"; the last attempt ended in: {progress.error}" if progress.error else ""),
             method=call.method,
             url=call.url,
-            attempts=progress.attempts,
+            attempts=progress.counted,
             may_have_been_applied=progress.may_have_been_applied,
         )
         return self._outcome(pulled, error=error)

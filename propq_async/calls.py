@@ -28,7 +28,9 @@ from .errors import (
     APIError,
     APIStatusError,
     APITimeoutError,
+    PropQError,
     TokenError,
+    TokenUnavailableError,
     UnexpectedResponseError,
 )
 from .gate import Gate, Shut, Ticket
@@ -107,10 +109,15 @@ class Progress:
         """Return whether an attempt that is over, or the one under way, may have taken effect."""
         return self.in_doubt or self.attempt.sent
 
+    @property
+    def counted(self) -> int:
+        """Return the attempts to report: one that cost nothing is one, if there was no other."""
+        return max(self.attempts, min(self.requests, 1))
+
     def settle(self, error: APIError) -> APIError:
         """Return the error with what is known of all attempts."""
         error.may_have_been_applied |= self.may_have_been_applied
-        error.attempts = max(self.attempts, min(self.requests, 1))
+        error.attempts = self.counted
         return error
 
 
@@ -199,7 +206,7 @@ class _Run:
             shut = await self._gate.enter(self._ticket)
             if shut is not None:
                 self._progress.is_final = self._row is not None
-                raise self._progress.settle(self._shut_out(shut))
+                raise self._shut_out(shut)
             if self._calls.is_left:
                 self._gate.leave(self._ticket)
                 break
@@ -219,7 +226,14 @@ class _Run:
 
     async def _attempt(self) -> _Done | APIError | float:
         """Make one attempt; return the value, the final error, or the seconds until the next."""
-        token = await self._token()
+        try:
+            token = await self._token()
+        except TokenUnavailableError as error:
+            if self._row is None:
+                raise
+            # An outage like any other: one row asks again now and then, and the others are held.
+            self._gate.failed(error)
+            return 0.0
         if self._refused is not None and self._refused[0].access_token == token.access_token:
             # Too many tokens were refused lately: there is no other to be had yet.
             return self._refused[1]
@@ -337,9 +351,12 @@ class _Run:
         elapsed = self._calls.clock.monotonic() - self._began
         return error if total is not None and elapsed + delay > total else delay
 
-    def _shut_out(self, shut: Shut) -> APIError:
+    def _shut_out(self, shut: Shut) -> PropQError:
         """Return the error of a call that would have to wait longer at the gate than it may."""
         error = shut.error.fresh()
+        if isinstance(error, TokenUnavailableError):
+            error.may_have_been_applied = self._progress.may_have_been_applied
+            return error
         error.method, error.url = self._request.call.method, self._request.call.url
         # What another call left in doubt is not in doubt for this one.
         error.may_have_been_applied = False
@@ -347,7 +364,7 @@ class _Run:
         if isinstance(error, APIStatusError) and shut.seconds > 0 and not told:
             # It was another call that was told, some time ago.
             error.retry_after_seconds = shut.seconds
-        return error
+        return self._progress.settle(error)
 
     def out_of_time(self, total_seconds: float) -> APITimeoutError:
         """Return the error of a call that has used up its `total_timeout_seconds`."""

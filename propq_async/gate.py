@@ -16,9 +16,9 @@ refuse. Without a header it grows additively and shrinks to what was borne (AIMD
 section 3.1): by two per cent of the calls, twice that the next time, and so on, until the server
 refuses; each refusal doubles the time to the next try.
 
-Probing: nobody gets through (connection errors, 5xx). Rows of a batch are held; one of them after
-another goes out as a probe, at growing distances, and the first answer opens the gate. Single calls
-pass, since their own back-off and their own end are what their callers chose.
+Probing: nobody gets through (connection errors, 5xx, no token to be had). Rows of a batch are held;
+one of them after another goes out as a probe, at growing distances, and the first answer opens the
+gate. Single calls pass, since their own back-off and their own end are what their callers chose.
 
 `max_calls_per_second` is a second sliding window that holds from the start.
 
@@ -31,16 +31,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import re
 from collections import deque
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeAlias
 
 import attrs
 
 from .config import Clock
-from .errors import APIError, APIStatusError
+from .errors import APIError, APIStatusError, TokenUnavailableError
 
-__all__ = ["Gate", "Shut", "Ticket"]
+__all__ = ["Blocking", "Gate", "Shut", "Ticket"]
 
 logger = logging.getLogger(__name__)
 
@@ -88,11 +89,15 @@ class Ticket:
     passed: float = 0.0
 
 
+# What may keep everybody from getting through.
+Blocking: TypeAlias = APIError | TokenUnavailableError
+
+
 @attrs.frozen
 class Shut:
     """The answer to a ticket whose patience is too short: what blocks, and for how long yet."""
 
-    error: APIError
+    error: Blocking
     seconds: float
 
 
@@ -112,6 +117,8 @@ class _Window:
             return 0.0
         return self.taken[len(self.taken) - self.limit] + self.seconds - now
 
+
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 
 _Waiter = tuple["asyncio.Future[Shut | None]", Ticket]
 
@@ -149,7 +156,7 @@ class Gate:
         self._timer_at = math.inf
 
         self._blocked_since: float | None = None
-        self._blocked_by: APIError | None = None
+        self._blocked_by: Blocking | None = None
         # When the patience of somebody who waits may have ended.
         self._look_at = -math.inf
         self._failures = 0
@@ -292,10 +299,11 @@ class Gate:
         if self._closed_until is None or self._closed_until < now + seconds:
             self._closed_until, self._closed_for = now + seconds, seconds
             self._look_at = -math.inf
+        self._blocked_by = error
         self._block(error, now, f"the server asks to wait {seconds:g} s")
 
-    def failed(self, error: APIError) -> None:
-        """Take note of a connection error or a 5xx."""
+    def failed(self, error: Blocking) -> None:
+        """Take note of a connection error or a 5xx, or of a row that gets no token to go with."""
         now = self._clock.monotonic()
         self._failures += 1
         self._block(error, now, "the server does not answer as it should")
@@ -310,13 +318,17 @@ class Gate:
         self._longest_trip = max(self._longest_trip, trip)
         self._shortest_trip = min(self._shortest_trip, trip)
 
-    def _block(self, error: APIError, now: float, what: str) -> None:
+    def _block(self, error: Blocking, now: float, what: str) -> None:
         # Once for each time that the server goes away, not once per call.
         level = logging.WARNING if self._blocked_since is None else logging.DEBUG
         said = f"{error.status} " if isinstance(error, APIStatusError) else ""
         said += error.message
-        logger.log(level, "%s: %s (%s %s)", what, said, error.method, error.url)
-        self._blocked_by = error
+        if isinstance(error, APIError):
+            said += f" ({error.method} {error.url})"
+        logger.log(level, "%s: %s", what, said)
+        # While the gate is closed, it is what closed it that blocks, whatever fails meanwhile.
+        if self._closed_until is None:
+            self._blocked_by = error
         if self._blocked_since is None:
             self._blocked_since = now
             self._look_at = -math.inf
@@ -517,4 +529,5 @@ class Gate:
 
 
 def _number(value: str | None) -> int | None:
-    return int(value) if value is not None and value.isascii() and value.isdigit() else None
+    # Not of any length, since int() refuses to read thousands of digits.
+    return int(value) if value is not None and _NUMBER.fullmatch(value) else None

@@ -13,7 +13,7 @@ from typing import Any
 
 from yarl import URL
 
-from propq_async import Clock, RetryPolicy, Token
+from propq_async import Clock, RetryPolicy, Token, TokenManager
 from propq_async.calls import Calls, Options
 from propq_async.gate import Gate
 from propq_async.transport import Attempt
@@ -79,13 +79,14 @@ def units(
     max_connections: int = 100,
     max_calls_per_second: float | None = None,
     retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
+    tokens: TokenManager | None = None,
 ) -> Units:
     gate = Gate(
         max_in_flight=max_connections, max_calls_per_second=max_calls_per_second, clock=clock
     )
     pool: Any = server
-    tokens: Any = _OneToken()
-    calls = Calls(pool=pool, tokens=tokens, gate=gate, clock=clock, random=lambda: 0.5)
+    one_token: Any = _OneToken()
+    calls = Calls(pool=pool, tokens=tokens or one_token, gate=gate, clock=clock, random=lambda: 0.5)
     return Units(
         calls=lambda: calls, options=Options(30.0, retry), base_url="http://h", batches=set()
     )

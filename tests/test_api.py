@@ -135,7 +135,7 @@ CLIENT: dict[str, Any] = {
     ],
     ids=lambda value: getattr(value, "__qualname__", None),
 )
-def test_signatures_are_those_of_the_contract(
+def test_signatures_stay_as_they_are(
     function: Callable[..., Any], positional: dict[str, Any], keyword: dict[str, Any]
 ) -> None:
     parameters = inspect.signature(function).parameters
@@ -185,7 +185,7 @@ def test_what_is_awaited_is_a_coroutine_function(function: Callable[..., Any]) -
         (MemoryTokenStore, ["load", "save", "clear", "lock"]),
     ],
 )
-def test_the_other_names_of_the_contract_are_there(cls: type, names: list[str]) -> None:
+def test_the_other_public_names_are_there(cls: type, names: list[str]) -> None:
     for name in names:
         assert hasattr(cls, name)
 
@@ -203,7 +203,7 @@ def test_the_other_names_of_the_contract_are_there(cls: type, names: list[str]) 
         (Credentials, ["client_id", "client_secret"]),
     ],
 )
-def test_models_have_exactly_the_fields_of_the_contract(cls: type, fields: list[str]) -> None:
+def test_models_have_exactly_these_fields(cls: type, fields: list[str]) -> None:
     assert list(attrs.fields_dict(cls)) == fields
 
 

@@ -470,6 +470,47 @@ async def test_a_batch_is_closed_while_its_input_keeps_it_waiting() -> None:
     await others_are_done()
 
 
+@pytest.mark.parametrize("goes_on", [True, False])
+async def test_the_input_itself_may_close_the_batch(*, goes_on: bool) -> None:
+    async def updates() -> AsyncIterator[UnitUpdate]:
+        for update in named(range(5)):
+            yield update
+        await batch.aclose()
+        if goes_on:
+            yield an_update("too late")
+
+    batch = a_batch(updates())
+    outcomes: list[UnitOutcome] = []
+    async with asyncio.timeout(10):
+        await drain(batch, outcomes)
+    everything = [*outcomes, *batch.unfinished]
+    assert sorted(outcome.index for outcome in everything) == list(range(5))
+    await others_are_done()
+
+
+async def test_an_attempt_that_cost_nothing_is_one_if_there_was_no_other() -> None:
+    asked = asyncio.Event()
+
+    async def make(_: UnitUpdate, progress: Progress, __: Row) -> dict[str, Any]:
+        # Throttled, and under way once more.
+        progress.requests, progress.in_doubt = 2, True
+        asked.set()
+        await asyncio.Event().wait()
+        return {}
+
+    batch = a_batch(named("a"), make)
+    waiting = asyncio.create_task(anext(batch))
+    await asked.wait()
+    await batch.aclose()
+    with pytest.raises(StopAsyncIteration):
+        await waiting
+    (unfinished,) = batch.unfinished
+    assert unfinished.attempts == 1
+    assert isinstance(unfinished.error, APIConnectionError)
+    assert unfinished.error.attempts == 1
+    assert unfinished.error.may_have_been_applied
+
+
 async def test_a_batch_closed_before_it_began_yields_nothing() -> None:
     batch = a_batch(named(range(3)))
     await batch.aclose()

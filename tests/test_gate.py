@@ -9,10 +9,15 @@ import pytest
 
 from propq_async import (
     APIError,
+    APIStatusError,
     Clock,
+    Credentials,
+    PropQError,
     RateLimitError,
     RetryPolicy,
     ServerError,
+    TokenManager,
+    TokenUnavailableError,
     UnitOutcome,
 )
 from propq_async.gate import OUTAGE_FAILURES, Gate, Shut, Ticket
@@ -429,6 +434,78 @@ def test_an_outage_longer_than_the_limit_ends_the_batch_after_every_row_has_its_
         assert START + 60 <= clock.monotonic() < START + 61
 
     run_virtual(main)
+
+
+def play_without_tokens(
+    until: float, *, rows: int, max_outage_seconds: float = 1e6
+) -> tuple[int, list[UnitOutcome], PropQError | None, float]:
+    """Play a batch while the token endpoint is down. Return what it was asked, and the end."""
+
+    async def main(clock: Clock) -> tuple[int, list[UnitOutcome], PropQError | None, float]:
+        asked = 0
+
+        async def ask(url: str, credentials: Credentials, timeout_seconds: float) -> Reply | Lost:
+            del url, credentials, timeout_seconds
+            nonlocal asked
+            asked += 1
+            if clock.monotonic() < START + until:
+                return Reply(503, {}, b"")
+            return Reply(200, {}, b'{"access_token": "x", "expires_in": 3600}')
+
+        tokens = TokenManager(Credentials(1, "secret"), clock=clock, random=lambda: 0.5, ask=ask)
+        resource = units(clock, Simulated(clock, lambda *_: OK), tokens=tokens)
+        updates = [an_update(f"{number}") for number in range(rows)]
+        batch = resource.update_many(updates, max_outage_seconds=max_outage_seconds)
+        outcomes: list[UnitOutcome] = []
+        error = None
+        try:
+            await drain(batch, outcomes)
+        except PropQError as caught:
+            error = caught
+        return asked, outcomes, error, clock.monotonic() - START
+
+    return run_virtual(main)
+
+
+def test_rows_are_held_while_there_is_no_token_to_go_with() -> None:
+    asked, outcomes, error, elapsed = play_without_tokens(600, rows=1_000)
+    assert error is None
+    assert len(outcomes) == 1_000
+    assert all(outcome.ok and outcome.attempts == 1 for outcome in outcomes)
+    assert asked < 200
+    assert elapsed < 650
+
+
+def test_no_token_for_longer_than_the_limit_ends_the_batch() -> None:
+    _, outcomes, error, elapsed = play_without_tokens(1e9, rows=500, max_outage_seconds=60)
+    assert isinstance(error, TokenUnavailableError)
+    assert error.status == 503
+    assert len(outcomes) == 100
+    assert all(isinstance(outcome.error, TokenUnavailableError) for outcome in outcomes)
+    assert not any(outcome.attempts for outcome in outcomes)
+    # One attempt to get a token may be under way when the time is over.
+    assert 60 <= elapsed < 64
+
+
+async def test_while_the_gate_is_closed_it_is_what_closed_it_that_blocks() -> None:
+    time = FakeClock()
+    gate = a_gate(time.clock, 10)
+    under_way = a_ticket()
+    assert await gate.enter(under_way) is None
+    gate.refused(a_ticket(), an_error(429), 30.0, limited=True)
+    gate.failed(an_error(502))
+    gate.leave(under_way)
+    shut = await gate.enter(a_ticket(patience=10))
+    assert shut is not None
+    assert isinstance(shut.error, APIStatusError)
+    assert shut.error.status == 429
+
+
+@pytest.mark.parametrize("said", ["9" * 5_000, "-1", "1.5", "x", "", "\u0661"])
+async def test_a_limit_that_is_no_number_of_ours_is_none(said: str) -> None:
+    gate = a_gate(FakeClock().clock, 10)
+    await pass_once(gate, {"X-RateLimit-Limit": said, "X-RateLimit-Remaining": said})
+    assert (gate._stated, gate._remaining) == (None, None)
 
 
 def test_patience_is_each_batchs_own() -> None:

@@ -851,7 +851,7 @@ FILE: dict[str, Any] = {
 }
 
 
-def test_the_file_is_the_one_of_the_contract() -> None:
+def test_the_file_has_these_fields_and_no_others() -> None:
     content = dump_token(KEY, attrs.evolve(TOKEN, access_token="t0ken"))
     assert json.loads(content) == FILE
     assert list(json.loads(content)) == list(FILE)
