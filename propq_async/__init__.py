@@ -52,6 +52,7 @@ from .models import (
     UnitUpdate,
 )
 from .session import PropQSession
+from .stats import Stats
 from .stores import JsonFileTokenStore, MemoryTokenStore, TokenStore
 from .tokens import TokenManager
 
@@ -80,6 +81,7 @@ __all__ = [
     "RedirectError",
     "RetryPolicy",
     "ServerError",
+    "Stats",
     "Token",
     "TokenError",
     "TokenKey",

@@ -35,6 +35,7 @@ from .errors import (
 )
 from .gate import Gate, Shut, Ticket
 from .models import Token
+from .stats import Counters
 from .tokens import TokenManager
 from .transport import Attempt, Pool
 from .wire import Call, Lost, Reply, lost_answer, status_error
@@ -137,12 +138,14 @@ class Calls:
         gate: Gate,
         clock: Clock,
         random: Callable[[], float] = _random.random,
+        counters: Counters | None = None,
     ) -> None:
         self.pool = pool
         self.tokens = tokens
         self.gate = gate
         self.clock = clock
         self.random = random
+        self.counters = counters or Counters()
         self.is_left = False
 
     def leave(self) -> list[asyncio.Task[Any]]:
@@ -159,6 +162,7 @@ class Calls:
             APIError: it failed.
             TokenError: there is no token to make it with.
         """
+        self.counters.calls += 1
         run = _Run(self, request, options, progress, row)
         total = options.retry.total_timeout_seconds
         if total is None:
@@ -259,6 +263,7 @@ class _Run:
         status = error.status if isinstance(error, APIStatusError) else None
         wait = self._asked_to_wait(error)
         if wait is not None:
+            self._calls.counters.throttled += 1
             limited = status == HTTPStatus.TOO_MANY_REQUESTS
             self._gate.refused(self._ticket, error, wait, limited=limited)
             return 0.0
@@ -289,6 +294,8 @@ class _Run:
     async def _send(self, token: Token) -> Reply | Lost:
         request = self._request
         attempt = self._progress.attempt = Attempt()
+        if self._progress.requests:
+            self._calls.counters.retries += 1
         self._progress.requests += 1
         outcome = await self._calls.pool.call(
             request.call.method,

@@ -188,13 +188,15 @@ class Gate:
 
     @property
     def waiting(self) -> int:
-        """Return how many calls wait."""
-        return len(self._singles) + len(self._rows)
+        """Return how many calls wait. Who was cancelled may stand in a queue yet, and is none."""
+        # Copies, since this is asked from other threads as well.
+        queues = (tuple(self._singles), tuple(self._rows))
+        return sum(not future.done() for queue in queues for future, _ in queue)
 
     @property
     def is_idle(self) -> bool:
         """Return whether nobody waits or is under way, so that any event loop may use it."""
-        return not self.in_flight and not self.waiting
+        return not (self.in_flight or self._singles or self._rows)
 
     def copy(self) -> Gate:
         """Return an idle gate that knows what this one has learned of the server."""
@@ -470,7 +472,7 @@ class Gate:
 
     def _pump(self) -> None:
         """Let pass whoever may, and set the timer for the next who will."""
-        if not self.waiting:
+        if not (self._singles or self._rows):
             self.detach()
             return
         now = self._clock.monotonic()

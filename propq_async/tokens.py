@@ -143,6 +143,9 @@ class TokenManager:
         random: a source of [0, 1) for jitter.
         ask: how a token request is made; by default over a connection of its own.
 
+    Attributes:
+        refreshes: how many tokens it has fetched from the token endpoint so far.
+
     Raises:
         ConfigurationError: a setting cannot work.
     """
@@ -179,6 +182,7 @@ class TokenManager:
         self._random = random
         self._ask = ask
 
+        self.refreshes = 0
         self._held: _Held | None = None
         self._why_none: Cause = "cold"
         self._flights: dict[asyncio.AbstractEventLoop, asyncio.Task[Token | TokenError]] = {}
@@ -417,6 +421,8 @@ class TokenManager:
         self, event: Event, token: Token, cause: Cause, attempts: int, duration: float
     ) -> None:
         self._failure = None
+        if event == "fetched":
+            self.refreshes += 1
         logger.info(
             "%s a token in %.2f s (%s); it expires at %s",
             "took over from the store" if event == "adopted" else "fetched",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import selectors
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, Self, TypeVar
 
 import attrs
 
 from propq_async import Clock, UnitStatus, UnitUpdate
+from propq_async.testing import PropQEmulator
 
 T = TypeVar("T")
 
@@ -190,6 +192,28 @@ class ScriptedServer:
                 await writer.drain()
             else:
                 await step(reader, writer)
+
+
+class EmulatorInThread:
+    """An emulator in a loop and a thread of its own, for clients that bring theirs."""
+
+    def __enter__(self) -> PropQEmulator:
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
+        self._thread.start()
+        self._ready.wait()
+        return self._emulator
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join()
+
+    async def _run(self) -> None:
+        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+        async with PropQEmulator() as self._emulator:
+            self._emulator.add_unit("4711", "A-101")
+            self._ready.set()
+            await self._end.wait()
 
 
 def an_update(name: str = "A-101", price: float = 250_000, **changes: Any) -> UnitUpdate:

@@ -24,7 +24,15 @@ from propq_async import (
 )
 from propq_async.testing import PropQEmulator
 
-from .support import ScriptedServer, Step, an_update, answer, token_answer, until
+from .support import (
+    EmulatorInThread,
+    ScriptedServer,
+    Step,
+    an_update,
+    answer,
+    token_answer,
+    until,
+)
 
 FAST = RetryPolicy(attempts=3, base_delay_seconds=0.001)
 
@@ -286,28 +294,6 @@ async def test_a_factory_left_while_a_session_is_in_keeps_the_pool(
 # --- event loops ----------------------------------------------------------------------------------
 
 
-class InThread:
-    """An emulator in a loop and a thread of its own, for clients that bring theirs."""
-
-    def __enter__(self) -> PropQEmulator:
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
-        self._thread.start()
-        self._ready.wait()
-        return self._emulator
-
-    def __exit__(self, *_: object) -> None:
-        self._loop.call_soon_threadsafe(self._end.set)
-        self._thread.join()
-
-    async def _run(self) -> None:
-        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
-        async with PropQEmulator() as self._emulator:
-            self._emulator.add_unit("4711", "A-101")
-            self._ready.set()
-            await self._end.wait()
-
-
 async def work(propq: AsyncPropQ, calls: int = 20) -> None:
     complaints: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, what: complaints.append(what))
@@ -320,7 +306,7 @@ async def work(propq: AsyncPropQ, calls: int = 20) -> None:
 
 
 def test_one_factory_serves_several_runs_one_after_another_uvloop_included() -> None:
-    with InThread() as emulator:
+    with EmulatorInThread() as emulator:
         propq = a_client(emulator)
         for factory in (None, None, uvloop.new_event_loop):
             with asyncio.Runner(loop_factory=factory) as runner:
@@ -331,7 +317,7 @@ def test_one_factory_serves_several_runs_one_after_another_uvloop_included() -> 
 
 def test_one_factory_serves_two_threads_at_once() -> None:
     errors: list[BaseException] = []
-    with InThread() as emulator:
+    with EmulatorInThread() as emulator:
         propq = a_client(emulator, max_connections=3)
         together = threading.Barrier(2)
 
@@ -362,7 +348,7 @@ def test_one_factory_serves_two_threads_at_once() -> None:
 
 
 def test_what_belongs_to_a_loop_that_was_closed_in_the_middle_is_dropped() -> None:
-    with InThread() as emulator:
+    with EmulatorInThread() as emulator:
         propq = a_client(emulator, max_connections=1)
 
         async def broken_off() -> None:
