@@ -49,6 +49,8 @@ logger = logging.getLogger(__name__)
 OUTAGE_FAILURES: Final = 3
 FIRST_PROBE_SECONDS: Final = 0.5
 LAST_PROBE_SECONDS: Final = 20.0
+# A server that comes and goes is worth a warning so often.
+WARN_SECONDS: Final = 60.0
 
 MIN_WINDOW_SECONDS: Final = 0.05
 USUAL_WINDOW_SECONDS: Final = 60.0
@@ -160,6 +162,8 @@ class Gate:
         # When the patience of somebody who waits may have ended.
         self._look_at = -math.inf
         self._failures = 0
+        self._warned = False
+        self._warned_at = -math.inf
 
         self._closed_until: float | None = None
         self._closed_for = 0.0
@@ -207,6 +211,7 @@ class Gate:
         )
         gate._closed_until, gate._closed_for = self._closed_until, self._closed_for
         gate._blocked_since, gate._blocked_by = self._blocked_since, self._blocked_by
+        gate._warned, gate._warned_at = self._warned, self._warned_at
         if self._cap is not None and gate._cap is not None:
             gate._cap.taken.extend(self._cap.taken)
         if self._pace is not None:
@@ -273,7 +278,7 @@ class Gate:
         self._most_in_flight = max(self._most_in_flight, self.in_flight)
         # What was under way when the gate closed says nothing of what comes after.
         if self._blocked_since is not None and self._closed_until is None:
-            logger.info("the server answers again")
+            logger.log(logging.INFO if self._warned else logging.DEBUG, "the server answers again")
             self._blocked_since = self._blocked_by = None
         self._failures = 0
         if self._next_probe is not None:
@@ -321,8 +326,13 @@ class Gate:
         self._shortest_trip = min(self._shortest_trip, trip)
 
     def _block(self, error: Blocking, now: float, what: str) -> None:
-        # Once for each time that the server goes away, not once per call.
-        level = logging.WARNING if self._blocked_since is None else logging.DEBUG
+        # Once for each time that the server goes away, and not for each if they are many: with one
+        # call in ten failing, that would be once per call.
+        level = logging.DEBUG
+        if self._blocked_since is None:
+            self._warned = now - self._warned_at >= WARN_SECONDS
+            if self._warned:
+                level, self._warned_at = logging.WARNING, now
         said = f"{error.status} " if isinstance(error, APIStatusError) else ""
         said += error.message
         if isinstance(error, APIError):

@@ -739,13 +739,20 @@ async def test_a_later_and_nearer_wake_up_replaces_the_timer() -> None:
     assert await near is None
 
 
-async def test_each_absence_of_the_server_is_one_warning(
+async def test_each_absence_of_the_server_is_one_warning_but_one_a_minute_at_most(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    gate = a_gate(FakeClock().clock, 5)
+    time = FakeClock()
+    gate = a_gate(time.clock, 5)
     with caplog.at_level(logging.INFO, logger="propq_async"):
         for _ in range(5):
+            time.advance(60)
             for _ in range(50):
+                gate.failed(an_error(500))
+                gate.refused(an_error(503), 1.0, limited=False)
+                gate._closed_until = None
+            for _ in range(10):
+                gate.succeeded(a_ticket(), {})
                 gate.failed(an_error(500))
             gate.succeeded(a_ticket(), {})
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"] * 5

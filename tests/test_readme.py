@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 import os
 import re
 import shlex
@@ -15,8 +16,13 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any
 
+import attrs
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import set_tracer_provider
 from sybil import Document
 from sybil.parsers.markdown import CodeBlockParser
 
@@ -150,6 +156,20 @@ def test_errors(
     assert emulator.token_requests == 2
 
 
+def test_observability(emulator: PropQEmulator, capsys: pytest.CaptureFixture[str]) -> None:
+    root, handlers = logging.getLogger(), logging.getLogger().handlers[:]
+    provider, exporter = TracerProvider(), InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    set_tracer_provider(provider)
+    try:
+        run(block("create_trace_config"))
+    finally:
+        root.handlers[:] = handlers
+    assert len(exporter.get_finished_spans()) == emulator.calls + emulator.token_requests == 2
+    assert capsys.readouterr().out == block("Stats(", "text")
+    assert list(table("Field of `Stats`")) == list(attrs.fields_dict(propq_async.Stats))
+
+
 @pytest.mark.usefixtures("emulator")
 def test_settings_of_retries_and_the_token_file() -> None:
     assert isinstance(run(block("RetryPolicy("))["patient"], PropQSession)
@@ -158,7 +178,8 @@ def test_settings_of_retries_and_the_token_file() -> None:
 
 def test_no_python_block_is_forgotten() -> None:
     marks = ["cleanup_ctx", "update_many(read(", "session.request(", "PropQEmulator()"]
-    marks += ["except TokenRefusedError", "RetryPolicy(", "JsonFileTokenStore("]
+    marks += ["except TokenRefusedError", "RetryPolicy(", "create_trace_config"]
+    marks += ["JsonFileTokenStore("]
     assert [block(mark) for mark in marks] == blocks("python")[1:]
 
 
