@@ -249,7 +249,7 @@ class APIStatusError(APIError):
     the last two are `None` if it sent none.
     """
 
-    advice = "the server's message above is all it said"
+    advice = "that is all the server said: ask Resales Online what it means"
 
     def __init__(
         self,
@@ -333,7 +333,7 @@ class UnprocessableError(APIStatusError):
     `errors` maps the server's field names to its messages; it is empty if the server named none.
     """
 
-    advice = "correct the fields named"
+    advice = "correct the fields named, or check all of them if none is"
 
     def __init__(
         self,

@@ -433,9 +433,12 @@ def read_token(reply: Reply, *, asked_at: float, credentials: Credentials) -> To
             hint=hint,
         )
     where = _clean(reply.headers.get("Location", ""), forms)
-    redirected = f" (Location: {where}); no redirect is followed, check the URL" if where else ""
+    advice = f" (Location: {where}); no redirect is followed, check the base URL" if where else ""
+    if not advice:
+        redirected = reply.status < _FIRST_CLIENT_ERROR
+        advice = "; check the base URL" if redirected else "; try again later"
     return TokenUnavailableError(
-        f"the token endpoint answered {reply.status} {words}{redirected}",
+        f"the token endpoint answered {reply.status} {words}{advice}",
         status=reply.status,
         retry_after_seconds=retry_after_seconds(reply.headers, asked_at),
         attempts=1,

@@ -6,12 +6,23 @@ import asyncio
 import json
 import selectors
 import threading
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any, Self, TypeVar
 
 import attrs
+import pytest
 
-from propq_async import Clock, UnitStatus, UnitUpdate
+from propq_async import (
+    APIError,
+    AsyncPropQ,
+    Clock,
+    Credentials,
+    PropQSession,
+    UnitStatus,
+    UnitUpdate,
+)
 from propq_async.testing import PropQEmulator
 
 T = TypeVar("T")
@@ -226,6 +237,55 @@ def an_update(name: str = "A-101", price: float = 250_000, **changes: Any) -> Un
         "directions": ["N", "S"],
     }
     return UnitUpdate(**(values | changes))
+
+
+class Playing:
+    """A session before a server that plays a script."""
+
+    def __init__(self, server: ScriptedServer, session: PropQSession, time: FakeClock) -> None:
+        self.server = server
+        self.session = session
+        self.time = time
+
+    @property
+    def calls(self) -> list[Seen]:
+        return [seen for seen in self.server.seen if seen.path != "/oauth/token"]
+
+    @property
+    def token_requests(self) -> int:
+        return len(self.server.paths("/oauth/token"))
+
+
+@asynccontextmanager
+async def playing(
+    *script: Step, tokens: list[Step] | None = None, **settings: Any
+) -> AsyncIterator[Playing]:
+    time = FakeClock()
+    by_path = {"/oauth/token": tokens or [token_answer()]}
+    async with ScriptedServer(*script, by_path=by_path) as server:
+        propq = AsyncPropQ(
+            Credentials(1, "the-secret"),
+            base_url=server.url,
+            token_store=None,
+            clock=time.clock,
+            **({"jitter": lambda: 0.5} | settings),
+        )
+        async with propq.session() as session:
+            yield Playing(server, session, time)
+
+
+async def failing(session: PropQSession) -> Any:
+    """Return the error of an update, after a look at what it drags along."""
+    with pytest.raises(APIError) as caught:
+        await session.units.update(an_update())
+    error: BaseException | None = caught.value
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "aiohttp" not in shown
+    assert "token-1" not in shown
+    while error is not None:
+        assert not type(error).__module__.startswith("aiohttp")
+        error = error.__cause__ or error.__context__
+    return caught.value
 
 
 async def until(condition: Callable[[], Any]) -> None:

@@ -4,10 +4,8 @@ import asyncio
 import gzip
 import socket
 import struct
-import traceback
 import zlib
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any
 
@@ -16,7 +14,6 @@ import pytest
 
 from propq_async import (
     APIConnectionError,
-    APIError,
     APIStatusError,
     APITimeoutError,
     AsyncPropQ,
@@ -25,7 +22,6 @@ from propq_async import (
     Credentials,
     NotFoundError,
     PermissionDeniedError,
-    PropQSession,
     RateLimitError,
     RedirectError,
     RetryPolicy,
@@ -42,11 +38,12 @@ from propq_async.testing import PropQEmulator
 from .support import (
     FakeClock,
     ScriptedServer,
-    Seen,
     Step,
     an_update,
     answer,
     drain,
+    failing,
+    playing,
     token_answer,
     until,
 )
@@ -56,55 +53,6 @@ ONCE = RetryPolicy(attempts=1)
 OK = answer(200, {"done": True})
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-class Playing:
-    """A session before a server that plays a script."""
-
-    def __init__(self, server: ScriptedServer, session: PropQSession, time: FakeClock) -> None:
-        self.server = server
-        self.session = session
-        self.time = time
-
-    @property
-    def calls(self) -> list[Seen]:
-        return [seen for seen in self.server.seen if seen.path != "/oauth/token"]
-
-    @property
-    def token_requests(self) -> int:
-        return len(self.server.paths("/oauth/token"))
-
-
-@asynccontextmanager
-async def playing(
-    *script: Step, tokens: list[Step] | None = None, **settings: Any
-) -> AsyncIterator[Playing]:
-    time = FakeClock()
-    by_path = {"/oauth/token": tokens or [token_answer()]}
-    async with ScriptedServer(*script, by_path=by_path) as server:
-        propq = AsyncPropQ(
-            Credentials(1, "the-secret"),
-            base_url=server.url,
-            token_store=None,
-            clock=time.clock,
-            **({"jitter": lambda: 0.5} | settings),
-        )
-        async with propq.session() as session:
-            yield Playing(server, session, time)
-
-
-async def failing(session: PropQSession) -> Any:
-    """Return the error of an update, after a look at what it drags along."""
-    with pytest.raises(APIError) as caught:
-        await session.units.update(an_update())
-    error: BaseException | None = caught.value
-    shown = "".join(traceback.format_exception(caught.value))
-    assert "aiohttp" not in shown
-    assert "token-1" not in shown
-    while error is not None:
-        assert not type(error).__module__.startswith("aiohttp")
-        error = error.__cause__ or error.__context__
-    return caught.value
 
 
 # --- what comes back ------------------------------------------------------------------------------

@@ -196,6 +196,12 @@ def test_it_says_which_call_how_often_and_what_to_do(error: PropQError) -> None:
     assert ("may have been applied" in text) is error.may_have_been_applied
 
 
+def test_every_error_of_a_call_has_advice_of_its_own() -> None:
+    advice = [type(error).advice for error in ALL if isinstance(error, APIError)]
+    assert sorted(set(advice)) == sorted(advice)
+    assert advice.count("") == 1  # the root, which is never raised
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
@@ -217,7 +223,19 @@ def test_it_says_which_call_how_often_and_what_to_do(error: PropQError) -> None:
         (RateLimitError("no", status=429, **CALL), ["max_calls_per_second"]),
         (APITimeoutError("no answer", **CALL), ["timeout_seconds", "total_timeout_seconds"]),
         (UnexpectedResponseError("it is odd", status=200, **CALL), ["200, but it is odd"]),
-        (NotFoundError("no", status=404, **CALL), ["development id", "name must match exactly"]),
+        (
+            NotFoundError("no", status=404, **CALL),
+            ["development id", "name must match exactly, spaces and case included"],
+        ),
+        (
+            UnprocessableError("invalid", status=422, **CALL),
+            ["422 invalid", " - correct the fields named, or check all of them if none is"],
+        ),
+        (APIConnectionError("lost", **CALL), ["check the network", "proxy", "base URL"]),
+        (BadRequestError("no", status=400, **CALL), ["check the development id"]),
+        (PermissionDeniedError("no", status=403, **CALL), ["belongs to this client"]),
+        (WrongMethodError("no", status=405, **CALL), ["check the HTTP method"]),
+        (APIStatusError("no", status=409, **CALL), ["ask Resales Online"]),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -228,7 +246,7 @@ def test_the_message_has_the_particulars(error: PropQError, words: list[str]) ->
 
 def test_one_attempt_is_not_worth_mentioning_and_no_fields_are_none() -> None:
     error = UnprocessableError("invalid", status=422, method="PUT", url="u")
-    assert str(error) == "PUT u: 422 invalid - correct the fields named"
+    assert str(error).startswith("PUT u: 422 invalid - correct the fields named, or check all")
     assert error.errors == {}
     assert error.attempts == 1
 

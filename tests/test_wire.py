@@ -835,6 +835,7 @@ def test_anything_else_is_unavailable(status: int) -> None:
     assert isinstance(plain, TokenUnavailableError)
     assert plain.retry_after_seconds is None
     assert "Location" not in str(plain)
+    assert ("try again later" if status >= 400 else "check the base URL") in str(plain)
 
 
 # --- the token file ------------------------------------------------------------------------------
