@@ -1,11 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import socket
-import struct
-import zlib
-from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any
 
@@ -243,118 +239,11 @@ async def test_a_429_without_a_wait_is_waited_out_longer_and_longer() -> None:
     assert play.time.sleeps == [1, 2, 4, 8]
 
 
-# --- lost answers ---------------------------------------------------------------------------------
+# --- lost answers ------------------------------------------------------------------------------
 
 
 async def hold(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
     await reader.read()
-
-
-def sending(content: bytes, *, then: Callable[..., Any] | None = None) -> Step:
-    async def step(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(content)
-        await writer.drain()
-        if then is not None:
-            await then(reader, writer)
-        raise ConnectionError
-
-    return step
-
-
-async def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    sock = writer.get_extra_info("socket")
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
-    raise ConnectionError
-
-
-async def drip(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while not writer.is_closing():
-        writer.write(b"1\r\n \r\n")
-        await writer.drain()
-        await asyncio.sleep(0.01)
-
-
-async def flood(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while not writer.is_closing():
-        writer.write(b"100000\r\n" + b" " * 0x100000 + b"\r\n")
-        await writer.drain()
-
-
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
-BOMB = gzip.compress(b" " * 200_000_000)
-DEFLATED = zlib.compress(b" " * 200_000_000)
-
-
-def zipped(body: bytes, encoding: str) -> bytes:
-    length = len(body)
-    return (
-        HEAD
-        + b"Content-Encoding: %s\r\nContent-Length: %d\r\n\r\n"
-        % (
-            encoding.encode(),
-            length,
-        )
-        + body
-    )
-
-
-@pytest.mark.parametrize(
-    ("step", "kind"),
-    [
-        pytest.param(None, APIConnectionError, id="closed"),
-        pytest.param(reset, APIConnectionError, id="reset"),
-        pytest.param(sending(OK[:-3]), APIConnectionError, id="truncated"),
-        pytest.param(sending(OK[:30]), APIConnectionError, id="head truncated"),
-        pytest.param(sending(OK[:-3], then=reset), APIConnectionError, id="reset in the body"),
-        pytest.param(sending(b"\x00\xff garbage\r\n\r\n"), APIConnectionError, id="garbage"),
-        pytest.param(sending(CHUNKED + b"zz\r\n"), APIConnectionError, id="garbage for chunks"),
-        pytest.param(sending(CHUNKED + b"5\r\nab"), APIConnectionError, id="chunk truncated"),
-        pytest.param(
-            sending(HEAD + b"X: " + b"x" * 100_000), APIConnectionError, id="endless header"
-        ),
-        pytest.param(sending(zipped(b"zip?" * 9, "gzip")), APIConnectionError, id="no gzip"),
-        pytest.param(sending(zipped(b"zip?" * 9, "deflate")), APIConnectionError, id="no deflate"),
-        pytest.param(sending(CHUNKED, then=drip), APITimeoutError, id="never ends"),
-        pytest.param(hold, APITimeoutError, id="never begins"),
-    ],
-)
-async def test_a_lost_answer_leaves_the_update_in_doubt(
-    step: Step, kind: type[APIConnectionError]
-) -> None:
-    slow = kind is APITimeoutError
-    async with playing(step, retry=ONCE, timeout_seconds=0.3 if slow else 30) as play:
-        error = await failing(play.session)
-        assert len(play.calls) == 1
-    assert type(error) is kind
-    assert error.may_have_been_applied
-
-
-@pytest.mark.parametrize(
-    "step",
-    [
-        pytest.param(answer(200, b'"' + b"x" * 50_000_000 + b'"'), id="50 MB"),
-        pytest.param(sending(CHUNKED, then=flood), id="without end"),
-        pytest.param(sending(zipped(BOMB, "gzip"), then=hold), id="gzip bomb"),
-        pytest.param(sending(zipped(DEFLATED, "deflate"), then=hold), id="deflate bomb"),
-    ],
-)
-async def test_a_body_without_measure_is_not_read_to_its_end(step: Step) -> None:
-    async with playing(step, OK, retry=ONCE) as play:
-        error = await failing(play.session)
-        assert type(error) in (UnexpectedResponseError, APIConnectionError)
-        assert error.may_have_been_applied
-        assert await play.session.units.update(an_update()) == {"done": True}
-
-
-@pytest.mark.parametrize("then", [drip, reset, flood])
-async def test_an_error_remains_one_whatever_becomes_of_its_body(then: Any) -> None:
-    head = b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n"
-    async with playing(sending(head, then=then), timeout_seconds=0.3) as play:
-        error = await failing(play.session)
-    assert type(error) is NotFoundError
-    assert not error.may_have_been_applied
 
 
 @pytest.mark.parametrize("after_applying", [True, False])
