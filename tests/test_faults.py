@@ -11,8 +11,8 @@ import json
 import logging
 import random
 import time
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
 from typing import Any, Self
 
 import attrs
@@ -30,13 +30,13 @@ from propq_async import (
     RetryPolicy,
     ServerError,
     UnitBatch,
-    UnitOutcome,
     UnitUpdate,
 )
 from propq_async.testing import PropQEmulator
 
 from .faults import ANSWERED, UNSEEN, Fault, FaultyProxy, Kind, Outage, seeded
 from .support import an_update, until
+from .truth import Pushed, Row, check, check_batch
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.new_event_loop,
@@ -83,23 +83,6 @@ def hurried() -> Clock:
 
 def path(unit: str) -> str:
     return f"/v1/developments/{unit}/units/update-by-name"
-
-
-@attrs.frozen
-class Row:
-    """An update of the input, and what is known of it at the end. Its price is found once only."""
-
-    update: UnitUpdate
-    ok: bool
-    error: PropQError | None
-
-
-@attrs.define
-class Pushed:
-    """One batch: what it pulled, and what came of it, in the order in which it came."""
-
-    pulled: list[UnitUpdate] = attrs.Factory(list)
-    outcomes: list[UnitOutcome] = attrs.Factory(list)
 
 
 @attrs.frozen
@@ -232,7 +215,7 @@ async def play(seed: int, ears: Ears) -> None:
         # What the client has given up may reach the server yet.
         await until(lambda: proxy.is_idle)
         for pushed in (first, second):
-            check_batch(pushed, emulator, late(proxy))
+            check_batch(pushed, partial(applied, emulator), late(proxy))
         for row in singles:
             check(row, applied(emulator, row.update.development_id))
         for secret in (emulator.credentials.client_secret, *proxy.tokens):
@@ -248,42 +231,6 @@ def late(proxy: FaultyProxy) -> set[float]:
 def applied(emulator: PropQEmulator, unit: str) -> list[float]:
     """Return all values that the unit has had, in the order in which they were applied."""
     return [values.price for values in emulator.unit(unit, "A-101").history[1:]]
-
-
-def check_batch(pushed: Pushed, emulator: PropQEmulator, late: set[float]) -> None:
-    """Check that each update has one outcome, and a true one, and each unit its order."""
-    outcomes = pushed.outcomes
-    assert sorted(outcome.index for outcome in outcomes) == list(range(len(pushed.pulled)))
-    assert all(pushed.pulled[outcome.index] is outcome.update for outcome in outcomes)
-    by_unit: dict[str, list[UnitOutcome]] = defaultdict(list)
-    for outcome in outcomes:
-        by_unit[outcome.update.development_id].append(outcome)
-    for unit, its_own in by_unit.items():
-        # They end in the order of the input.
-        assert [outcome.index for outcome in its_own] == sorted(
-            outcome.index for outcome in its_own
-        )
-        values = applied(emulator, unit)
-        for outcome in its_own:
-            check(Row(outcome.update, outcome.ok, outcome.error), values)
-        # What is there is in the order of the input, but for what was marked and came late.
-        in_time = [value for value in values if value not in late]
-        assert in_time == sorted(in_time)
-        acknowledged = [float(outcome.update.price) for outcome in its_own if outcome.ok]
-        if acknowledged and acknowledged[-1] not in late:
-            # Nothing older stands where the last acknowledged value was put.
-            assert in_time[-1] >= acknowledged[-1] == max(acknowledged)
-
-
-def check(row: Row, values: list[float]) -> None:
-    """Check what the client says of an update against what the server has seen."""
-    if row.ok:
-        assert row.update.price in values
-        assert row.error is None
-    else:
-        assert row.error is not None
-        if row.update.price in values:
-            assert row.error.may_have_been_applied, repr(row.error)
 
 
 def run(main: Coroutine[Any, Any, None], loop: str = "asyncio") -> None:
