@@ -250,7 +250,10 @@ def _words(error: Exception) -> str:
     # its message what the server sent.
     if isinstance(error, aiohttp.ClientResponseError):
         return "the answer is not HTTP"
-    return str(error) or type(error).__name__
+    if isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str):
+        # It holds the headers that had arrived, and a server may echo the token in one.
+        return "the server disconnected in the middle of its answer"
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 class AskToken(Protocol):

@@ -175,7 +175,7 @@ async def play(seed: int, ears: Ears) -> None:
     shared = [f"a{number}" for number in range(5)], [f"b{number}" for number in range(3)]
     alone = [f"c{number}" for number in range(6)]
     outages = {
-        chance.randint(1, 60): Outage(chance.uniform(0.01, 0.15), cut=chance.random() < 0.5)
+        chance.randint(5, 60): Outage(chance.uniform(0.01, 0.15), cut=chance.random() < 0.5)
         for _ in range(chance.randint(0, 2))
     }
     # Without a token all ends soon.
@@ -220,7 +220,7 @@ async def play(seed: int, ears: Ears) -> None:
             check(row, applied(emulator, row.update.development_id))
         for secret in (emulator.credentials.client_secret, *proxy.tokens):
             assert secret not in ears.text
-        assert {record.name for record in ears.heard} >= {"propq_async.calls", "propq_async.tokens"}
+        assert any(record.name == "propq_async.tokens" for record in ears.heard)
 
 
 def late(proxy: FaultyProxy) -> set[float]:
@@ -240,9 +240,9 @@ def run(main: Coroutine[Any, Any, None], loop: str = "asyncio") -> None:
     async def watched() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda _, what: complaints.append(what))
         await main
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        # Of the server's side, which sees the end of its connections later.
-        await asyncio.wait_for(asyncio.gather(*others, return_exceptions=True), 5)
+        # The server's side sees the end of its connections later, or has just accepted some.
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait_for(asyncio.gather(*others, return_exceptions=True), 5)
 
     with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
         runner.run(watched())

@@ -263,6 +263,24 @@ async def test_what_a_hook_raises_is_the_callers(emulator: PropQEmulator) -> Non
         assert propq._gate.is_idle
 
 
+@pytest.mark.parametrize("cut", range(0, 90, 10))
+async def test_a_torn_header_is_not_shown_with_what_it_holds(cut: int) -> None:
+    async def tear(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = b"HTTP/1.1 200 OK\r\nX-Echo: Bearer token-1\r\nSet-Cookie: session=private\r\nX: 1"
+        writer.write(head[: len(head) - cut])
+        await writer.drain()
+        raise ConnectionError
+
+    async with scripted(tear) as server:
+        with pytest.raises(
+            APIConnectionError, match=r"the connection was lost: [\w ]+ - "
+        ) as caught:
+            await update(a_client(server.url))
+    shown = f"{caught.value} {caught.value!r} {vars(caught.value)}"
+    for word in ("token-1", "private", "Echo", "<"):
+        assert word not in shown
+
+
 async def test_text_that_is_no_error_message_still_says_something() -> None:
     # A connection that is closed without a word has an error without words in some versions.
     async with scripted(None) as server:
