@@ -749,7 +749,7 @@ async def test_each_absence_of_the_server_is_one_warning_but_one_a_minute_at_mos
             time.advance(60)
             for _ in range(50):
                 gate.failed(an_error(500))
-                gate.refused(an_error(503), 1.0, limited=False)
+                gate.refused(a_ticket(), an_error(503), 1.0, limited=False)
                 gate._closed_until = None
             for _ in range(10):
                 gate.succeeded(a_ticket(), {})
