@@ -121,7 +121,8 @@ async def _revoked(trial: Trial) -> str:
             await asyncio.sleep(0.05)
             if bearer == revoked:
                 peer.refuse(bearer)
-                failed += await peer.bearer() == revoked
+                again = await peer.bearer()
+                failed += again == revoked
 
         await asyncio.gather(*(call() for _ in range(1000)))
         return f"{await plan.requests() - 1} / {failed}"

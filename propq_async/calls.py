@@ -263,7 +263,7 @@ class _Run:
         status = error.status if isinstance(error, APIStatusError) else None
         wait = self._asked_to_wait(error)
         if wait is not None:
-            self._calls.counters.throttled += 1
+            self._calls.counters.refused += 1
             limited = status == HTTPStatus.TOO_MANY_REQUESTS
             self._gate.refused(self._ticket, error, wait, limited=limited)
             return 0.0

@@ -37,7 +37,7 @@ from .errors import ConfigurationError
 from .gate import Gate
 from .models import Credentials
 from .session import PropQSession
-from .stats import Ledger, Stats
+from .stats import Tally, Stats
 from .stores import JsonFileTokenStore, TokenStore
 from .tokens import LOCK_MARGIN_SECONDS, TokenManager
 from .transport import Connections, Pool
@@ -210,7 +210,7 @@ class AsyncPropQ:
         self._loops: dict[asyncio.AbstractEventLoop, _Loop] = {}
         # Two threads, each with a loop, may come in at once, and must not get the same gate.
         self._entrance = threading.Lock()
-        self._ledger = Ledger()
+        self._tally = Tally()
 
     @classmethod
     def from_env(cls, **settings: Unpack[Settings]) -> Self:
@@ -264,13 +264,13 @@ class AsyncPropQ:
 
         No I/O and no event loop is needed; it may be asked from any thread.
         """
-        total = self._ledger.total()
+        total = self._tally.total()
         # A copy, since another thread may enter or leave meanwhile.
         entered = [here for loop, here in list(self._loops.items()) if not loop.is_closed()]
         return Stats(
             calls=total.calls,
             retries=total.retries,
-            throttled=total.throttled,
+            refused=total.refused,
             refreshes=self.tokens.refreshes,
             in_flight=sum(here.calls.gate.in_flight for here in entered),
             waiting=sum(here.calls.gate.waiting for here in entered),
@@ -307,7 +307,7 @@ class AsyncPropQ:
             gate=self._gate,
             clock=self._clock,
             random=self._jitter,
-            counters=self._ledger.of_loop(asyncio.get_running_loop()),
+            counters=self._tally.of_loop(asyncio.get_running_loop()),
         )
 
     async def go_out(self, calls: Calls) -> None:

@@ -11,7 +11,7 @@ import threading
 
 import attrs
 
-__all__ = ["Counters", "Ledger", "Stats"]
+__all__ = ["Counters", "Tally", "Stats"]
 
 
 @attrs.frozen(kw_only=True)
@@ -26,7 +26,7 @@ class Stats:
             once, however many requests it takes. Token requests are none.
         retries: requests beyond the first of a call, for whatever reason: a lost answer, a 5xx, a
             429, a refused token, a kept connection that had died.
-        throttled: answers in which the server asked to wait: 429, and 503 with `Retry-After`.
+        refused: answers in which the server asked to wait: 429, and 503 with `Retry-After`.
         refreshes: access tokens fetched from the token endpoint. One that another process left in
             the token store is none.
         in_flight: calls past the gate: on their way to the server, waiting for its answer, for a
@@ -37,7 +37,7 @@ class Stats:
 
     calls: int
     retries: int
-    throttled: int
+    refused: int
     refreshes: int
     in_flight: int
     waiting: int
@@ -49,16 +49,16 @@ class Counters:
 
     calls: int = 0
     retries: int = 0
-    throttled: int = 0
+    refused: int = 0
 
     def add(self, other: Counters) -> None:
         """Add what the other has counted."""
         self.calls += other.calls
         self.retries += other.retries
-        self.throttled += other.throttled
+        self.refused += other.refused
 
 
-class Ledger:
+class Tally:
     """The counters of all event loops of a factory, those of closed ones in one sum."""
 
     def __init__(self) -> None:

@@ -32,7 +32,7 @@ from .support import (
 )
 
 OK = answer(200, {})
-NOTHING = Stats(calls=0, retries=0, throttled=0, refreshes=0, in_flight=0, waiting=0)
+NOTHING = Stats(calls=0, retries=0, refused=0, refreshes=0, in_flight=0, waiting=0)
 
 
 def a_client(url: str, credentials: Credentials | None = None, **settings: Any) -> AsyncPropQ:
@@ -62,7 +62,7 @@ DROPPED = None
 
 
 @pytest.mark.parametrize(
-    ("steps", "retries", "throttled", "refreshes"),
+    ("steps", "retries", "refused", "refreshes"),
     [
         ([OK], 0, 0, 1),
         ([answer(404)], 0, 0, 1),
@@ -77,7 +77,7 @@ DROPPED = None
     ],
 )
 async def test_one_call_counts_once_and_each_further_request_as_a_retry(
-    steps: list[Step], retries: int, throttled: int, refreshes: int
+    steps: list[Step], retries: int, refused: int, refreshes: int
 ) -> None:
     tokens: list[Step] = [token_answer(f"token-{number}") for number in range(3)]
     async with ScriptedServer(*steps, by_path={"/oauth/token": tokens}) as server:
@@ -90,7 +90,7 @@ async def test_one_call_counts_once_and_each_further_request_as_a_retry(
         requests = len(server.seen) - len(server.paths("/oauth/token"))
     stats = propq.stats()
     assert (stats.calls, stats.retries) == (1, requests - 1) == (1, retries)
-    assert (stats.throttled, stats.refreshes) == (throttled, refreshes)
+    assert (stats.refused, stats.refreshes) == (refused, refreshes)
     assert (stats.in_flight, stats.waiting) == (0, 0)
 
 
@@ -173,7 +173,7 @@ async def test_rows_and_calls_of_all_sessions_are_counted_whatever_happens(
     stats = propq.stats()
     assert stats.calls == 500
     assert stats.retries == emulator.calls - 500 >= 40
-    assert (stats.throttled, stats.refreshes) == (0, 1)
+    assert (stats.refused, stats.refreshes) == (0, 1)
     assert (stats.in_flight, stats.waiting) == (0, 0)
 
 
@@ -191,7 +191,7 @@ def test_the_counts_of_one_event_loop_after_another_add_up() -> None:
                 runner.run(work())
             assert propq.stats() == attrs.evolve(NOTHING, calls=14 * number, refreshes=1)
         # What belongs to loops that are closed is kept as a sum, and not one by one.
-        assert len(propq._ledger._open) == 1
+        assert len(propq._tally._open) == 1
 
 
 def test_two_threads_lose_no_count_and_a_third_may_ask() -> None:
