@@ -37,7 +37,7 @@ from .errors import ConfigurationError
 from .gate import Gate
 from .models import Credentials
 from .session import PropQSession
-from .stats import Tally, Stats
+from .stats import Stats, Tally
 from .stores import JsonFileTokenStore, TokenStore
 from .tokens import LOCK_MARGIN_SECONDS, TokenManager
 from .transport import Connections, Pool

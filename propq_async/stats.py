@@ -11,7 +11,7 @@ import threading
 
 import attrs
 
-__all__ = ["Counters", "Tally", "Stats"]
+__all__ = ["Counters", "Stats", "Tally"]
 
 
 @attrs.frozen(kw_only=True)
