@@ -369,9 +369,18 @@ async def test_emulate_serves_until_it_is_asked_to_end(
         process.send_signal(number)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, "")
-    assert err.splitlines() == [
+    lines = [re.sub(r"^\d\d:\d\d:\d\d ", "<time> ", line) for line in err.splitlines()]
+    call = (
+        "POST /v1/developments/4711/units/update-by-name "
+        '{"UntName": "A-101", "UntStatus": 4, "UntPrice": 250000, "UntDirections": ["N", "S"]}'
+    )
+    assert lines == [
         f"propq: left out: {path}, line 3, expected 5 columns separated by commas, not 3",
         f"PropQ emulator at {url} with 1 units, at most 1 calls in 3600 s; Ctrl-C ends it",
+        f"watch and disturb it at {url}/",
+        "<time> 200 POST /oauth/token",
+        f"<time> 200 {call}",
+        f"<time> 429 {call}",
         "ended after 1 token requests and 2 calls; 1 updates were applied",
     ]
 
@@ -499,9 +508,12 @@ def test_a_rate_as_one_writes_it(text: str, rate: Rate) -> None:
         ["demo", "--units", "many"],
         ["emulate", "--host", "0.0.0.0"],
         ["emulate", "--port", "80000"],
+        ["emulate", "--unknown-status", "403"],
+        ["emulate", "--known-directions", ""],
         ["emulate", "--units", "nope.csv"],
         *(
-            ["emulate", "--throttle", text]
+            ["emulate", option, text]
+            for option in ("--throttle", "--throttle-tokens")
             for text in ("60", "0/s", "1/", "5/0s", "5/day", "5/1.2.3s")
         ),
     ],

@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.validators import Number
@@ -79,11 +79,22 @@ def emulate(
     token_lifetime_seconds: float = 2_592_000,
     latency_seconds: float = 0,
     token_latency_seconds: float = 0,
+    throttle_tokens: str | None = None,
+    token_error_style: Literal["message", "both", "description"] = "message",  # noqa: S107
+    unknown_status: Literal[400, 404, 422] = 404,
+    wrong_method_status: Literal[405, 419] = 419,
+    success_body: Literal["echo", "empty", "message", "status"] = "echo",
+    validation_style: Literal["current", "older"] = "current",
+    case_sensitive_names: bool = True,
+    known_directions: str | None = None,
+    quiet: Annotated[bool, Parameter(negative="")] = False,
     end_with_stdin: Annotated[bool, Parameter(show=False, negative="")] = False,
 ) -> Coroutine[Any, Any, Exit]:
     """Run an emulator of the PropQ API until Ctrl-C, to test your own program against.
 
-    Prints the environment variables that lead a program to it; client id and secret are made up.
+    Prints the environment variables that lead a program to it, then each call as it comes; client
+    id and secret are made up. At its address is a page that shows units and calls and makes things
+    go wrong; programs do the same with POST to /_emulator/fail_next and so on.
 
     Args:
         port: The port to listen at; 0 lets the system choose a free one.
@@ -94,6 +105,16 @@ def emulate(
         token_lifetime_seconds: How long its access tokens live.
         latency_seconds: How long each call waits before it is dealt with.
         token_latency_seconds: The same for token requests.
+        throttle_tokens: The token requests that it allows, as for --throttle. [default: any number]
+        token_error_style: How the token endpoint words its errors: in `message`, in
+            `error_description`, or in both.
+        unknown_status: What an unknown development or unit gets.
+        wrong_method_status: What a wrong HTTP method gets.
+        success_body: What a successful update is answered with.
+        validation_style: The texts of a 422: those of the framework now, or of its version 8.
+        case_sensitive_names: Whether the name of a unit must match with its case.
+        known_directions: The directions that are valid, such as "N S E W". [default: any]
+        quiet: Print no line for each call.
         end_with_stdin: End when standard input does.
     """
     from .emulate import Emulate
@@ -103,17 +124,26 @@ def emulate(
         port=port,
         units=units,
         throttle=_rate(throttle),
+        throttle_tokens=_rate(throttle_tokens, "--throttle-tokens"),
+        quiet=quiet,
         end_with_stdin=end_with_stdin,
         switches={
             "token_lifetime_seconds": token_lifetime_seconds,
             "latency_seconds": latency_seconds,
             "token_latency_seconds": token_latency_seconds,
+            "token_error_style": token_error_style,
+            "unknown_status": unknown_status,
+            "wrong_method_status": wrong_method_status,
+            "success_body": success_body,
+            "validation_style": validation_style,
+            "case_sensitive_names": case_sensitive_names,
+            "known_directions": None if known_directions is None else known_directions.split(),
         },
     ).run()
 
 
-def _rate(text: str | None) -> Rate | None:
-    return None if text is None else Rate.parse(text)
+def _rate(text: str | None, option: str = "--throttle") -> Rate | None:
+    return None if text is None else Rate.parse(text, option)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -73,7 +73,7 @@ class Child:
 @asynccontextmanager
 async def emulator_process(units: Path, log: Path) -> AsyncIterator[Child]:
     """Run `propq emulate` while the block runs, and end it in any case."""
-    command = (sys.executable, "-m", "propq_async", "emulate", "--end-with-stdin")
+    command = (sys.executable, "-m", "propq_async", "emulate", "--end-with-stdin", "--quiet")
     with log.open("wb") as stderr:
         process = await asyncio.create_subprocess_exec(
             *command, "--units", str(units),

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import attrs
 
-from propq_async.testing import PropQEmulator
+from propq_async.testing import PropQEmulator, RecordedRequest
 
 from .ending import CommandError, Exit, on_interrupt
-from .output import complain
+from .output import complain, printable
 from .rate import Rate
 from .units_file import BrokenRow, read_units
 
 __all__ = ["EXPORT", "Emulate"]
 
 EXPORT = "export "
+LONGEST_BODY = 200
 
 
 @attrs.frozen(kw_only=True)
@@ -33,6 +36,8 @@ class Emulate:
     port: int
     units: Path | None
     throttle: Rate | None
+    throttle_tokens: Rate | None
+    quiet: bool
     end_with_stdin: bool
     switches: dict[str, Any]
 
@@ -42,6 +47,9 @@ class Emulate:
             emulator = PropQEmulator(host=self.host, port=self.port, **self.switches)
             if self.throttle is not None:
                 emulator.throttle(self.throttle.calls, self.throttle.per_seconds)
+            if self.throttle_tokens is not None:
+                tokens = self.throttle_tokens
+                emulator.throttle_tokens(tokens.calls, tokens.per_seconds)
         except ValueError as error:
             raise CommandError(str(error), Exit.USAGE) from error
         if self.units is not None:
@@ -51,6 +59,8 @@ class Emulate:
             await self._listen(emulator)
             try:
                 self._announce(emulator)
+                if not self.quiet:
+                    emulator.on_request = _log
                 if self.end_with_stdin:
                     _at_end_of_stdin(end.set)
                 await end.wait()
@@ -77,7 +87,10 @@ class Emulate:
         pace = f", {self.throttle}" if self.throttle else ""
         _note(f"PropQ emulator at {emulator.url} with {count:,} units{pace}; Ctrl-C ends it")
         if not count:
-            _note("without units every update is a 404: name a price list with --units FILE.csv")
+            _note(
+                f"without units every update is a {emulator.unknown_status}: name a price list "
+                "with --units FILE.csv, or add one on the page"
+            )
         # A secret of the emulator's own, made up for this one run.
         variables = {
             "PROPQ_BASE_URL": emulator.url,
@@ -87,11 +100,24 @@ class Emulate:
         lines = [f"{EXPORT}{name}={value}\n" for name, value in variables.items()]
         sys.stdout.write("".join(lines))
         sys.stdout.flush()
+        _note(f"watch and disturb it at {emulator.url}/")
 
 
 def _note(text: str) -> None:
     # Standard output has the variables and nothing else.
     print(text, file=sys.stderr, flush=True)  # noqa: T201 - the command line
+
+
+def _log(request: RecordedRequest) -> None:
+    at = datetime.fromtimestamp(request.timestamp).astimezone()
+    body = "" if request.body is None else " " + _shortened(json.dumps(request.body))
+    line = f"{at:%H:%M:%S} {request.status or 'drop'} {request.method} {request.path}{body}"
+    with suppress(OSError):  # nobody reads it any more, which is no reason to end
+        _note(printable(line))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_BODY else text[: LONGEST_BODY - 3] + "..."
 
 
 def _add_units(emulator: PropQEmulator, path: Path) -> None:

@@ -23,15 +23,15 @@ class Rate:
     per_seconds: float
 
     @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read `60/min`, `10/s`, `300/2s` or `300/2`.
+    def parse(cls, text: str, option: str = "--throttle") -> Self:
+        """Read `60/min`, `10/s`, `300/2s` or `300/2` as the value of an option.
 
         Raises:
             CommandError: it is nothing of the kind.
         """
         match = _RATE.fullmatch(text)
         problem = CommandError(
-            f"--throttle: expected calls per time such as 60/min, 10/s or 300/2s, not {text!r}",
+            f"{option}: expected calls per time such as 60/min, 10/s or 300/2s, not {text!r}",
             Exit.USAGE,
         )
         if match is None or match["unit"] not in _UNITS or text.endswith("/"):

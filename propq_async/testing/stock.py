@@ -12,12 +12,14 @@ import math
 import re
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 __all__ = [
     "HTML",
     "JSON",
     "STATES",
+    "TOKEN_PATH",
+    "ValidationStyle",
     "default_body",
     "dump_json",
     "error_summary",
@@ -34,6 +36,10 @@ __all__ = [
 JSON: Final = "application/json"
 HTML: Final = "text/html; charset=UTF-8"
 
+TOKEN_PATH: Final = "/oauth/token"  # noqa: S105 - a path
+
+ValidationStyle = Literal["current", "older"]
+
 STATES: Final = (1, 2, 4, 8)
 """AVAILABLE, HOLD, SOLD, RESERVED."""
 
@@ -43,8 +49,10 @@ _TRIMMED: Final = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\0\uf
 # What PHP's is_numeric() takes for a number.
 _NUMERIC: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _LONGEST_INTEGER: Final = 15
+_DEEPEST: Final = 512
 
 _REQUIRED: Final = "The {} field is required."
+_INVALID: Final = "The given data was invalid."
 
 _PAGE_EXPIRED: Final = 419  # the framework's own
 
@@ -82,12 +90,28 @@ def _refuse_constant(name: str) -> Any:
 
 
 def parse_json(body: bytes) -> Any:
-    """Return what the JSON says, `None` if it is broken."""
+    """Return what the JSON says, `None` if it is broken or too deep for PHP."""
     try:
         # Decoded here, since json.loads would take UTF-16 and a byte order mark, and PHP does not.
-        return json.loads(body.decode(), parse_constant=_refuse_constant)
+        value = json.loads(body.decode(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         return None
+    suspicious = body.count(b"[") + body.count(b"{") > _DEEPEST
+    return None if suspicious and _is_too_deep(value) else value
+
+
+def _is_too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(_DEEPEST + 1):
+        containers = [item for item in level if isinstance(item, list | dict)]
+        if not containers:
+            return False
+        level = [
+            child
+            for container in containers
+            for child in (container.values() if isinstance(container, dict) else container)
+        ]
+    return True
 
 
 def dump_json(value: object) -> bytes:
@@ -109,11 +133,13 @@ def trim(value: str) -> str:
 
 def _arrived(value: Any) -> Any:
     # Strings are trimmed on arrival, and what is then empty becomes null.
-    if isinstance(value, str):
-        return value.strip(_TRIMMED) or None
     if isinstance(value, list):
-        return [_arrived(item) for item in value]
-    return value
+        return [_trimmed(item) for item in value]
+    return _trimmed(value)
+
+
+def _trimmed(value: Any) -> Any:
+    return value.strip(_TRIMMED) or None if isinstance(value, str) else value
 
 
 def _number(value: Any) -> float | None:
@@ -126,18 +152,22 @@ def _number(value: Any) -> float | None:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def validate(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, list[str]]]:
+def validate(
+    given: dict[str, Any], style: ValidationStyle, known_directions: tuple[str, ...] | None
+) -> tuple[dict[str, Any], dict[str, list[str]]]:
     """Return the fields of an update as the server understands them, and what is wrong by field."""
     fields = {
         key: _arrived(given.get(key))
         for key in ("UntName", "UntStatus", "UntPrice", "UntDirections")
     }
+    # Older texts say "must be", since version 10 of the framework they say "field must be".
+    must_be = "must be" if style == "older" else "field must be"
     errors: dict[str, list[str]] = {}
     name = fields["UntName"]
     if name is None:
         errors["UntName"] = [_REQUIRED.format("unt name")]
     elif not isinstance(name, str):
-        errors["UntName"] = ["The unt name field must be a string."]
+        errors["UntName"] = [f"The unt name {must_be} a string."]
 
     status = _number(fields["UntStatus"])
     if fields["UntStatus"] is None:
@@ -151,19 +181,21 @@ def validate(given: dict[str, Any]) -> tuple[dict[str, Any], dict[str, list[str]
     if fields["UntPrice"] is None:
         errors["UntPrice"] = [_REQUIRED.format("unt price")]
     elif price is None:
-        errors["UntPrice"] = ["The unt price field must be a number."]
+        errors["UntPrice"] = [f"The unt price {must_be} a number."]
     else:
         fields["UntPrice"] = price
 
-    errors |= _direction_errors(fields["UntDirections"])
+    errors |= _direction_errors(fields["UntDirections"], must_be, known_directions)
     return fields, errors
 
 
-def _direction_errors(directions: Any) -> dict[str, list[str]]:
+def _direction_errors(
+    directions: Any, must_be: str, known: tuple[str, ...] | None
+) -> dict[str, list[str]]:
     if directions is None or directions == []:
         return {"UntDirections": [_REQUIRED.format("unt directions")]}
     if not isinstance(directions, list):
-        return {"UntDirections": ["The unt directions field must be an array."]}
+        return {"UntDirections": [f"The unt directions {must_be} an array."]}
     errors = {}
     for index, item in enumerate(directions):
         # Of an item of an array, the framework shows the raw name.
@@ -171,12 +203,20 @@ def _direction_errors(directions: Any) -> dict[str, list[str]]:
         if item is None or item == []:
             errors[key] = [_REQUIRED.format(key)]
         elif not isinstance(item, str):
-            errors[key] = [f"The {key} field must be a string."]
+            errors[key] = [f"The {key} {must_be} a string."]
+        elif known is not None and item not in known:
+            errors[key] = [f"The selected {key} is invalid."]
     return errors
 
 
-def error_summary(errors: dict[str, list[str]]) -> dict[str, Any]:
-    """Return the body of a 422: the first error, the number of the others, and all by field."""
+def error_summary(errors: dict[str, list[str]], style: ValidationStyle) -> dict[str, Any]:
+    """Return the body of a 422: a message, and all errors by field.
+
+    The message has the first error and the number of the others, as it has since version 9 of the
+    framework; in the older style it is the same for all.
+    """
+    if style == "older":
+        return {"message": _INVALID, "errors": errors}
     texts = [text for problems in errors.values() for text in problems]
     more = len(texts) - 1
     suffix = f" (and {more} more error{'s' if more > 1 else ''})" if more else ""
@@ -221,21 +261,27 @@ _MESSAGES: Final[dict[int, str]] = {
     HTTPStatus.UNAUTHORIZED: "Unauthenticated.",
     HTTPStatus.FORBIDDEN: "This action is unauthorized.",
     HTTPStatus.TOO_MANY_REQUESTS: "Too Many Attempts.",
+    HTTPStatus.UNPROCESSABLE_ENTITY: _INVALID,
     HTTPStatus.INTERNAL_SERVER_ERROR: "Server Error",
-    HTTPStatus.SERVICE_UNAVAILABLE: "Server Error",
 }
 
 
-def default_body(status: int) -> tuple[str, bytes]:
-    """Return content type and body that usually come with a status."""
-    if status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
-        return HTML, b""
-    if status < HTTPStatus.MULTIPLE_CHOICES:
-        return JSON, b"{}"
+def default_body(status: int, *, of_token: bool) -> tuple[str, bytes]:
+    """Return content type and body that usually come with a status.
+
+    With 200 it is an error all the same: the vendor's sister API answers so.
+    """
+    if of_token and status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return HTML, b"Error."  # Passport's own, and said to be HTML
     if status in (HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT):
         return HTML, _gateway_page(status)
-    if status < HTTPStatus.BAD_REQUEST or status == _PAGE_EXPIRED:
+    if status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
+        return HTML, b""
+    if 300 <= status < 400 or status == _PAGE_EXPIRED:  # noqa: PLR2004 - a redirect
         return HTML, page(phrase(status), phrase(status))
+    value: dict[str, Any] = {"message": _MESSAGES.get(status) or phrase(status)}
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:
-        return JSON, dump_json({"message": "The given data was invalid.", "errors": {}})
-    return JSON, dump_json({"message": _MESSAGES.get(status) or phrase(status)})
+        value["errors"] = {}
+    elif status < HTTPStatus.MULTIPLE_CHOICES:
+        value = {"status": "error", "message": "The update failed."}
+    return JSON, dump_json(value)

@@ -1,0 +1,115 @@
+"""What shall happen to the next requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from . import stock
+from .checks import (
+    check_bool,
+    check_count,
+    check_match,
+    check_path,
+    check_retry_after,
+    check_status,
+)
+from .replies import Reply
+from .values import RecordedRequest
+
+__all__ = ["Fault", "Faults", "Match"]
+
+Match = Mapping[str, Any] | Callable[[RecordedRequest], bool]
+"""Fields that the JSON body must have with these values, or a function of the request."""
+
+
+@attrs.define
+class Fault:
+    """What shall happen to some requests. Without a reply, the connection is closed."""
+
+    reply: Reply | None
+    left: int
+    path: str | None
+    match: Match | None
+    after_applying: bool = False
+
+    def concerns(self, request: RecordedRequest) -> bool:
+        """Return whether the request is one of them."""
+        if self.path is None:
+            if request.path == stock.TOKEN_PATH:
+                return False
+        elif self.path != request.path:
+            return False
+        if self.match is None:
+            return True
+        if callable(self.match):
+            return bool(self.match(request))
+        body = request.body
+        return isinstance(body, dict) and all(
+            name in body and body[name] == value for name, value in self.match.items()
+        )
+
+
+@attrs.define
+class Faults:
+    """The faults to come, in the order in which they were asked for."""
+
+    _faults: list[Fault] = attrs.field(factory=list, init=False)
+
+    def __len__(self) -> int:
+        return sum(fault.left for fault in self._faults)
+
+    def clear(self) -> None:
+        """Forget them all."""
+        self._faults.clear()
+
+    def take(self, request: RecordedRequest) -> Fault | None:
+        """Return the first one that concerns the request, and count it."""
+        for fault in self._faults:
+            if fault.concerns(request):
+                fault.left -= 1
+                if not fault.left:
+                    self._faults.remove(fault)
+                return fault
+        return None
+
+    def fail(
+        self,
+        status: int,
+        times: int,
+        retry_after: float | str | None,
+        body: Any,
+        path: str | None,
+        match: Match | None,
+    ) -> None:
+        """Add an answer."""
+        check_status(status)
+        check_count("times", times)
+        check_retry_after(retry_after)
+        check_path(path)
+        check_match(match)
+        if body is None:
+            content_type, content = stock.default_body(status, of_token=path == stock.TOKEN_PATH)
+        elif isinstance(body, str):
+            content_type, content = stock.HTML, body.encode()
+        else:
+            content_type = stock.JSON
+            content = body if isinstance(body, bytes) else stock.dump_json(body)
+        headers = {"Content-Type": content_type}
+        if retry_after is not None:
+            headers["Retry-After"] = str(retry_after)
+        if 300 <= status < 400:  # noqa: PLR2004 - a redirect
+            headers["Location"] = "/login"
+        self._faults.append(Fault(Reply(status, headers, content), times, path, match))
+
+    def drop(
+        self, times: int, path: str | None, match: Match | None, *, after_applying: bool
+    ) -> None:
+        """Add a connection that is closed."""
+        check_count("times", times)
+        check_path(path)
+        check_match(match)
+        check_bool("after_applying", after_applying)
+        self._faults.append(Fault(None, times, path, match, after_applying))

@@ -1,0 +1,110 @@
+"""`propq emulate`, as a program that is not ours meets it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import urllib.error
+import urllib.parse
+import urllib.request
+from typing import Any
+
+import pytest
+
+from tests.test_cli import propq, read_until
+
+from .client import PATH, UPDATE
+
+
+def send(url: str, data: bytes, **headers: str) -> tuple[int, Any]:
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = urllib.request.Request(url, data, {"Accept": "application/json", **names})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return response.status, json.loads(response.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())
+
+
+def start(process: subprocess.Popen[str]) -> tuple[str, bytes]:
+    """Return the address, and a token request."""
+    said = dict(re.findall(r"export (\w+)=(\S+)", read_until(process, "PROPQ_CLIENT_SECRET")))
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": said["PROPQ_CLIENT_ID"],
+        "client_secret": said["PROPQ_CLIENT_SECRET"],
+    }
+    return said["PROPQ_BASE_URL"], urllib.parse.urlencode(form).encode()
+
+
+def test_the_switches_are_options() -> None:
+    options = [
+        "--token-lifetime-seconds=7200",
+        "--throttle-tokens=2/h",
+        "--token-error-style=description",
+        "--unknown-status=422",
+        "--wrong-method-status=405",
+        "--success-body=status",
+        "--quiet",
+        "--validation-style=older",
+        "--no-case-sensitive-names",
+        "--throttle=500/h",
+    ]
+    with propq("emulate", *options, "--known-directions", "N S") as process:
+        url, form = start(process)
+        assert send(url + "/oauth/token", b"")[1].keys() == {"error", "error_description", "hint"}
+        status, token = send(url + "/oauth/token", form)
+        assert (status, token["expires_in"]) == (200, 7200)
+        assert send(url + "/oauth/token", form)[0] == 429
+
+        bearer = {
+            "Authorization": "Bearer " + token["access_token"],
+            "Content_Type": "application/json",
+        }
+        body = json.dumps(UPDATE | {"UntName": "a-101"}).encode()
+        unit = json.dumps({"development_id": "4711", "name": "A-101"}).encode()
+        assert send(url + PATH, body, **bearer)[0] == 422
+        assert send(url + "/_emulator/add_unit", unit, **bearer) == (200, {})
+        assert send(url + PATH, body, **bearer) == (200, {"status": "success"})
+        west = json.dumps(UPDATE | {"UntDirections": ["W"]}).encode()
+        assert send(url + PATH, west, **bearer)[1]["message"] == "The given data was invalid."
+        with pytest.raises(urllib.error.HTTPError, match="405"):
+            urllib.request.urlopen(url + PATH, timeout=30)
+        process.terminate()
+        _, err = process.communicate(timeout=60)
+    assert "without units every update is a 422" in err
+    assert "POST" not in err
+
+
+def test_what_is_logged_is_short_and_cannot_steer_a_terminal() -> None:
+    with propq("emulate") as process:
+        url, form = start(process)
+        send(url + "/oauth/token", form)
+        for text in ("\x1b]0;owned\x07", "x" * 1000):
+            body = json.dumps({"UntName": text}).encode()
+            assert send(url + "/v1/x", body, Content_Type="application/json")[0] == 404
+        drop = b'{"after_applying": false}'
+        send(url + "/_emulator/drop_next", drop, Content_Type="application/json")
+        with pytest.raises(ConnectionError):
+            send(url + "/v1/%1b%5bx", b"")
+        process.terminate()
+        _, err = process.communicate(timeout=60)
+    lines = [re.sub(r"^[0-9:]{8} ", "", line) for line in err.splitlines()]
+    assert "\x1b" not in err
+    assert r'404 POST /v1/x {"UntName": "\u001b]0;owned\u0007"}' in lines
+    assert any(line.endswith("xxx...") and len(line) < 230 for line in lines)
+    assert "drop POST /v1/%1b%5bx" in lines
+    assert form.decode().rpartition("=")[2] not in err
+
+
+def test_it_goes_on_when_nobody_reads_its_log() -> None:
+    with propq("emulate", "--end-with-stdin") as process:
+        url, form = start(process)
+        assert process.stderr is not None
+        while "watch and disturb" not in process.stderr.readline():
+            pass
+        process.stderr.close()
+        for _ in range(3):
+            assert send(url + "/oauth/token", form)[0] == 200
