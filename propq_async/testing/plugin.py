@@ -1,0 +1,101 @@
+"""The pytest plugin: an emulator for each test, and a client that talks to it.
+
+pytest imports this module in each of its runs, also in those that never use it. So what costs
+anything is imported by the fixtures.
+"""
+# ruff: noqa: PLC0415
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from propq_async import AsyncPropQ
+
+    from .emulator import PropQEmulator
+    from .thread import EmulatorThread
+
+__all__ = ["propq", "propq_emulator", "propq_env", "propq_settings"]
+
+
+@pytest.fixture(scope="session")
+def _propq_thread() -> Iterator[EmulatorThread]:
+    from .emulator import PropQEmulator
+    from .thread import EmulatorThread
+
+    thread = EmulatorThread(PropQEmulator())
+    with thread:
+        yield thread
+
+
+@pytest.fixture
+def propq_emulator(_propq_thread: EmulatorThread) -> Iterator[PropQEmulator]:
+    """A PropQ server, empty and well-behaved at the start of each test.
+
+    It listens at one address for the whole test session, in a thread of its own; its controls are
+    synchronous and work from any test, whatever event loop that runs in.
+    """
+    emulator = _propq_thread.emulator
+    _propq_thread.revive()
+    emulator.reset()
+    yield emulator
+    emulator.on_request = None
+    emulator.reset()
+
+
+@pytest.fixture
+def propq_settings() -> dict[str, Any]:
+    """Settings of `AsyncPropQ` for the fixture `propq`. To be overridden."""
+    return {}
+
+
+@pytest.fixture
+def propq(
+    propq_emulator: PropQEmulator,
+    propq_settings: dict[str, Any],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncPropQ:
+    """An `AsyncPropQ` that talks to the emulator, with a token file of its own.
+
+    It is not entered: `async with propq.session() as session:` does all that is needed.
+    """
+    from propq_async import AsyncPropQ, JsonFileTokenStore
+
+    settings: dict[str, Any] = {
+        "base_url": propq_emulator.url,
+        "token_store": JsonFileTokenStore(tmp_path_factory.mktemp("propq") / "token.json"),
+    }
+    return AsyncPropQ(propq_emulator.credentials, **(settings | propq_settings))
+
+
+@pytest.fixture
+def propq_env(
+    propq_emulator: PropQEmulator,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, str]:
+    """The environment variables that lead `AsyncPropQ.from_env()` to the emulator, and are set."""
+    variables = {
+        "PROPQ_BASE_URL": propq_emulator.url,
+        "PROPQ_CLIENT_ID": str(propq_emulator.credentials.client_id),
+        "PROPQ_CLIENT_SECRET": propq_emulator.credentials.client_secret,
+        "PROPQ_TOKEN_FILE": str(tmp_path_factory.mktemp("propq") / "token.json"),
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return variables
+
+
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Show beside a failure what the emulator was asked."""
+    emulator = getattr(item, "funcargs", {}).get("propq_emulator")
+    if call.when == "call" and call.excinfo is not None and emulator is not None:
+        lines = [
+            f"{request.status or 'drop'} {request.method} {request.path}"
+            + ("" if request.body is None else f" {request.body}")
+            for request in emulator.requests[-20:]
+        ]
+        item.add_report_section("call", "PropQ emulator", "\n".join(lines or ["no requests"]))
