@@ -44,7 +44,11 @@ STATES: Final = (1, 2, 4, 8)
 """AVAILABLE, HOLD, SOLD, RESERVED."""
 
 # What the framework trims: white space, NUL, byte order mark, zero-width space, LRM.
-_TRIMMED: Final = "".join(filter(str.isspace, map(chr, range(0x3001)))) + "\0\ufeff\u200b\u200e"
+_TRIMMED: Final = (
+    # The four separators are white space to Python, and not to PCRE.
+    "".join(char for char in map(chr, range(0x3001)) if char.isspace() and not "\x1c" <= char < " ")
+    + "\0\ufeff\u200b\u200e"
+)
 
 # What PHP's is_numeric() takes for a number.
 _NUMERIC: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)

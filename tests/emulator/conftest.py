@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from propq_async.testing import PropQEmulator
+from propq_async.testing import PropQEmulator, run_in_thread
 
 from .client import (
     Client,
@@ -27,3 +27,11 @@ async def client(clock: FakeClock) -> AsyncIterator[Client]:
 @pytest.fixture
 def emulator(client: Client) -> PropQEmulator:
     return client.emulator
+
+
+@pytest.fixture
+def server() -> Iterator[PropQEmulator]:
+    """An emulator for clients that are not asynchronous."""
+    with run_in_thread(PropQEmulator()) as emulator:
+        emulator.add_unit("4711", "A-101")
+        yield emulator

@@ -301,7 +301,7 @@ async def test_what_the_framework_takes_for_a_number(
 async def test_strings_are_trimmed_on_arrival(client: Client) -> None:
     reply = await client.call(
         {
-            "UntName": "\ufeff A-101\u00a0\0",
+            "UntName": "\ufeff A-101\u00a0\0\u0085\u3000",
             "UntStatus": " 8",
             "UntPrice": "1",
             "UntDirections": [" N "],
@@ -316,7 +316,7 @@ async def test_strings_are_trimmed_on_arrival(client: Client) -> None:
     assert type(client.emulator.unit("4711", "A-101").status) is int
 
 
-@pytest.mark.parametrize("name", ["a-101", "A 101", "A-101 bis", "Á-101"])
+@pytest.mark.parametrize("name", ["a-101", "A-101\x1c", "A 101", "A-101 bis", "Á-101"])
 async def test_names_match_exactly(client: Client, name: str) -> None:
     assert (await client.call({**UPDATE, "UntName": name})).status == 404
 
