@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
+import json
 import logging
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
-import threading
+import unittest
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from types import FunctionType
 from typing import Any
 
 import attrs
@@ -29,8 +30,10 @@ from sybil.parsers.markdown import CodeBlockParser
 import propq_async
 from propq_async import RetryPolicy, UnitStatus
 from propq_async.session import PropQSession
-from propq_async.testing import PropQEmulator
+from propq_async.testing import PropQEmulator, plugin, run_in_thread
 from propq_async.units import Units
+
+pytest_plugins = "pytester"
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -47,43 +50,18 @@ def block(mark: str, language: str = "python") -> str:
     return found
 
 
-class Neighbour:
-    """The emulator in a thread of its own, since the README's programs bring their own loop."""
-
-    def __init__(self) -> None:
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._end = asyncio.Event()
-        async with PropQEmulator() as self.emulator:
-            self.emulator.add_unit("4711", "A-101")
-            self.emulator.add_unit("4711", "A-102")
-            self._ready.set()
-            await self._end.wait()
-
-    def start(self) -> None:
-        self._thread.start()
-        self._ready.wait()
-
-    def stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._end.set)
-        self._thread.join()
-
-
 @pytest.fixture
 def emulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[PropQEmulator]:
-    neighbour = Neighbour()
-    neighbour.start()
-    credentials = neighbour.emulator.credentials
-    monkeypatch.setenv("PROPQ_BASE_URL", neighbour.emulator.url)
-    monkeypatch.setenv("PROPQ_CLIENT_ID", str(credentials.client_id))
-    monkeypatch.setenv("PROPQ_CLIENT_SECRET", credentials.client_secret)
     monkeypatch.chdir(tmp_path)
     Path("prices.csv").write_text(block("development_id,name", "csv"), encoding="utf-8")
-    yield neighbour.emulator
-    neighbour.stop()
+    # In a thread of its own, since the README's programs bring their own loop.
+    with run_in_thread(PropQEmulator()) as neighbour:
+        neighbour.add_unit("4711", "A-101")
+        neighbour.add_unit("4711", "A-102")
+        monkeypatch.setenv("PROPQ_BASE_URL", neighbour.url)
+        monkeypatch.setenv("PROPQ_CLIENT_ID", str(neighbour.credentials.client_id))
+        monkeypatch.setenv("PROPQ_CLIENT_SECRET", neighbour.credentials.client_secret)
+        yield neighbour
 
 
 def run(code: str) -> dict[str, Any]:
@@ -129,14 +107,68 @@ def test_any_other_call(emulator: PropQEmulator, capsys: pytest.CaptureFixture[s
     assert emulator.requests[-1].path == "/v1/developments"
 
 
-def test_testing_your_integration() -> None:
-    namespace = run(block("PropQEmulator()"))
-    (test,) = [
-        value
-        for name, value in namespace.items()
-        if name.startswith("test_") and isinstance(value, FunctionType)
-    ]
-    test()
+# What many write: a token that is fetched once, and a call with it.
+NAIVE = """
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+
+import aiohttp
+import pytest
+
+
+@pytest.fixture
+def propq(propq_emulator):
+    url, credentials = propq_emulator.url, propq_emulator.credentials
+    form = {"grant_type": "client_credentials", "client_id": credentials.client_id}
+    form["client_secret"] = credentials.client_secret
+    headers = {"Accept": "application/json"}
+
+    async def get_token():
+        if "Authorization" not in headers:
+            async with aiohttp.ClientSession(raise_for_status=True) as http:
+                async with http.post(url + "/oauth/token", data=form) as answer:
+                    headers["Authorization"] = "Bearer " + (await answer.json())["access_token"]
+
+    async def update(update):
+        await get_token()
+        path = f"/v1/developments/{update.development_id}/units/update-by-name"
+        body = {"UntName": update.name, "UntStatus": update.status, "UntPrice": update.price}
+        body["UntDirections"] = update.directions
+        async with aiohttp.ClientSession(raise_for_status=True, headers=headers) as http:
+            async with http.post(url + path, json=body) as answer:
+                return await answer.json()
+
+    @asynccontextmanager
+    async def session():
+        yield SimpleNamespace(units=SimpleNamespace(update=update))
+
+    return SimpleNamespace(tokens=SimpleNamespace(get_token=get_token), session=session)
+"""
+
+
+@pytest.mark.parametrize("recovers", [True, False])
+def test_testing_your_integration(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, *, recovers: bool
+) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makepyfile(block("propq: AsyncPropQ, propq_emulator"))
+    if not recovers:
+        pytester.makeconftest(NAIVE)
+    options = ("pytest_asyncio.plugin", "propq_async.testing.plugin", "no:cacheprovider")
+    result = pytester.runpytest_subprocess(
+        *(argument for option in options for argument in ("-p", option)),
+        "-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function",
+    )  # fmt: skip
+    result.assert_outcomes(passed=int(recovers), failed=int(not recovers))
+    if not recovers:
+        result.stdout.fnmatch_lines(["E *ClientResponseError: 401, message='Unauthorized'*"])
+
+
+def test_testing_without_pytest() -> None:
+    case = run(block("unittest"))["TestOfASynchronousProgram"]
+    result = unittest.defaultTestLoader.loadTestsFromTestCase(case).run(unittest.TestResult())
+    assert result is not None
+    assert (result.testsRun, result.errors, result.failures) == (1, [], [])
 
 
 def test_errors(
@@ -177,7 +209,8 @@ def test_settings_of_retries_and_the_token_file() -> None:
 
 
 def test_no_python_block_is_forgotten() -> None:
-    marks = ["cleanup_ctx", "update_many(read(", "session.request(", "PropQEmulator()"]
+    marks = ["cleanup_ctx", "update_many(read(", "session.request("]
+    marks += ["propq: AsyncPropQ, propq_emulator", "unittest"]
     marks += ["except TokenRefusedError", "RetryPolicy(", "create_trace_config"]
     marks += ["JsonFileTokenStore("]
     assert [block(mark) for mark in marks] == blocks("python")[1:]
@@ -189,10 +222,12 @@ def command_lines() -> list[str]:
 
 def test_the_emulator_runs_from_the_command_line(emulator: PropQEmulator) -> None:
     del emulator  # its prices.csv is what is needed
-    (line,) = [line for line in command_lines() if line.startswith("propq emulate")]
-    command = [sys.executable, "-m", "propq_async", *shlex.split(line)[1:]]
+    start, steer = command_lines()[2:]
+    command = [sys.executable, "-m", "propq_async", *shlex.split(start)[1:]]
     # Somebody else may have the port of the README.
-    command[command.index("--port") + 1] = "0"
+    place = command.index("--port") + 1
+    address = f"http://127.0.0.1:{command[place]}"
+    command[place] = "0"
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -201,9 +236,17 @@ def test_the_emulator_runs_from_the_command_line(emulator: PropQEmulator) -> Non
                 line = process.stdout.readline()
                 assert line, "it ended before it had printed the variables"
                 exports |= dict(re.findall(r"(PROPQ_\w+)=(\S+)", line))
-            code = blocks("python")[0]
-            update = [sys.executable, "-c", code]
-            subprocess.run(update, env=os.environ | exports, check=True, timeout=60)
+            environment, url = os.environ | exports, exports["PROPQ_BASE_URL"]
+            assert address in steer
+            if shutil.which("curl"):
+                arguments = shlex.split(steer.replace(address, url))
+                subprocess.run([*arguments, "--fail", "--silent"], check=True, timeout=60)
+            update = [sys.executable, "-c", blocks("python")[0]]
+            subprocess.run(update, env=environment, check=True, timeout=60)
+            with urllib.request.urlopen(f"{url}/_emulator/requests", timeout=60) as told:
+                statuses = [request["status"] for request in json.load(told)]
+            faults = [503, 503] if shutil.which("curl") else []
+            assert statuses == [200, *faults, 200]
         finally:
             process.terminate()
 
@@ -217,13 +260,13 @@ def test_the_two_commands_are_those_that_ci_runs() -> None:
         "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin/pytest"
     )
     assert "grep '^python3 -m venv' README.md" in (README.parent / ".ci" / "run").read_text()
-    assert len(commands) == 3, "a command line that no test runs"
+    assert len(commands) == 4, "a command line that no test runs"
 
 
 def table(first: str) -> dict[str, str]:
     rows = README.read_text(encoding="utf-8").split(f"| {first} |", 1)[1].split("\n\n", 1)[0]
     cells = [re.split(r"\s*\|\s*", row.strip("| ")) for row in rows.splitlines()[2:]]
-    return {name: row[1].strip("` ") for row in cells for name in re.findall(r"`(\w+)`", row[0])}
+    return {name: row[1].strip("` ") for row in cells for name in re.findall(r"`(\w+)[`(]", row[0])}
 
 
 def defaults(function: Any) -> dict[str, Any]:
@@ -242,3 +285,18 @@ def test_the_tables_of_settings_are_complete_and_true() -> None:
     assert {name: eval(text) for name, text in policy.items()} == defaults(RetryPolicy)
     batch = table("Setting of `update_many`")
     assert {name: eval(text) for name, text in batch.items()} == defaults(Units.update_many)
+
+
+def test_the_tables_of_the_emulator_are_complete_and_true() -> None:
+    switches = PropQEmulator().switches
+    told = table("Switch of `PropQEmulator`")
+    assert {name: eval(text) for name, text in told.items()} == switches
+
+    controls = table("Control of `PropQEmulator`")
+    public = {name for name in dir(PropQEmulator) if not name.startswith("_")}
+    apart = {"credentials", "is_started", "on_request", "run_id", "switches", "url"}
+    assert set(controls) == public - set(switches) - apart
+
+    fixtures = table("Fixture")
+    assert list(fixtures) == ["propq_emulator", "propq", "propq_settings", "propq_env"]
+    assert sorted(fixtures) == plugin.__all__
