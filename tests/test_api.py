@@ -13,6 +13,7 @@ import attrs
 import pytest
 
 import propq_async
+import propq_async.testing
 from propq_async import (
     DEFAULT_FILE,
     INHERIT,
@@ -228,8 +229,31 @@ def imported_by(code: str) -> set[str]:
 
 
 def test_importing_the_package_imports_no_server_no_command_line_and_no_test_double() -> None:
-    imported = imported_by("import propq_async") - imported_by("import aiohttp")
+    imported = imported_by("from propq_async import *") - imported_by("import aiohttp")
     assert "propq_async.client" in imported
     unwanted = {"propq_async.testing", "propq_async.cli", "propq_async.__main__"}
     unwanted |= {"aiohttp.web", "cyclopts", "rich", "pytest", "uvloop"}
     assert not unwanted & imported
+
+
+def test_a_name_is_imported_when_it_is_used() -> None:
+    def ours(code: str) -> set[str]:
+        return {name for name in imported_by(code) if name.startswith("propq_async")}
+
+    nothing = {"propq_async", "propq_async._lazy", "propq_async._version"}
+    assert ours("import propq_async") == nothing
+    assert ours("from propq_async import NotFoundError") == nothing | {"propq_async.errors"}
+    assert ours("import propq_async; propq_async.errors") == nothing | {"propq_async.errors"}
+    assert ours("import propq_async.testing") == nothing | {"propq_async.testing"}
+    # The second time it is there already.
+    assert vars(propq_async)["AsyncPropQ"] is propq_async.AsyncPropQ
+
+
+def test_the_packages_know_their_names() -> None:
+    for package in (propq_async, propq_async.testing):
+        assert set(package.__all__) <= set(dir(package))
+        assert sorted(package.__all__) == sorted(set(package.__all__))
+        for name in package.__all__:
+            assert getattr(package, name) is not None
+        with pytest.raises(AttributeError, match=f"'{package.__name__}' has no attribute 'Nope'"):
+            _ = package.Nope  # type: ignore[attr-defined]
