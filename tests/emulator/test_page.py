@@ -64,7 +64,7 @@ async def test_it_shows_what_happens_and_makes_things_go_wrong(tab: Tab, client:
     assert (reply.status, reply.headers["Retry-After"]) == (503, "5")
     await tab.until(f"{LAST_CALL}.includes('503')")
     await tab.click("[data-do=revoke_tokens]")
-    await tab.until(f"{NEWS} === ''")
+    await tab.until(f"{NEWS} === 'All tokens are revoked.'")
     assert (await client.call()).status == 401
     await client.log_in()
 
@@ -112,6 +112,7 @@ async def test_each_button_does_what_it_says(tab: Tab, client: Client) -> None:
     await tab.until(f"{NEWS}.startsWith('1 fault')")
     assert (await client.ask_for_token()).text == "Error."
     await tab.run(button("expire all"))
+    await tab.until(f"{NEWS} === 'All tokens have expired.'")
     await tab.run(button("5 a second"))
     await tab.until("document.querySelector('#throttle [aria-pressed=true]').innerText[0] === '5'")
     assert (await client.call()).status == 401
