@@ -32,18 +32,17 @@ def _propq_thread() -> Iterator[EmulatorThread]:
 
 
 @pytest.fixture
-def propq_emulator(_propq_thread: EmulatorThread) -> Iterator[PropQEmulator]:
+def propq_emulator(_propq_thread: EmulatorThread) -> PropQEmulator:
     """A PropQ server, empty and well-behaved at the start of each test.
 
     It listens at one address for the whole test session, in a thread of its own; its controls are
     synchronous and work from any test, whatever event loop that runs in.
     """
     emulator = _propq_thread.emulator
-    _propq_thread.revive()
-    emulator.reset()
-    yield emulator
     emulator.on_request = None
     emulator.reset()
+    _propq_thread.revive()
+    return emulator
 
 
 @pytest.fixture
