@@ -17,6 +17,12 @@ from .values import UnitValues
 
 __all__ = ["Api", "Call", "Switches"]
 
+# What a successful update is answered with, if it is not an echo.
+_BODIES: Final[dict[str, dict[str, Any]]] = {
+    "empty": {},
+    "message": {"message": "Unit updated."},
+    "status": {"status": "success"},
+}
 _METHOD_PAGES: Final = ("GET", "HEAD")
 
 
@@ -35,7 +41,10 @@ class Switches(Protocol):
 
 @attrs.frozen
 class Call:
-    """A request. `data` is what its body says in JSON, if it was said to be JSON."""
+    """A request. `data` is what its body says in JSON, if it was said to be JSON.
+
+    `content_type` is that of a token request, without parameters.
+    """
 
     method: str
     path: str
@@ -158,13 +167,8 @@ class Api:
         self.estate.update(
             key, UnitValues(fields["UntStatus"], fields["UntPrice"], tuple(fields["UntDirections"]))
         )
-        bodies: dict[str, dict[str, Any]] = {
-            "echo": fields,
-            "empty": {},
-            "message": {"message": "Unit updated."},
-            "status": {"status": "success"},
-        }
-        return json_reply(200, bodies[switches.success_body])
+        body = _BODIES.get(switches.success_body, fields)
+        return json_reply(200, body)
 
     def _invalid(self, call: Call, errors: dict[str, list[str]]) -> Reply:
         if stock.wants_json(call.accept):

@@ -417,9 +417,10 @@ class PropQEmulator:
             reply = self._desk.answer(request, path, body)
             if reply is not None:
                 return reply
-            run_id, data = self._run_id, None
+            run_id, content_type, data = self._run_id, "", None
             if path == stock.TOKEN_PATH:
                 self._token_requests += 1
+                content_type = request.content_type
                 latency_seconds = self.token_latency_seconds
             else:
                 self._calls += 1
@@ -428,7 +429,7 @@ class PropQEmulator:
                     data = stock.parse_json(body)
         if latency_seconds:
             await asyncio.sleep(latency_seconds)
-        call = Call(request.method, path, headers, request.content_type, body, data)
+        call = Call(request.method, path, headers, content_type, body, data)
         with self._lock:
             if run_id != self._run_id:
                 return None

@@ -49,7 +49,7 @@ class Journal:
         return RecordedRequest(method, self._clean(path), status, data, now)
 
     def _clean(self, path: str) -> str:
-        plain = unquote(path).encode(errors="replace")
+        plain = (unquote(path) if "%" in path else path).encode(errors="replace")
         return f"/{REDACTED}" if any(mark in plain for mark in self._marks) else path
 
     def append(self, entry: RecordedRequest) -> None:
