@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import subprocess
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from propq_async.cli import app
+from propq_async.testing import PropQEmulator
 from tests.test_cli import propq, read_until
 
 from .client import PATH, UPDATE
@@ -76,6 +79,12 @@ def test_the_switches_are_options() -> None:
         _, err = process.communicate(timeout=60)
     assert "without units every update is a 422" in err
     assert "POST" not in err
+
+
+def test_every_switch_is_an_option_with_its_default() -> None:
+    switches = PropQEmulator().switches
+    options = inspect.signature(app.emulate).parameters
+    assert {name: options[name].default for name in switches} == switches
 
 
 def test_what_is_logged_is_short_and_cannot_steer_a_terminal() -> None:
