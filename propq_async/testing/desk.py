@@ -126,7 +126,7 @@ def _unit(unit: Unit) -> dict[str, Any]:
 
 
 def _requests(numbered: Iterable[tuple[int, RecordedRequest]]) -> list[dict[str, Any]]:
-    return [{"number": number, **attrs.asdict(entry)} for number, entry in numbered]
+    return [{"number": number, **attrs.asdict(entry, recurse=False)} for number, entry in numbered]
 
 
 @attrs.define

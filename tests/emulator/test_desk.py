@@ -211,6 +211,13 @@ async def test_units_and_requests_can_be_read(client: Client, clock: FakeClock) 
     ]
 
 
+async def test_a_body_of_any_depth_can_be_read(client: Client) -> None:
+    body = b"[" * 512 + b"]" * 512
+    await client.call(body)
+    told = (await client.send("GET", "/_emulator/requests")).json
+    assert told[-1]["body"] == json.loads(body)
+
+
 async def test_what_is_new_can_be_asked_for(client: Client) -> None:
     async def changes(**now: Any) -> Any:
         query = "&".join(f"{name}={value}" for name, value in now.items())
