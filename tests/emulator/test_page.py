@@ -17,6 +17,7 @@ from .client import PATH, UPDATE, Client
 
 FIRST_ROW = "(document.querySelector('#units tr')?.innerText ?? '')"
 LAST_CALL = "(document.querySelector('#requests tr')?.innerText ?? '')"
+LOOK = "look()"  # now, and not when it is time for it
 NEWS = "document.getElementById('news').textContent"
 
 
@@ -100,6 +101,7 @@ async def test_each_button_does_what_it_says(tab: Tab, client: Client) -> None:
         reply = await client.call()
         assert reply.status == expected
         assert client.emulator.applied == 0
+        await tab.run(LOOK)
         await tab.until(f"{NEWS} === ''")
     for text, applied in {"drop it": 0, "apply it, drop the answer": 1}.items():
         await tab.run(button(text))
@@ -107,6 +109,7 @@ async def test_each_button_does_what_it_says(tab: Tab, client: Client) -> None:
         with pytest.raises(ServerDisconnectedError):
             await client.call()
         assert client.emulator.applied == applied
+        await tab.run(LOOK)
         await tab.until(f"{NEWS} === '' && {LAST_CALL}.includes('dropped')")
     await tab.run(button("next token request: 500"))
     await tab.until(f"{NEWS}.startsWith('1 fault')")
