@@ -165,7 +165,7 @@ def test_testing_your_integration(
 
 
 def test_testing_without_pytest() -> None:
-    case = run(block("unittest"))["TestOfASynchronousProgram"]
+    case = run(block("import unittest"))["TestSell"]
     result = unittest.defaultTestLoader.loadTestsFromTestCase(case).run(unittest.TestResult())
     assert result is not None
     assert (result.testsRun, result.errors, result.failures) == (1, [], [])
@@ -210,7 +210,7 @@ def test_settings_of_retries_and_the_token_file() -> None:
 
 def test_no_python_block_is_forgotten() -> None:
     marks = ["cleanup_ctx", "update_many(read(", "session.request("]
-    marks += ["propq: AsyncPropQ, propq_emulator", "unittest"]
+    marks += ["propq: AsyncPropQ, propq_emulator", "import unittest"]
     marks += ["except TokenRefusedError", "RetryPolicy(", "create_trace_config"]
     marks += ["JsonFileTokenStore("]
     assert [block(mark) for mark in marks] == blocks("python")[1:]
