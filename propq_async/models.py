@@ -32,6 +32,9 @@ CLIENT_SECRET_VARIABLE = "PROPQ_CLIENT_SECRET"  # noqa: S105 - the name of a var
 MAX_PRICE_DIGITS = 15
 """A double carries any decimal of 15 digits unharmed (IEEE 754, `DBL_DIG`), and no more."""
 
+_PLAIN_BELOW = 10**MAX_PRICE_DIGITS
+_LEAST_PLAIN = Decimal("0.01")
+
 # What the server's framework, in any of its versions, trims besides white space: NUL, and what is
 # there and not seen (soft hyphen, fillers, joiners, direction and byte order marks, ...).
 _INVISIBLE = frozenset(
@@ -177,6 +180,8 @@ class Token:
 
 
 def _to_status(value: int) -> Any:
+    if type(value) is UnitStatus:
+        return value
     # True == 1, but nobody means "available" by it.
     if not isinstance(value, bool):
         with suppress(ValueError):
@@ -212,19 +217,20 @@ class UnitUpdate:
     directions: tuple[str, ...] = attrs.field(converter=_to_directions)
 
     def __attrs_post_init__(self) -> None:
-        errors = {
-            field: problems
-            for field, problems in (
-                ("development_id", _development_id_problems(self.development_id)),
-                ("name", _string_problems(self.name)),
-                ("status", _status_problems(self.status)),
-                ("price", _price_problems(self.price)),
-                ("directions", _directions_problems(self.directions)),
-            )
-            if problems
-        }
-        if errors:
-            raise InvalidUpdateError(errors)
+        development_id = _development_id_problems(self.development_id)
+        name = _string_problems(self.name)
+        status = _status_problems(self.status)
+        price = _price_problems(self.price)
+        directions = _directions_problems(self.directions)
+        if development_id or name or status or price or directions:
+            errors = {
+                "development_id": development_id,
+                "name": name,
+                "status": status,
+                "price": price,
+                "directions": directions,
+            }
+            raise InvalidUpdateError({field: texts for field, texts in errors.items() if texts})
 
 
 def _string_problems(value: object) -> list[str]:
@@ -232,6 +238,8 @@ def _string_problems(value: object) -> list[str]:
         return [f"must be a string, not {type(value).__name__}"]
     if not value:
         return ["must not be empty"]
+    if value.isascii() and value.isprintable() and value[0] != " " != value[-1]:
+        return []  # as nearly all are, and price lists are long
     problems = []
     if value[0] in _INVISIBLE or value[-1] in _INVISIBLE or value != value.strip():
         problems.append(
@@ -260,6 +268,10 @@ def _status_problems(value: object) -> list[str]:
 
 
 def _price_problems(value: object) -> list[str]:
+    return [] if _is_plain_price(value) else _problems_of_a_rare_price(value)
+
+
+def _problems_of_a_rare_price(value: object) -> list[str]:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return [f"must be an int, float or Decimal, not {type(value).__name__}"]
     try:
@@ -276,6 +288,16 @@ def _price_problems(value: object) -> list[str]:
     if _significant_digits(value) > MAX_PRICE_DIGITS:
         return [f"must have at most {MAX_PRICE_DIGITS} significant digits: {value} has more"]
     return []
+
+
+def _is_plain_price(value: object) -> bool:
+    """Return whether it is what nearly all prices are, which is soon told of a long list."""
+    if type(value) is Decimal:
+        if not value.is_finite() or len(value.as_tuple().digits) > MAX_PRICE_DIGITS:
+            return False
+    elif type(value) is not int:
+        return False
+    return bool(_LEAST_PLAIN <= value < _PLAIN_BELOW)
 
 
 def _significant_digits(value: float | Decimal) -> int:

@@ -1,0 +1,196 @@
+"""Prices as people write them: `1.234.567,89 €`, `1,234,567.89`, `250000`, `250 000`.
+
+A point or a comma may group digits or begin the decimals, and a flat must not be sold for a
+thousandth because one was taken for the other. So:
+
+- Three digits after the last separator are never taken for decimals, since nobody gives a price in
+  tenths of a cent. They are a group, or they are in doubt.
+- A text whose groups cannot be anything else (`1.234.567`), or whose decimals cannot (`1.234,50`,
+  `199500.5`), is certain by itself, and it is evidence of how its column is written.
+- `1.234` alone is in doubt. It is 1234 if the column has evidence that a point groups (a
+  `1.234.567` or a `199,50`) and none to the contrary; then both readings of the column agree, and
+  the other one (1.234) contradicts it. A column whose evidence says that a point begins decimals
+  does not make it 1.234: that is where a `250.000` slips in among `199500.50`. It is an error that
+  asks for the separator to be stated.
+- Once it is stated, texts that contradict it are errors.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from decimal import Decimal
+from enum import Enum
+from typing import Final, Literal
+
+import attrs
+
+__all__ = ["IN_DOUBT", "Decimals", "Doubt", "PriceStyle"]
+
+Decimals = Literal[".", ","]
+
+_OTHER: Final[dict[str, str]] = {".": ",", ",": "."}
+_GROUP: Final = 3
+# No price is longer, and no amount of digits may keep the parser busy.
+MAX_LENGTH: Final = 40
+_BODY: Final = re.compile(r"[0-9]+(?:[.,' ][0-9]+)*", re.ASCII)
+_SEPARATOR: Final = re.compile(r"[.,' ]")
+_CURRENCY: Final = r"(?:€|eur(?:os?)?\.?)"
+_DRESS: Final = re.compile(rf"{_CURRENCY}?\s*(?P<body>[^\s€].*?)\s*{_CURRENCY}?", re.IGNORECASE)
+# No-break and thin spaces, and the apostrophes of keyboards and typesetters.
+_SPACES: Final = str.maketrans("\u00a0\u2007\u2009\u202f\u2019", "    '")
+
+
+class Doubt(Enum):
+    """The type of `IN_DOUBT`: a text that may be one price or another."""
+
+    IN_DOUBT = "IN_DOUBT"
+
+
+IN_DOUBT: Final = Doubt.IN_DOUBT
+
+
+class _Kind(Enum):
+    NONE = 0
+    DOUBT = 1
+    WHOLE = 2
+    DECIMAL = 3
+
+
+# All that may stand in a price and is no digit.
+_UNDIGIT: Final = dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f\u2019' .,\t\r\n€eurosEUROS"))
+_ALIKE: Final = str.maketrans("23456789", "11111111")
+
+
+def _shape(text: str) -> str:
+    """Return the text with every digit alike, but for zeros, which may not lead a group."""
+    shape = text[: MAX_LENGTH + 1].translate(_ALIKE)
+    return shape.replace("0", "1") if shape[:1] == "1" else shape
+
+
+@attrs.frozen
+class _Reading:
+    """What a text can mean.
+
+    `value` is the one thing that it can, `grouped` what it means if its only separator groups.
+    `decimals` is the separator of decimals that it shows.
+    """
+
+    value: int | Decimal | None = None
+    grouped: int | None = None
+    decimals: str | None = None
+    separator: str = ""
+
+
+def _undress(text: str) -> str | None:
+    """Return the digits and separators of a price, `None` if there is anything else."""
+    match = _DRESS.fullmatch(text.translate(_SPACES).strip()[: MAX_LENGTH + 1])
+    if match is None or len(match["body"]) > MAX_LENGTH or not _BODY.fullmatch(match["body"]):
+        return None
+    return match["body"]
+
+
+def _is_grouped(groups: list[str], separators: list[str]) -> bool:
+    return (
+        len(set(separators)) <= 1
+        and (not separators or (0 < len(groups[0]) <= _GROUP and groups[0][0] != "0"))
+        and all(len(group) == _GROUP for group in groups[1:])
+    )
+
+
+def _parts(body: str) -> tuple[list[str], list[str]]:
+    return _SEPARATOR.split(body), _SEPARATOR.findall(body)
+
+
+def _read(text: str) -> _Reading | None:
+    """Return what the text can mean, `None` if it is no price in any style."""
+    body = _undress(text)
+    if body is None:
+        return None
+    groups, separators = _parts(body)
+    if not separators:
+        return _Reading(value=int(body))
+    last = separators[-1]
+    whole = int("".join(groups)) if _is_grouped(groups, separators) else None
+    if whole is not None and (len(separators) > 1 or last not in _OTHER):
+        return _Reading(value=whole, decimals=_OTHER.get(last))
+    before = separators[:-1]
+    if last not in _OTHER or last in before or not _is_grouped(groups[:-1], before):
+        return None
+    if len(groups[-1]) == _GROUP:
+        return _Reading(grouped=whole, separator=last)
+    return _Reading(value=Decimal(f"{''.join(groups[:-1])}.{groups[-1]}"), decimals=last)
+
+
+def _read_stated(text: str, decimals: str) -> int | Decimal | None:
+    body = _undress(text)
+    if body is None:
+        return None
+    whole, _, fraction = body.partition(decimals)
+    if decimals in fraction or (decimals in body and not fraction.isdigit()):
+        return None
+    if not _is_grouped(*_parts(whole)):
+        return None
+    digits = _SEPARATOR.sub("", whole)
+    return Decimal(f"{digits}.{fraction}") if fraction else int(digits)
+
+
+@attrs.define(eq=False)
+class PriceStyle:
+    """How the prices of a column are written.
+
+    Args:
+        stated: the separator of decimals that the user stated, `None` if none.
+        shown: those that the column shows.
+    """
+
+    stated: Decimals | None = None
+    shown: frozenset[str] = frozenset()
+    _shapes: dict[str, tuple[_Kind, str]] = attrs.field(factory=dict, init=False)
+
+    @classmethod
+    def of(cls, texts: Iterable[str], stated: Decimals | None) -> PriceStyle:
+        """Return the style of a column."""
+        if stated is not None:
+            return cls(stated)
+        readings = map(_read, {_shape(text) for text in texts})
+        shown = frozenset(one.decimals for one in readings if one is not None and one.decimals)
+        return cls(None, shown)
+
+    def read(self, text: str) -> int | Decimal | Doubt | None:
+        """Return the price, `IN_DOUBT` if it may be one or another, `None` if it is none."""
+        if len(text) <= MAX_LENGTH and text.isascii() and text.isdigit():
+            return int(text)
+        # What is written alike is read alike, and thousands of prices have few shapes.
+        shape = _shape(text)
+        known = self._shapes.get(shape)
+        if known is None:
+            known = self._shapes[shape] = self._kind(shape)
+        kind, separator = known
+        if kind is _Kind.NONE:
+            return None
+        if kind is _Kind.DOUBT:
+            return IN_DOUBT
+        if kind is _Kind.WHOLE:
+            return int(text.translate(_UNDIGIT))
+        whole, _, fraction = text.rpartition(separator)
+        return Decimal(f"{whole.translate(_UNDIGIT)}.{fraction.translate(_UNDIGIT)}")
+
+    def _kind(self, shape: str) -> tuple[_Kind, str]:
+        if self.stated is not None:
+            value = _read_stated(shape, self.stated)
+            separator: str | None = self.stated
+        else:
+            reading = _read(shape)
+            if reading is None:
+                return _Kind.NONE, ""
+            value, separator = reading.value, reading.decimals
+            if value is None and self.shown == {_OTHER[reading.separator]}:
+                value = reading.grouped
+            if value is None:
+                return _Kind.DOUBT, ""
+        if value is None:
+            return _Kind.NONE, ""
+        if isinstance(value, Decimal):
+            return _Kind.DECIMAL, separator or ""
+        return _Kind.WHOLE, ""

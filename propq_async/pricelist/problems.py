@@ -1,0 +1,93 @@
+"""What is wrong with a price list, and where."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attrs
+
+from propq_async.errors import PropQError
+
+__all__ = ["PriceListError", "Problem", "Remark", "Table", "where"]
+
+
+class PriceListError(PropQError, ValueError):
+    """A price list that cannot be read at all. The message says what to do about it."""
+
+
+@attrs.frozen(eq=False)
+class Table:
+    """The part of a price list that one header stands above: a file, or a sheet of it.
+
+    Args:
+        path: the file.
+        sheet: the name of the sheet, `None` where the format has none.
+        header: the names of the columns, as the list has them.
+        line: the line that the header is in, from 1.
+    """
+
+    path: Path
+    sheet: str | None
+    header: tuple[str, ...]
+    line: int
+
+
+def where(table: Table, line: int) -> str:
+    """Return file, sheet and line for a message."""
+    sheet = "" if table.sheet is None else f", sheet {table.sheet}"
+    return f"{table.path}{sheet}, line {line}"
+
+
+@attrs.frozen
+class Problem:
+    """What keeps a row from being an update.
+
+    Args:
+        path: the file.
+        sheet: the name of the sheet, `None` where the format has none.
+        line: the line, from 1.
+        column: the name of the column as the list has it, `None` if it is the row as a whole.
+        value: what stands there, as text; `None` if nothing does.
+        expected: what should stand there, or what else to do.
+    """
+
+    path: Path
+    sheet: str | None
+    line: int
+    column: str | None
+    value: str | None
+    expected: str
+
+    @property
+    def what(self) -> str:
+        """Return the problem without its place."""
+        column = "" if self.column is None else f"column {self.column}: "
+        found = "" if self.value is None else f", not {self.value!r}"
+        return f"{column}expected {self.expected}{found}"
+
+    def __str__(self) -> str:
+        sheet = "" if self.sheet is None else f", sheet {self.sheet}"
+        return f"{self.path}{sheet}, line {self.line}, {self.what}"
+
+
+@attrs.frozen
+class Remark:
+    """What is worth a look in a list, although it can be pushed as it is.
+
+    Args:
+        path: the file.
+        sheet: the name of the sheet, `None` where the format has none.
+        line: the line, from 1.
+        text: what was noticed.
+        is_suspicious: whether it is likely a mistake.
+    """
+
+    path: Path
+    sheet: str | None
+    line: int
+    text: str
+    is_suspicious: bool = False
+
+    def __str__(self) -> str:
+        sheet = "" if self.sheet is None else f", sheet {self.sheet}"
+        return f"{self.path}{sheet}, line {self.line}: {self.text}"

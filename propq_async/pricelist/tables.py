@@ -1,0 +1,230 @@
+"""The tables of a file: where the header is, which column is which, and the rows below it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+
+from .jsonlines import json_header, json_rows
+from .problems import PriceListError, Table
+from .text import BrokenLine, Record, encoding_of, open_text, records
+from .words import COLUMNS, FIELDS, fold
+from .workbook import Workbook
+
+__all__ = ["Found", "Layout", "find_tables"]
+
+HEADER_WITHIN_LINES: Final = 30
+_DELIMITERS: Final = (";", ",", "\t", "|")
+# What tells Excel itself, in the first line.
+_TOLD: Final = re.compile(r"sep=(?P<delimiter>[^\r\n])", re.IGNORECASE)
+_WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+_JSON: Final = frozenset({".jsonl", ".ndjson", ".json"})
+
+
+@attrs.frozen
+class Layout:
+    """What the user states of a list's form.
+
+    Args:
+        columns: the names of the list's own columns, by field.
+        needs_development: whether the list must have a column for the development.
+        delimiter: what separates the columns of a text.
+        encoding: of a text.
+        sheet: the only sheet to read.
+    """
+
+    columns: Mapping[str, str]
+    needs_development: bool
+    delimiter: str | None
+    encoding: str | None
+    sheet: str | None
+
+
+@attrs.frozen
+class Found:
+    """A table, which column holds which field, and a way to read its rows again and again."""
+
+    table: Table
+    columns: Mapping[str, int]
+    rows: Callable[[], Iterator[Record | BrokenLine]]
+    encoding: str | None = None
+    delimiter: str | None = None
+
+
+def find_tables(path: Path, layout: Layout) -> tuple[list[Found], list[str]]:
+    """Return the tables of a file, and the names of the sheets that hold none.
+
+    Raises:
+        PriceListError: it has none, or it is not certain which column is which.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        start = file.read(8)
+    if start.startswith(_WORKBOOKS):
+        return _sheets(path, layout)
+    starts_as_json = start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b"["))
+    if path.suffix.lower() in _JSON or starts_as_json:
+        return [_json_lines(path, layout)], []
+    return [_text(path, layout)], []
+
+
+# --- each format ------------------------------------------------------------------------------
+
+
+def _text(path: Path, layout: Layout) -> Found:
+    encoding = encoding_of(path, layout.encoding)
+    with open_text(path, encoding) as file:
+        head = list(islice(file, HEADER_WITHIN_LINES))
+    delimiters = _DELIMITERS if layout.delimiter is None else (layout.delimiter,)
+    told = _TOLD.match(head[0]) if head and layout.delimiter is None else None
+    if told is not None:
+        delimiters = (told["delimiter"],)
+    tries = [
+        (delimiter, _header_of(_cells_of(records(head, delimiter)), layout))
+        for delimiter in delimiters
+    ]
+    delimiter, header = max(tries, key=lambda found: len(found[1].columns))
+    columns = header.check(path, None, layout)
+    width = len(header.cells)
+
+    def rows() -> Iterator[Record | BrokenLine]:
+        with open_text(path, encoding) as file:
+            for row in records(file, delimiter, width):
+                if row.line > header.line:
+                    yield row
+
+    table = Table(path, None, header.cells, header.line)
+    return Found(table, columns, rows, encoding, delimiter)
+
+
+def _json_lines(path: Path, layout: Layout) -> Found:
+    encoding = encoding_of(path, layout.encoding)
+    cells = json_header(path, encoding)
+    header = _Header(0, cells, _match(cells, layout))
+    columns = header.check(path, None, layout)
+
+    def rows() -> Iterator[Record | BrokenLine]:
+        return json_rows(path, encoding, cells)
+
+    return Found(Table(path, None, cells, 0), columns, rows, encoding)
+
+
+def _sheets(path: Path, layout: Layout) -> tuple[list[Found], list[str]]:
+    workbook = Workbook(path)
+    names = workbook.visible_sheets
+    if layout.sheet is not None:
+        if layout.sheet not in workbook.sheets:
+            listed = ", ".join(repr(name) for name in workbook.sheets)
+            raise PriceListError(f"{path} has no sheet {layout.sheet!r}; it has {listed}")
+        names = [layout.sheet]
+    found: list[Found] = []
+    headers: list[tuple[str, _Header]] = []
+    for name in names:
+        header = _header_of(_cells_of(workbook.rows(name, HEADER_WITHIN_LINES)), layout)
+        headers.append((name, header))
+        if header.missing(layout):
+            continue
+        columns = header.check(path, name, layout)
+        table = Table(path, name, header.cells, header.line)
+        found.append(Found(table, columns, _SheetRows(workbook, name, header.line)))
+    if not found and headers:
+        # None will do: what the best of them lacks is said.
+        name, header = max(headers, key=lambda pair: len(pair[1].columns))
+        header.check(path, name, layout)
+    if not found:
+        raise PriceListError(f"{path} has no sheet that is not hidden")
+    read = {one.table.sheet for one in found}
+    return found, [name for name in workbook.sheets if name not in read]
+
+
+@attrs.frozen
+class _SheetRows:
+    workbook: Workbook
+    sheet: str
+    after: int
+
+    def __call__(self) -> Iterator[Record | BrokenLine]:
+        return (row for row in self.workbook.rows(self.sheet) if row.line > self.after)
+
+
+# --- the header -------------------------------------------------------------------------------
+
+
+def _cells_of(rows: Iterable[Record | BrokenLine]) -> Iterator[tuple[int, Sequence[Any]]]:
+    return ((row.line, row.cells) for row in rows if isinstance(row, Record))
+
+
+def _match(cells: Sequence[str], layout: Layout) -> dict[str, list[int]]:
+    """Return the places of the columns by field."""
+    stated = {fold(column): field for field, column in layout.columns.items()}
+    matched: dict[str, list[int]] = {}
+    for place, cell in enumerate(cells):
+        word = fold(cell)
+        field = stated.get(word)
+        if field is None and (known := COLUMNS.get(word)) not in layout.columns:
+            field = known
+        if field is not None:
+            matched.setdefault(field, []).append(place)
+    return matched
+
+
+def _header_of(rows: Iterable[tuple[int, Sequence[Any]]], layout: Layout) -> _Header:
+    """Return the row with the most columns that are known."""
+    best = _Header(0, (), {})
+    for line, cells in rows:
+        names = tuple("" if cell is None else str(cell).strip().lstrip("\ufeff") for cell in cells)
+        matched = _match(names, layout)
+        if len(matched) > len(best.columns) or not any(best.cells):
+            best = _Header(line, names, matched)
+    return best
+
+
+@attrs.frozen
+class _Header:
+    line: int
+    cells: tuple[str, ...]
+    columns: Mapping[str, list[int]]
+
+    def missing(self, layout: Layout) -> list[str]:
+        """Return the fields that have no column."""
+        return [
+            field
+            for field in FIELDS
+            if field not in self.columns and (layout.needs_development or field != FIELDS[0])
+        ]
+
+    def check(self, path: Path, sheet: str | None, layout: Layout) -> dict[str, int]:
+        """Return the one column of each field.
+
+        Raises:
+            PriceListError: a field has none, or more than one.
+        """
+        place = str(path) if sheet is None else f"{path}, sheet {sheet}"
+        missing = self.missing(layout)
+        if missing:
+            shown = ", ".join(filter(None, self.cells)) or "nothing"
+            advice = " or --development ID" if FIELDS[0] in missing else ""
+            raise PriceListError(
+                f"{place}: no column for {', '.join(missing)}; expected a header with "
+                f"{', '.join(FIELDS)}, in English or Spanish; found {shown}; state what is named "
+                f"otherwise: --column {missing[0]}=NAME{advice}"
+            )
+        columns: dict[str, int] = {}
+        for field, all_places in self.columns.items():
+            names = [self.cells[at] for at in all_places]
+            places = all_places
+            if len(places) > 1 and field == FIELDS[0]:
+                # A development has a name as well, but only one id.
+                places = [at for at in places if "id" in fold(self.cells[at]).split()]
+            if len(places) != 1:
+                raise PriceListError(
+                    f"{place}, line {self.line}: more than one column for {field}: "
+                    f"{', '.join(names)}; state which: --column {field}=NAME"
+                )
+            columns[field] = places[0]
+        return columns

@@ -1,0 +1,125 @@
+"""The words of price lists, in English and Spanish: columns, states, directions.
+
+Words are compared without regard to case, accents, punctuation and the number of spaces.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from functools import lru_cache
+from itertools import pairwise
+from typing import Final
+
+from propq_async.models import Direction, UnitStatus
+
+__all__ = ["COLUMNS", "DIRECTIONS", "FIELDS", "STATES", "directions_in", "fold", "status_of"]
+
+FIELDS: Final = ("development_id", "name", "status", "price", "directions")
+
+_NO_WORD: Final = re.compile(r"[\W_]+")
+
+
+@lru_cache(maxsize=1024)
+def fold(text: str) -> str:
+    """Return the word without case, accents and punctuation."""
+    bare = "".join(
+        char for char in unicodedata.normalize("NFKD", text) if not unicodedata.combining(char)
+    )
+    return _NO_WORD.sub(" ", bare.casefold()).strip()
+
+
+def _index(words: Mapping[str, str]) -> dict[str, str]:
+    return {word.strip(): field for field, text in words.items() for word in text.split(",")}
+
+
+COLUMNS: Final = _index(
+    {
+        "development_id": "development id, development, dev id, development code, id development, "
+        "developmentid, project, project id, promocion, id promocion, promocion id, "
+        "id de la promocion, codigo promocion, codigo de promocion, proyecto, id proyecto",
+        "name": "name, unit, unit name, untname, unt name, name of unit, unit no, unit number, "
+        "nombre, unidad, nombre unidad, nombre de la unidad, nombre de unidad, vivienda, "
+        "nombre vivienda, nombre de la vivienda, no vivienda, numero vivienda, "
+        "numero de vivienda, inmueble, ref, reference, referencia",
+        "status": "status, state, unit status, untstatus, unt status, availability, estado, "
+        "estatus, situacion, disponibilidad",
+        "price": "price, list price, unit price, untprice, unt price, price eur, price in eur, "
+        "price euro, price euros, precio, pvp, p v p, precio venta, precio de venta, precio eur, "
+        "precio en eur, precio euro, precio euros, precio en euros, importe",
+        "directions": "directions, direction, untdirections, unt directions, orientation, "
+        "orientations, facing, aspect, orientacion, orientaciones, direccion, direcciones",
+    }
+)
+
+STATES: Final = {
+    word: UnitStatus[name]
+    for word, name in _index(
+        {
+            "AVAILABLE": "1, available, for sale, disponible, libre, en venta",
+            "HOLD": "2, hold, on hold, blocked, not available, unavailable, bloqueado, bloqueada, "
+            "no disponible",
+            "SOLD": "4, sold, vendido, vendida",
+            "RESERVED": "8, reserved, reservado, reservada",
+        }
+    ).items()
+}
+
+DIRECTIONS: Final = {
+    word: str(Direction[name])
+    for word, name in _index(
+        {
+            "N": "n, north, norte",
+            "NE": "ne, northeast, noreste, nordeste",
+            "E": "e, east, este",
+            "SE": "se, southeast, sureste, sudeste",
+            "S": "s, south, sur",
+            "SW": "sw, so, southwest, suroeste, sudoeste",
+            "W": "w, o, west, oeste",
+            "NW": "nw, no, northwest, noroeste",
+        }
+    ).items()
+}
+
+_BETWEEN: Final = re.compile(r"\s*[,;/|+&]\s*|\s+(?:y|and)\s+", re.IGNORECASE)
+_PAIR: Final = re.compile(r"\s*[-\u2010-\u2013]\s*|\s+")
+_NORTH_OR_SOUTH: Final = frozenset("NS")
+_EAST_OR_WEST: Final = frozenset("EW")
+
+
+def status_of(word: str, more: Mapping[str, UnitStatus]) -> UnitStatus | None:
+    """Return the state that the word stands for, `None` if that is not known."""
+    folded = fold(word)
+    return more.get(folded) or STATES.get(folded)
+
+
+def directions_in(text: str, more: Mapping[str, str]) -> tuple[str, ...] | str:
+    """Return the directions that a text names, or what was expected instead of it.
+
+    `South-West` may be one direction or two, and so may `S-W` and `South West`: that is an error.
+    `N S`, `Norte-Sur`, `S/W`, `S, W` and `S y O` are two; `SW`, `SO` and `Suroeste` are one.
+    """
+    found: list[str] = []
+    for part in _BETWEEN.split(text.strip()):
+        whole = more.get(fold(part)) or DIRECTIONS.get(fold(part))
+        if whole is not None:
+            found.append(whole)
+            continue
+        pair = [more.get(fold(word)) or DIRECTIONS.get(fold(word)) for word in _PAIR.split(part)]
+        known = [word for word in pair if word is not None]
+        if len(known) < len(pair):
+            return (
+                "directions such as N S, N/S, Norte-Sur or SO; what another word means can be "
+                "stated: --direction-word WORD=DIRECTION"
+            )
+        for first, second in pairwise(known):
+            if first in _NORTH_OR_SOUTH and second in _EAST_OR_WEST and not _is_list(part):
+                return f"{first}{second} if it is one direction, {first}/{second} if it is two"
+        found += known
+    return tuple(dict.fromkeys(found))
+
+
+def _is_list(part: str) -> bool:
+    """Return whether abbreviations stand apart, as in `N S E` or `S W`."""
+    return all(word.isalpha() and len(word) <= len("SW") for word in part.split())

@@ -1,0 +1,649 @@
+from __future__ import annotations
+
+import datetime as dt
+import re
+import subprocess
+import sys
+import zipfile
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+import openpyxl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from propq_async import Direction, UnitStatus, UnitUpdate, pricelist
+from propq_async.pricelist import BrokenRow, PriceListError, Row
+from propq_async.pricelist.numbers import IN_DOUBT, PriceStyle
+from propq_async.pricelist.reader import text_of
+from propq_async.pricelist.words import COLUMNS, STATES, directions_in, fold
+from tests.lists import (
+    ENGLISH,
+    SPANISH,
+    WORDS,
+    as_text,
+    broken,
+    good,
+    json_lines,
+    remarks,
+    text_list,
+    unit,
+    workbook,
+)
+from tests.support import an_update
+
+# --- what is written is read back ---------------------------------------------------------------
+
+
+def _is_a_name(name: str) -> bool:
+    try:
+        an_update(name)
+    except ValueError:
+        return False
+    return "\x85" not in name
+
+
+NAMES = st.text(
+    st.characters(codec="cp1252", categories=("L", "N", "P", "S", "Zs")), min_size=1, max_size=12
+).filter(_is_a_name)
+PRICES = st.one_of(
+    st.integers(1, 99_999_999),
+    st.decimals("1", "99999999", places=2).map(lambda price: price.normalize()),
+)
+UPDATES = st.builds(
+    UnitUpdate,
+    development_id=st.sampled_from(["4711", "P-1", "Vistas del Mar"]),
+    name=NAMES,
+    status=st.sampled_from(UnitStatus),
+    price=PRICES,
+    directions=st.lists(st.sampled_from(Direction), min_size=1, unique=True),
+)
+LISTS = st.lists(UPDATES, min_size=1, unique_by=lambda one: (one.development_id, one.name))
+NUMBERS = st.sampled_from(
+    [(".", ","), (",", "."), (" ", ","), ("\u00a0", "."), ("", "."), ("'", ".")]
+)
+
+
+def _rows(updates: list[UnitUpdate], group: str, point: str, sign: str) -> list[list[str]]:
+    return [
+        [
+            one.development_id,
+            one.name,
+            WORDS[one.status],
+            as_text(one.price, group, point) + sign,
+            "/".join(one.directions),
+        ]
+        for one in updates
+    ]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    updates=LISTS,
+    number=NUMBERS,
+    sign=st.sampled_from(["", " €", "€", " EUR"]),
+    delimiter=st.sampled_from(",;\t|"),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "cp1252", "utf-16"]),
+    newline=st.sampled_from(["\n", "\r\n"]),
+    header=st.sampled_from([ENGLISH, SPANISH]),
+)
+def test_a_text_in_any_style_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory,
+    updates: list[UnitUpdate],
+    number: tuple[str, Any],
+    sign: str,
+    delimiter: str,
+    encoding: str,
+    newline: str,
+    header: tuple[str, ...],
+) -> None:
+    path = text_list(
+        tmp_path_factory.mktemp("list") / "prices.csv",
+        *_rows(updates, *number, sign),
+        header=header,
+        delimiter=delimiter,
+        encoding=encoding,
+        newline=newline,
+    )
+    stated = {"encoding": "cp1252"} if encoding == "cp1252" else {}
+    assert good(path, decimal=number[1], **stated) == updates
+    # Without its separator being stated, nothing is read as another price; at worst it is asked.
+    for row, update in zip(pricelist.read(path, **stated), updates, strict=True):
+        if isinstance(row, Row):
+            assert row.update == update
+        else:
+            assert "--decimal" in str(row)
+
+
+@settings(deadline=None, max_examples=25)
+@given(updates=LISTS)
+def test_workbooks_and_json_lines_are_read_back(
+    tmp_path_factory: pytest.TempPathFactory, updates: list[UnitUpdate]
+) -> None:
+    directory = tmp_path_factory.mktemp("list")
+    cells: list[list[Any]] = [
+        [one.development_id, one.name, one.status.value, float(one.price), " ".join(one.directions)]
+        for one in updates
+    ]
+    # What begins with "=" would be a formula to the library that writes.
+    if not any(one.name.startswith("=") for one in updates):
+        assert good(workbook(directory / "prices.xlsx", Sheet=[ENGLISH, *cells])) == updates
+    objects = [dict(zip(ENGLISH, [*row[:4], row[4].split()], strict=True)) for row in cells]
+    assert good(json_lines(directory / "prices.jsonl", *objects)) == updates
+
+
+# --- numbers ------------------------------------------------------------------------------------
+
+Read = int | Decimal | None
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("250000", 250_000),
+        ("1.234.567,89 €", Decimal("1234567.89")),
+        ("1,234,567.89", Decimal("1234567.89")),
+        ("€ 1.234.567", 1_234_567),
+        ("1'234'567.50", Decimal("1234567.50")),
+        ("250 000", 250_000),
+        ("250\u00a0000\u202f€", 250_000),
+        ("250 000,5 euros", Decimal("250000.5")),
+        ("199500.50", Decimal("199500.50")),
+        ("199500,5", Decimal("199500.5")),
+        ("0,1234", Decimal("0.1234")),
+        ("007", 7),
+        *(
+            (text, None)
+            for text in (
+                "", "€", "-5", "$5", "5 USD", "5%", "1e5", "1_000", "٣", "NaN", "1.", ".5", "1..5",
+                "1.23.456", "1,23,456", "12.34,567", "1.234,567.8", "1 2345", "1234 567", "POA",
+                "5 000 0", "0.000.000", "1.234 567", "250.000,-", "9" * 41, "9" * 5000, "5 € €",
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_a_price_that_is_certain_or_none(text: str, value: Read) -> None:
+    assert PriceStyle.of([text], None).read(text) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["1.234", "1,234 €", "12.345", "250000.500", "0.123", "1.234,567", "1 234.567"]
+)
+def test_three_digits_after_the_last_separator_are_in_doubt(text: str) -> None:
+    assert PriceStyle.of([text, "250000"], None).read(text) is IN_DOUBT
+
+
+@pytest.mark.parametrize(
+    ("others", "text", "value"),
+    [
+        (["1.234.567"], "250.000", 250_000),
+        (["99,50"], "250.000", 250_000),
+        (["1,234,567"], "250,000", 250_000),
+        (["99.5"], "250,000 €", 250_000),
+        # It would be 250: a flat for a thousandth, because of one 99.50.
+        (["99.50"], "250.000", IN_DOUBT),
+        (["99.50", "99,50"], "250.000", IN_DOUBT),
+        (["1.234.567", "1,234,567"], "250.000", IN_DOUBT),
+        # What can only be read in one way is, whatever else there is.
+        (["99.50", "99,50"], "1.234.567", 1_234_567),
+    ],
+)
+def test_a_column_may_leave_no_doubt(others: list[str], text: str, value: Any) -> None:
+    assert PriceStyle.of([*others, text], None).read(text) == value
+
+
+@pytest.mark.parametrize(
+    ("decimals", "text", "value"),
+    [
+        (",", "1.234", 1234),
+        (",", "1,234", Decimal("1.234")),
+        (".", "1.234", Decimal("1.234")),
+        (".", "1,234", 1234),
+        (".", "1 234.567", Decimal("1234.567")),
+        (",", "1.234.567,8", Decimal("1234567.8")),
+        (",", "199500.50", None),
+        (".", "199500,50", None),
+        (".", "1.2.3", None),
+        (",", "x", None),
+        (",", "1.234,567.8", None),
+    ],
+)
+def test_the_separator_can_be_stated(decimals: Literal[".", ","], text: str, value: Read) -> None:
+    assert PriceStyle.of([], decimals).read(text) == value
+
+
+@given(
+    price=st.integers(1, 10**9).map(lambda cents: Decimal(cents) / 100),
+    number=NUMBERS,
+    other=st.sampled_from(["1.234,5", "1,234.5", "99.5", "99,5", "1.000.000", "1,000,000", "5"]),
+)
+def test_no_price_is_ever_taken_for_another(
+    price: Decimal, number: tuple[str, str], other: str
+) -> None:
+    text = as_text(price, *number)
+    assert PriceStyle.of([text, other], None).read(text) in (price, IN_DOUBT)
+
+
+def test_prices_in_doubt_are_asked_for_by_place_and_value(tmp_path: Path) -> None:
+    path = text_list(tmp_path / "x.csv", unit("A", "1.234"), unit("B", "250.000"), unit("C", 5))
+    first, second = broken(path)
+    assert first.startswith("line 2, column price: expected a price that can be read in one way")
+    assert first.endswith("--decimal , or --decimal ., not '1.234'")
+    assert "line 3" in second
+    assert [one.price for one in good(path, decimal=",")] == [1234, 250_000, 5]
+    assert good(path, decimal=".")[0].price == Decimal("1.234")
+
+
+# --- words --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("Disponible", UnitStatus.AVAILABLE),
+        (" AVAILABLE ", UnitStatus.AVAILABLE),
+        ("1", UnitStatus.AVAILABLE),
+        ("Bloqueado", UnitStatus.HOLD),
+        ("No  disponible", UnitStatus.HOLD),
+        ("on-hold", UnitStatus.HOLD),
+        ("VENDIDA", UnitStatus.SOLD),
+        ("4", UnitStatus.SOLD),
+        ("reservado", UnitStatus.RESERVED),
+        ("8", UnitStatus.RESERVED),
+    ],
+)
+def test_words_for_a_status(word: str, status: UnitStatus, tmp_path: Path) -> None:
+    (update,) = good(text_list(tmp_path / "x.csv", unit(status=word)))
+    assert update.status is status
+
+
+@pytest.mark.parametrize("word", ["not for sale", "Under contract", "3", "", "12"])
+def test_words_without_a_counterpart_need_a_mapping(word: str, tmp_path: Path) -> None:
+    path = text_list(tmp_path / "x.csv", unit(status=word))
+    (problem,) = broken(path)
+    assert "AVAILABLE (Disponible), HOLD" in problem
+    assert problem.endswith(f"--status-word WORD=STATUS, not {word!r}")
+    (update,) = good(path, status_words={word: UnitStatus.HOLD})
+    assert update.status is UnitStatus.HOLD
+
+
+@pytest.mark.parametrize(
+    ("text", "directions"),
+    [
+        ("N,S", "N S"),
+        ("N S", "N S"),
+        ("N/S", "N S"),
+        ("N-S", "N S"),
+        ("Norte-Sur", "N S"),
+        ("Norte y Sur", "N S"),
+        ("north and west", "N W"),
+        ("S W", "S W"),
+        ("S/O", "S W"),
+        ("O", "W"),
+        ("Oeste", "W"),
+        ("SO", "SW"),
+        ("no", "NW"),
+        ("Nor-este", "NE"),
+        ("sureste | N", "SE N"),
+        ("South-East, South-East", "SE"),
+        ("E-O", "E W"),
+        ("S-SO", "S SW"),
+    ],
+)
+def test_words_for_directions(text: str, directions: str, tmp_path: Path) -> None:
+    expected = directions.split()
+    if text in ("Nor-este", "South-East, South-East"):
+        # One direction or two: asked for, and both answers are read.
+        (problem,) = broken(text_list(tmp_path / "x.csv", unit(directions=text)))
+        assert re.search(
+            r"expected .* if it is one direction, .* if it is two, not|as N S", problem
+        )
+        return
+    (update,) = good(text_list(tmp_path / "x.csv", unit(directions=text)))
+    assert list(update.directions) == expected
+
+
+@pytest.mark.parametrize("text", ["Sur-Oeste", "South West", "S-W", "N - E"])
+def test_one_direction_or_two_is_asked(text: str) -> None:
+    found = directions_in(text, {})
+    assert isinstance(found, str)
+    one, two = re.findall(r"\b[NS]/?[EW]\b", found)
+    assert len(directions_in(one, {})) == 1
+    assert len(directions_in(two, {})) == 2
+
+
+def test_directions_that_nobody_knows_need_a_mapping(tmp_path: Path) -> None:
+    path = text_list(tmp_path / "x.csv", unit(directions="N, al mar"))
+    (problem,) = broken(path)
+    assert "--direction-word WORD=DIRECTION, not 'N, al mar'" in problem
+    (update,) = good(path, direction_words={"Al Mar": "SSE"})
+    assert update.directions == ("N", "SSE")
+    (empty,) = broken(text_list(tmp_path / "y.csv", unit(directions=" ")))
+    assert "at least one direction" in empty
+
+
+def test_no_word_has_two_meanings() -> None:
+    for words in (COLUMNS, STATES):
+        assert all(fold(word) == word for word in words)
+
+
+# --- columns ------------------------------------------------------------------------------------
+
+
+def test_columns_come_in_any_order_and_case_beside_others_and_below_a_title(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(
+        "Residencial Mirador;;;;;;\n;;;;;;\n"
+        "PVP (€);notes;ESTADO;unit_name;Orientación;ID Promoción;Promoción\n"
+        "250.000,00;x;Vendido;A-101;N/S;4711;Mirador\n"
+        ";;;;;;\n"
+    )
+    assert good(path) == [an_update()]
+    assert pricelist.read(path).read_as == "utf-8, columns by semicolons, decimals after ,"
+
+
+def test_a_column_can_be_named(tmp_path: Path) -> None:
+    header = ["Promo", "Ref", "Nombre", "Estado", "Precio", "Cara"]
+    row = ["4711", "A-101", "x", "SOLD", 250_000, "N S"]
+    path = text_list(tmp_path / "x.csv", row, header=header)
+    columns = {"development_id": "promo", "name": "REF", "directions": "Cara"}
+    assert good(path, columns=columns) == [an_update()]
+    with pytest.raises(
+        PriceListError, match=r"no column for development_id, directions;.*--column"
+    ):
+        pricelist.read(path)
+    del columns["name"]
+    with pytest.raises(PriceListError, match="more than one column for name: Ref, Nombre; state"):
+        pricelist.read(path, columns=columns)
+    with pytest.raises(PriceListError, match="no field 'nom': a column is one of"):
+        pricelist.read(path, columns={"nom": "Ref"})
+
+
+def test_the_development_can_be_stated(tmp_path: Path) -> None:
+    path = text_list(tmp_path / "x.csv", unit()[1:], header=ENGLISH[1:])
+    with pytest.raises(PriceListError, match="--column development_id=NAME or --development ID"):
+        pricelist.read(path)
+    assert good(path, development_id="4711") == [an_update()]
+    path = text_list(tmp_path / "x.csv", unit(development=""), unit("B", development="12"))
+    first, second = pricelist.read(path, development_id="4711")
+    assert isinstance(first, Row)
+    assert (first.update, first.place) == (an_update(), f"{path}, line 2")
+    assert str(second).endswith(
+        "column development_id: expected 4711, as stated, or nothing, not '12'"
+    )
+    assert len(broken(path)) == 1
+
+
+# --- broken rows --------------------------------------------------------------------------------
+
+
+def test_all_problems_of_a_row_come_out_with_their_place(tmp_path: Path) -> None:
+    rows = [unit(), ["", " ", "gone", "1,5,5", "?"], unit("B", 0), unit("C\u200b")]
+    path = text_list(tmp_path / "x.csv", *rows)
+    row = list(pricelist.read(path))[1]
+    assert isinstance(row, BrokenRow)
+    assert [(one.line, one.column, one.value) for one in row.problems] == [
+        (3, "name", " "),
+        (3, "development_id", ""),
+        (3, "status", "gone"),
+        (3, "price", "1,5,5"),
+        (3, "directions", "?"),
+    ]
+    assert row.cells == ("", " ", "gone", "1,5,5", "?")
+    assert (
+        str(row.problems[0])
+        == f"{path}, line 3, column name: expected text: this cell is empty, not ' '"
+    )
+    assert "line 4, column price: expected a price above zero" in broken(path)[1]
+    assert "invisible character" in broken(path)[2]
+
+
+def test_a_broken_line_spoils_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    lines = [
+        ",".join(ENGLISH),
+        '1,"A\nB",SOLD,5,N',
+        '1,"C,SOLD,5,N',
+        "1,D,SOLD,5,N",
+        "1,E,SOLD,5",
+        '1,"F"G,SOLD,5,N',
+        "1,H,SOLD,5,N,,",
+        '1,"I,SOLD,5,N',
+        '1,J",SOLD,5,N',
+        '1,"K,SOLD,5,N',
+        *(f"1,L{number},SOLD,5,N" for number in range(40)),
+        '1,"M,SOLD,5,N',
+    ]
+    path.write_text("\n".join(lines))
+    rows = list(pricelist.read(path))
+    names = [row.update.name for row in rows if isinstance(row, Row)]
+    assert names == ["A\nB", "D", "H", 'J"', *(f"L{number}" for number in range(40))]
+    found = broken(path)
+    assert [int(re.findall(r"line (\d+)", text)[0]) for text in found] == [4, 6, 7, 9, 11, 52]
+    assert "expected 5 columns, and found 4" in found[1]
+    assert "','" in found[2]
+    assert "not '1,\"I,SOLD,5,N'" in found[3]
+    assert "does not end within 30 lines" in found[4]
+
+
+def test_a_line_in_another_encoding_is_told_and_the_others_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    rows = ["1,Ático,SOLD,5,N", "1,Sótano,SOLD,5,N"]
+    path.write_bytes(
+        b"\n".join([",".join(ENGLISH).encode(), rows[0].encode(), rows[1].encode("cp1252")])
+    )
+    (problem,) = broken(path)
+    assert problem.startswith(
+        "line 3, column name: expected text in utf-8, or its --encoding stated"
+    )
+    path.write_bytes("\n".join([",".join(ENGLISH), *rows]).encode("cp1252"))
+    assert [one.name for one in good(path)] == ["Ático", "Sótano"]
+    # A byte that cp1252 does not have.
+    path.write_bytes(b"\n".join([",".join(ENGLISH).encode(), b"1,\x81\xff,SOLD,5,N"]))
+    (problem,) = broken(path)
+    assert "expected text in cp1252" in problem
+
+
+def test_duplicates_twins_and_spaces_are_pointed_out(tmp_path: Path) -> None:
+    path = text_list(
+        tmp_path / "x.csv",
+        unit("A-101"),
+        unit("A-101"),
+        unit("A-101", 1),
+        unit("a - 101"),
+        unit(" B", development=" 4711"),
+        unit("A-101", development="2"),
+    )
+    assert broken(path) == [
+        "line 4, expected one row for each unit: A-101 has other values in line 2"
+    ]
+    assert remarks(path) == [
+        "line 3: A-101 is in line 2 already",
+        "line 5: 'a - 101' differs from 'A-101' in line 2 only by case or spaces",
+        "line 6: column name: ' B' has space around it, and goes without",
+        "line 6: column development_id: ' 4711' has space around it, and goes without",
+    ]
+
+
+# --- workbooks ----------------------------------------------------------------------------------
+
+
+def test_sheets_with_a_header_are_read_and_hidden_ones_are_not(tmp_path: Path) -> None:
+    path = tmp_path / "x.xlsx"
+    workbook(
+        path,
+        Fase1=[["Lista"], [], SPANISH, ["4711", "A-101", "Vendido", 250_000, "N S"]],
+        Notas=[["nothing", "here"]],
+        Fase2=[ENGLISH, ["4712", 101, 4, 199_500.5, "SO"], [None] * 5],
+        Vieja=[ENGLISH, unit(price=1)],
+    )
+    book = openpyxl.load_workbook(path)
+    book["Vieja"].sheet_state = "hidden"
+    book.save(path)
+    prices = pricelist.read(path)
+    assert prices.skipped_sheets == ["Notas", "Vieja"]
+    assert prices.read_as == "workbook, sheet Fase1, Fase2"
+    assert prices.delimiter == ","
+    assert good(path) == [
+        an_update(),
+        an_update("101", 199_500.5, development_id="4712", directions=["SW"]),
+    ]
+    assert [row.line for row in prices] == [4, 2]
+    assert [table.sheet for table in prices.tables] == ["Fase1", "Fase2"]
+    (old,) = good(path, sheet="Vieja")
+    assert old.price == 1
+    with pytest.raises(PriceListError, match="has no sheet 'X'; it has 'Fase1', 'Notas'"):
+        pricelist.read(path, sheet="X")
+    with pytest.raises(PriceListError, match="sheet Notas: no column for development_id, name"):
+        pricelist.read(path, sheet="Notas")
+
+
+def test_cells_that_a_spreadsheet_has_changed(tmp_path: Path) -> None:
+    day = dt.date(2026, 2, 1)
+    rows: list[list[Any]] = [
+        ["4711", day, "SOLD", 275_000.000_000_000_06, "N"],
+        ["4711", True, True, day, "N"],
+        ["4711", "A", "SOLD", 250_000 * 1.1 + 0.0000000001, "N"],
+        ["4711", "B", "SOLD", "1.234.567 €", "N"],
+        ["4711", "A", "SOLD", 5, "N"],
+    ]
+    path = workbook(tmp_path / "x.xlsx", S=[ENGLISH, *rows])
+    found = broken(path)
+    assert found[0].startswith(
+        "sheet S, line 2, column name: expected text: this cell is a date, as spreadsheets make"
+    )
+    assert found[1].count("expected") == 3
+    assert "in line 4" in found[2]
+    prices = [row.update.price for row in pricelist.read(path) if isinstance(row, Row)]
+    assert prices == [275_000, 1_234_567]
+    assert text_of(None) == ""
+
+
+def test_a_workbook_that_is_none(tmp_path: Path) -> None:
+    path = tmp_path / "x.xlsx"
+    path.write_bytes(b"PK\x03\x04 and nothing more")
+    with pytest.raises(PriceListError, match=r"cannot be read as a workbook: .*; if it has a pass"):
+        pricelist.read(path)
+    workbook(path, S=[ENGLISH, unit()])
+    with zipfile.ZipFile(path) as file:
+        parts = {name: file.read(name) for name in file.namelist()}
+    parts["xl/worksheets/sheet1.xml"] = b"<worksheet><sheetData><row><c r='?"
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in parts.items():
+            file.writestr(name, content)
+    with pytest.raises(PriceListError, match="cannot be read as a workbook"):
+        pricelist.read(path)
+    book = openpyxl.Workbook()
+    book.create_chartsheet("Chart")
+    assert book.active is not None
+    book.active.sheet_state = "hidden"
+    book.save(path)
+    with pytest.raises(PriceListError, match="has no sheet that is not hidden"):
+        pricelist.read(path)
+
+
+def test_without_the_extra_the_message_names_it(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "x.xlsx", S=[ENGLISH, unit()])
+    code = (
+        "import sys\nsys.modules['python_calamine'] = None\n"
+        "from propq_async import pricelist\n"
+        f"try: pricelist.read({str(path)!r})\nexcept ValueError as error: print(error)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+    assert said == (
+        f"reading {path} needs python-calamine, which is not installed; "
+        "pip install 'propq-async[xlsx]'\n"
+    )
+
+
+# --- JSON lines -----------------------------------------------------------------------------------
+
+
+def test_json_lines(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text(
+        '{"development_id": 4711, "name": "A-101", "status": 4, "price": 250000, '
+        '"directions": ["N", "Sur"]}\n\n'
+        '{"unidad": "x"}\n[1]\n{"name":\n{"price": NaN}\n'
+        '{"name": ["x"], "development_id": "1", "status": true, "price": true, '
+        '"directions": ["N", "?"]}\n'
+        '{"directions": "O", "price": "199.500,50 €", "status": "Vendido", "name": "B", '
+        '"development_id": "4711"}\n',
+        encoding="utf-8",
+    )
+    with pytest.raises(PriceListError, match="more than one column for name: name, unidad"):
+        pricelist.read(path)
+    rows = list(pricelist.read(path, columns={"name": "name"}))
+    updates = [row.update for row in rows if isinstance(row, Row)]
+    assert updates == [
+        an_update(),
+        an_update("B", 199_500.5, directions=["W"]),
+    ]
+    problems = [str(row) for row in rows if isinstance(row, BrokenRow)]
+    assert [int(re.findall(r"line (\d+)", text)[0]) for text in problems] == [3, 4, 5, 6, 7]
+    assert "expected a JSON object, not '[1]'" in problems[1]
+    assert "expected a JSON object: Expecting value" in problems[2]
+    assert "NaN is no JSON" in problems[3]
+    assert problems[4].count("expected") == 4
+
+
+@pytest.mark.parametrize("content", ["", "[1, 2]", "nothing"])
+def test_json_without_an_object(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_text(content)
+    with pytest.raises(PriceListError, match="expected JSON lines, which is one object in each"):
+        pricelist.read(path)
+
+
+# --- what is no list ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "problem"),
+    [
+        (None, {}, r"cannot read .*x\.csv: No such file"),
+        (b"", {}, "no column for development_id, name, .*; found nothing; state"),
+        (b"a;b\n1;2\n", {}, "found a, b; state"),
+        (b"name\0\n", {}, "is no text file; expected CSV, XLSX or JSON lines"),
+        (b"x", {"encoding": "klingon"}, "there is no encoding 'klingon': state utf-8, cp1252"),
+        (b"x", {"decimal": "x"}, "decimal must be"),
+        (b"x", {"delimiter": "xx"}, "the delimiter must be one character"),
+        (b"\xff\xfea", {}, r"cannot read .*: 'utf-16.*; state its --encoding"),
+    ],
+)
+def test_what_is_no_price_list_is_refused(
+    content: bytes | None, options: dict[str, Any], problem: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.csv"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(PriceListError, match=problem):
+        pricelist.read(path, **options)
+
+
+def test_excel_may_be_told_the_separator(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("sep=:\n" + ":".join(ENGLISH) + "\n4711:A-101:SOLD:250000:N S\n")
+    assert good(path) == [an_update()]
+    path.write_text("#".join(ENGLISH) + "\n4711#A-101#SOLD#250000#N S\n")
+    assert good(path, delimiter="#", encoding="UTF8") == [an_update()]
+    assert pricelist.read(path, delimiter="#").read_as == "utf-8, columns by '#'"
+
+
+def test_a_list_that_changes_is_not_read_as_two_halves(tmp_path: Path) -> None:
+    path = text_list(tmp_path / "x.csv", unit())
+    prices = pricelist.read(path)
+    assert len(list(prices)) == 1
+    assert repr(prices) == f"PriceList({str(path)!r})"
+    text_list(path, unit(), unit("B"))
+    with pytest.raises(PriceListError, match="has changed since it was opened: open it again"):
+        list(prices)
+    path.unlink()
+    with pytest.raises(PriceListError, match=r"cannot read .*: No such file"):
+        list(prices)
