@@ -173,6 +173,7 @@ class AsyncPropQ:
                 "token_store must be a store, not a path: JsonFileTokenStore(path)"
             )
         self._base_url = check_base_url(base_url)
+        self._client_id = credentials.client_id
         check_at_least("timeout_seconds", timeout_seconds, 0, exclusive=True, finite=True)
         check_at_least("max_connections", max_connections, 1)
         if not isinstance(max_connections, int):
@@ -233,6 +234,16 @@ class AsyncPropQ:
             store = _file_store(token_file, timeout, settings.get("clock", Clock()))
             settings.setdefault("token_store", store)
         return cls(credentials, **settings)
+
+    @property
+    def base_url(self) -> str:
+        """Return the base URL of the API, without a trailing slash."""
+        return self._base_url
+
+    @property
+    def client_id(self) -> int:
+        """Return the id of the client that the calls are made for."""
+        return self._client_id
 
     def __repr__(self) -> str:
         # A traceback with locals shows an object whose constructor has refused, too.

@@ -107,7 +107,7 @@ def test_a_text_in_any_style_is_read_back(
         encoding=encoding,
         newline=newline,
     )
-    stated = {"encoding": "cp1252"} if encoding == "cp1252" else {}
+    stated: dict[str, Any] = {"encoding": "cp1252"} if encoding == "cp1252" else {}
     assert good(path, decimal=number[1], **stated) == updates
     # Without its separator being stated, nothing is read as another price; at worst it is asked.
     for row, update in zip(pricelist.read(path, **stated), updates, strict=True):

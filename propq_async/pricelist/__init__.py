@@ -1,15 +1,42 @@
-"""Price lists."""
+"""Price lists: read one, plan what it would change, and push that.
 
+from propq_async import AsyncPropQ, pricelist
+from propq_async.ledger import Ledger
+
+async with AsyncPropQ.from_env() as propq, Ledger() as ledger:
+    plan = await pricelist.plan(pricelist.read("prices.xlsx"), propq, ledger)
+    async with pricelist.push(plan, propq, ledger) as outcomes:
+        async for outcome in outcomes:
+            print(outcome.change.update.name, outcome.error or "applied")
+"""
+
+from .failures import Failures
+from .plan import Change, Plan, Reason, Suspicion, Total, Warn, plan
 from .problems import PriceListError, Problem, Remark, Table
+from .push import Push, PushOutcome, Standing, push
 from .reader import BrokenRow, PriceList, Row, read
+from .writer import write
 
 __all__ = [
     "BrokenRow",
+    "Change",
+    "Failures",
+    "Plan",
     "PriceList",
     "PriceListError",
     "Problem",
+    "Push",
+    "PushOutcome",
+    "Reason",
     "Remark",
     "Row",
+    "Standing",
+    "Suspicion",
     "Table",
+    "Total",
+    "Warn",
+    "plan",
+    "push",
     "read",
+    "write",
 ]

@@ -13,6 +13,7 @@ from typing import Any, Final
 import attrs
 
 from propq_async.errors import InvalidUpdateError
+from propq_async.ledger import Unit, alike
 from propq_async.models import UnitStatus, UnitUpdate
 
 from .numbers import IN_DOUBT, Decimals, PriceStyle
@@ -74,12 +75,16 @@ class BrokenRow:
         line: the line, from 1.
         cells: the original cells, as text.
         problems: all that is wrong with it.
+        unit: development id and name, `None` if they cannot be told.
+        rival: an earlier row that says something else of the same unit: neither can be sent.
     """
 
     table: Table
     line: int
     cells: tuple[str, ...]
     problems: tuple[Problem, ...]
+    unit: Unit | None = None
+    rival: Row | None = None
 
     def __str__(self) -> str:
         return f"{where(self.table, self.line)}, {self.what}"
@@ -179,6 +184,20 @@ class PriceList:
         return [one.table for one in self._found]
 
     @property
+    def development_id(self) -> str | None:
+        """Return the development that was stated for rows that name none."""
+        return self._words.development_id
+
+    @property
+    def has_developments(self) -> bool:
+        """Return whether the list has a column for the development."""
+        return any(FIELDS[0] in one.columns for one in self._found)
+
+    def price_place(self, table: Table) -> int:
+        """Return the place of the price among the cells of a row."""
+        return next(one.columns["price"] for one in self._found if one.table is table)
+
+    @property
     def delimiter(self) -> str:
         """Return what separates the columns, a comma where nothing does."""
         return self._found[0].delimiter or ","
@@ -236,15 +255,9 @@ class _Seen:
         before = self._rows.setdefault((update.development_id, update.name), row)
         if before is not row:
             if before.update != update:
-                problem = _problem(
-                    row.table, row.line, None, None,
-                    f"one row for each unit: {update.name} has other values in "
-                    f"{_beside(before, row)}",
-                )  # fmt: skip
-                return BrokenRow(row.table, row.line, row.cells, (problem,))
+                return contradicted(row, before)
             return _remark(row, f"{update.name} is in {_beside(before, row)} already")
-        like = "".join(update.name.casefold().split())
-        twin = self._alike.setdefault((update.development_id, like), row)
+        twin = self._alike.setdefault((update.development_id, alike(update.name)), row)
         if twin is not row:
             return _remark(
                 row,
@@ -253,6 +266,15 @@ class _Seen:
                 is_suspicious=True,
             )
         return row
+
+
+def contradicted(row: Row, other: Row) -> BrokenRow:
+    """Return a row as a broken one, since another row says something else of the same unit."""
+    update = row.update
+    expected = f"one row for each unit: {update.name} has other values in {_beside(other, row)}"
+    problem = _problem(row.table, row.line, None, None, expected)
+    unit = update.development_id, update.name
+    return BrokenRow(row.table, row.line, row.cells, (problem,), unit, other)
 
 
 def _beside(other: Row, row: Row) -> str:
@@ -342,8 +364,10 @@ class _Rows:
         expected = f"{self._width} columns, and found {len(cells)}"
         return _problem(self._table, line, None, None, expected)
 
-    def _broken(self, line: int, cells: list[Any], problems: list[Problem]) -> BrokenRow:
-        return BrokenRow(self._table, line, tuple(map(text_of, cells)), tuple(problems))
+    def _broken(
+        self, line: int, cells: list[Any], problems: list[Problem], unit: Unit | None = None
+    ) -> BrokenRow:
+        return BrokenRow(self._table, line, tuple(map(text_of, cells)), tuple(problems), unit)
 
     def _row(self, line: int, cells: list[Any]) -> Row | BrokenRow:
         at_development, at_name, at_status, at_price, at_directions = self._places
@@ -373,7 +397,8 @@ class _Rows:
             else:
                 texts = tuple(cells) if self._is_text else tuple(map(text_of, cells))
                 return Row(update, self._table, line, texts, tuple(notes.remarks))
-        return self._broken(line, cells, notes.problems)
+        unit = (development_id, name) if development_id and name else None
+        return self._broken(line, cells, notes.problems, unit)
 
     def _development(self, cells: list[Any], place: int, notes: _Notes) -> str:
         stated = self._words.development_id

@@ -1,0 +1,255 @@
+"""Pushing a plan, so that it can be killed at any moment and go on where it stood.
+
+    changes ─▶ mark a group ─▶ wait for room ─▶ batch ─▶ outcome ─▶ acknowledge ─▶ room
+
+A change is sent only after it is marked in doubt in the ledger, and its place is given to another
+one only after its acknowledgement is in the ledger. So at most `concurrency` changes have been sent
+and are not yet noted: that is how many are sent twice if the process is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Final, Self
+
+import attrs
+
+from propq_async.aio import finish
+from propq_async.ledger import Ledger, LedgerError
+from propq_async.models import UnitOutcome, UnitUpdate
+
+from .plan import Change, Plan
+
+if TYPE_CHECKING:
+    from propq_async.batch import UnitBatch
+    from propq_async.client import AsyncPropQ
+    from propq_async.errors import PropQError
+
+__all__ = ["Push", "PushOutcome", "Standing", "push"]
+
+# Few enough to be marked in no time, and many enough to wait for the disk seldom.
+MARKED_AT_ONCE: Final = 500
+
+
+@attrs.frozen(eq=False)
+class PushOutcome:
+    """What became of a change.
+
+    Args:
+        change: the change, with its row.
+        outcome: what the batch says of it.
+    """
+
+    change: Change
+    outcome: UnitOutcome
+
+    @property
+    def ok(self) -> bool:
+        """Return whether the server acknowledged it."""
+        return self.outcome.ok
+
+    @property
+    def error(self) -> PropQError | None:
+        """Return why it failed, `None` if it did not."""
+        return self.outcome.error
+
+
+@attrs.define
+class Standing:
+    """Where a push stands.
+
+    Args:
+        total: how many changes there are.
+        applied: how many the server acknowledged.
+        failed: how many ended in an error.
+        unsure: how many of those may have been applied.
+        cut_off: how many were under way when the push was closed. They are in doubt.
+    """
+
+    total: int
+    applied: int = 0
+    failed: int = 0
+    unsure: int = 0
+    cut_off: int = 0
+
+    @property
+    def done(self) -> int:
+        """Return how many have an outcome."""
+        return self.applied + self.failed
+
+    @property
+    def not_sent(self) -> int:
+        """Return how many have not been sent yet, or are under way."""
+        return self.total - self.done - self.cut_off
+
+
+def push(
+    plan: Plan,
+    propq: AsyncPropQ,
+    ledger: Ledger,
+    *,
+    concurrency: int = 100,
+    max_outage_seconds: float = 300.0,
+) -> Push:
+    """Send the changes of a plan, each with an outcome.
+
+    Args:
+        plan: the plan.
+        propq: the client to send them with.
+        ledger: the ledger that the plan was made with; it must be entered.
+        concurrency: as for `update_many`.
+        max_outage_seconds: as for `update_many`.
+
+    Returns:
+        An async context manager, and an async iterator of `PushOutcome` in the order in which they
+        finish. What ends `update_many` ends it, and so does a `LedgerError`, each after what is in
+        flight is finished. Entering it raises `LedgerBusyError` if another push is at work with
+        the ledger, and `LedgerError` if the ledger is not as it was when the plan was made.
+    """
+    return Push(plan, propq, ledger, concurrency, max_outage_seconds)
+
+
+class Push:
+    """A push; made by `push`.
+
+    Attributes:
+        standing: where it stands.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        propq: AsyncPropQ,
+        ledger: Ledger,
+        concurrency: int,
+        max_outage_seconds: float,
+    ) -> None:
+        self._plan = plan
+        self._propq = propq
+        self._ledger = ledger
+        self._concurrency = concurrency
+        self._max_outage_seconds = max_outage_seconds
+        self.standing = Standing(len(plan.changes))
+
+        self._stack = AsyncExitStack()
+        self._source = self._feed()
+        self._batch: UnitBatch | None = None
+        # Handed to the batch and not settled: neither failed nor noted in the ledger.
+        self._unsettled = 0
+        self._room = asyncio.Event()
+        self._acknowledged: list[UnitUpdate] = []
+        self._noting: asyncio.Task[None] | None = None
+        self._error: LedgerError | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._batch is not None:
+            raise RuntimeError("this push was entered before: make another plan and push that")
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._ledger.exclusive())
+            if await self._ledger.generation() != self._plan.generation:
+                raise LedgerError(
+                    f"the ledger {self._ledger.path} has changed since the plan was made: make "
+                    "another plan"
+                )
+            session = await stack.enter_async_context(self._propq.session())
+            self._batch = session.units.update_many(
+                self._source,
+                concurrency=self._concurrency,
+                max_outage_seconds=self._max_outage_seconds,
+            )
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await finish(self._close())
+
+    def __aiter__(self) -> AsyncIterator[PushOutcome]:
+        return self
+
+    async def __anext__(self) -> PushOutcome:
+        if self._batch is None:
+            raise RuntimeError("this push is not entered: use `async with push(...) as outcomes:`")
+        try:
+            outcome = await anext(self._batch)
+        except StopAsyncIteration:
+            await self._noted()
+            if self._error is None:
+                raise
+            error, self._error = self._error, None
+            raise error from None
+        return self._take(outcome)
+
+    def stop(self) -> None:
+        """Send no more. What is in flight is still finished and yielded."""
+        if self._batch is not None:
+            self._batch.stop()
+
+    async def _feed(self) -> AsyncGenerator[UnitUpdate, None]:
+        changes = self._plan.changes
+        for start in range(0, len(changes), MARKED_AT_ONCE):
+            group = [change.update for change in changes[start : start + MARKED_AT_ONCE]]
+            await self._ledger.mark(self._plan.account, group)
+            for update in group:
+                while self._unsettled >= self._concurrency:
+                    self._room.clear()
+                    await self._room.wait()
+                self._unsettled += 1
+                yield update
+
+    def _take(self, outcome: UnitOutcome) -> PushOutcome:
+        if outcome.ok:
+            self.standing.applied += 1
+            self._acknowledged.append(outcome.update)
+            if self._noting is None:
+                self._noting = asyncio.create_task(self._note(), name="propq_async push notes")
+        else:
+            self.standing.failed += 1
+            self.standing.unsure += _is_unsure(outcome)
+            self._settled(1)
+        return PushOutcome(self._plan.changes[outcome.index], outcome)
+
+    async def _note(self) -> None:
+        """Write acknowledgements down, as many at once as have come meanwhile."""
+        plan = self._plan
+        try:
+            while self._acknowledged:
+                updates, self._acknowledged = self._acknowledged, []
+                await self._ledger.acknowledge(plan.account, updates, plan.source)
+                self._settled(len(updates))
+        except LedgerError as error:
+            # They stay in doubt. Nothing more is sent, since nothing more could be marked.
+            self._error = error
+            self.stop()
+        finally:
+            self._noting = None
+
+    def _settled(self, count: int) -> None:
+        self._unsettled -= count
+        self._room.set()
+
+    async def _noted(self) -> None:
+        if self._noting is not None:
+            await asyncio.wait((self._noting,))
+
+    async def _close(self) -> None:
+        batch = self._batch
+        if batch is None:
+            return
+        try:
+            await batch.aclose()
+            for outcome in batch.unfinished:
+                if outcome.ok:
+                    self._take(outcome)
+                else:
+                    self.standing.cut_off += 1
+            batch.unfinished.clear()
+            await self._source.aclose()
+            await self._noted()
+        finally:
+            await self._stack.aclose()
+
+
+def _is_unsure(outcome: UnitOutcome) -> bool:
+    return outcome.error is not None and outcome.error.may_have_been_applied
