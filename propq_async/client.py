@@ -245,6 +245,11 @@ class AsyncPropQ:
         """Return the id of the client that the calls are made for."""
         return self._client_id
 
+    @property
+    def asked_to_wait_seconds(self) -> float:
+        """Return how much longer the server wants nobody to call, in seconds; 0 if it does not."""
+        return max((here.calls.gate.opens_in_seconds for here in self._loops.values()), default=0.0)
+
     def __repr__(self) -> str:
         # A traceback with locals shows an object whose constructor has refused, too.
         base_url, tokens = (getattr(self, name, None) for name in ("_base_url", "tokens"))

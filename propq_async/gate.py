@@ -202,6 +202,12 @@ class Gate:
         """Return whether nobody waits or is under way, so that any event loop may use it."""
         return not (self.in_flight or self._singles or self._rows)
 
+    @property
+    def opens_in_seconds(self) -> float:
+        """Return the seconds until the moment that the server named, 0 if it named none."""
+        until = self._closed_until
+        return 0.0 if until is None else max(0.0, until - self._clock.monotonic())
+
     def copy(self) -> Gate:
         """Return an idle gate that knows what this one has learned of the server."""
         gate = Gate(

@@ -12,20 +12,16 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 
 from propq_async import (
-    APIConnectionError,
     AsyncPropQ,
     Credentials,
     RateLimitError,
     RetryPolicy,
-    UnitOutcome,
     UnitStatus,
 )
 from propq_async.__main__ import main
@@ -34,7 +30,6 @@ from propq_async.cli.app import run
 from propq_async.cli.ending import CommandError, Exit, on_interrupt
 from propq_async.cli.output import Screen, complain, printable
 from propq_async.cli.rate import Rate
-from propq_async.cli.units_file import EXPECTED, BrokenRow, read_units, write_units
 from tests.support import an_update
 
 PROPQ = [sys.executable, "-m", "propq_async"]
@@ -110,13 +105,13 @@ def test_the_demo_recovers_and_says_so_in_plain_lines(tmp_path: Path) -> None:
         r"server  15 rows are done: from now on at most 10 calls in 1 s\n",
         r"client  warning: the server asks to wait 1 s: .{80,}\n",
         r" 30 of 30 rows, \d+/s, 0 failed\n",
-        r" rows read +30\n +applied +30\n +failed +0\n +token requests +2\n",
+        r" rows done +30\n +applied +30\n +failed +0\n +token requests +2\n",
         r" calls +\d+ in \S+ s: \d+ a second\n",
         r"\ndone    every row was applied\n$",
     ):
         assert re.search(wanted, out), wanted
     (directory,) = tmp_path.glob("propq-demo-*")
-    for name in ("prices.csv", "token.json"):
+    for name in ("prices.csv", "token.json", "ledger.sqlite3"):
         assert f" {directory / name}\n" in out
         assert (directory / name).exists()
 
@@ -161,25 +156,12 @@ def test_an_interrupted_demo_says_where_it_stands_and_leaves_nothing_running(
     assert (process.returncode, "Traceback" in err) == (Exit.INTERRUPTED, False), err
     told = re.fullmatch(
         r"propq: interrupted: (\d+) of 60 rows are applied, 0 failed, (\d) were in flight "
-        r"\(\d of them may have been applied\), (\d+) were not read\n",
+        r"\(\d of them may have been applied\), (\d+) were not sent\n",
         err,
     )
     assert told, err
     assert sum(map(int, told.groups())) == 60
     assert f"{told[1]}\n" in out.partition(" applied ")[2]
-
-
-def test_what_a_closed_batch_has_left_is_counted_for_what_it_is() -> None:
-    call: Any = {"method": "POST", "url": "http://x", "may_have_been_applied": True}
-    done = UnitOutcome(
-        0, an_update(), ok=True, response={}, error=None, attempts=1, elapsed_seconds=1
-    )
-    error = APIConnectionError("cut off", **call)
-    cut = attrs.evolve(done, index=1, ok=False, response=None, error=error)
-    tally = demo._Tally(rows=5)
-    tally.cut_off([done, cut])
-    assert (tally.applied, tally.failed, tally.in_flight, tally.in_doubt) == (1, 0, 1, 1)
-    assert tally.read == 2
 
 
 def test_an_emulator_that_is_killed_ends_the_demo() -> None:
@@ -231,9 +213,9 @@ def test_broken_rows_are_listed_and_the_good_ones_applied(
     path = price_list(tmp_path / "x.csv", "1,A,SOLD,5,N", *["1,B,SOLD,five,N"] * 11, "1,C,HOLD,5,N")
     assert run(["demo", "--price-list", str(path), "--throttle", "9/s"]) == Exit.ROWS_FAILED
     out, err = capsys.readouterr()
-    assert re.search(r"rows read +13\n +applied +2\n +failed +11\n", out)
+    assert re.search(r"rows done +13\n +applied +2\n +failed +11\n", out)
     assert out.count("failed  ") == 12
-    assert f"failed  {path}, line 3, column price: expected a plain number" in out
+    assert f"failed  {path}, line 3, column price: expected a price above zero" in out
     assert out.endswith("failed  and 1 more\n")
     assert err == "propq: 11 of 13 rows were not applied\n"
 
@@ -407,80 +389,35 @@ def test_a_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
 # --- the price list -----------------------------------------------------------------------------
 
 
-def test_what_is_written_is_read_back(tmp_path: Path) -> None:
-    updates = [
-        attrs.evolve(an_update('Ático "3", left'), price=Decimal("199500.50")),
-        *demo.make_units(600),
-    ]
-    path = tmp_path / "prices.csv"
-    write_units(path, updates)
-    assert list(read_units(path)) == updates
-
-
-@pytest.mark.parametrize(
-    ("row", "problem"),
-    [
-        ("1,A,SOLD,5", "expected 5 columns separated by commas, not 4"),
-        ("1,A,SOLD,5,N,S", "expected 5 columns separated by commas, not 6"),
-        ('1,"A,SOLD,5,N', "expected CSV with a quoted field on one line: unexpected end of data"),
-        (b"1,\xc1tico,SOLD,5,N", "byte 3: expected text in UTF-8, not 0xc1"),
-        (
-            "1,A,GONE,5,N",
-            "column status: expected one of AVAILABLE, HOLD, SOLD, RESERVED, not 'GONE'",
-        ),
-        ("1,A,SOLD,5,", "column directions: expected directions separated by spaces, such as N S,"),
-        (
-            ",A ,SOLD,5,N",
-            "column development_id: must not be empty; column name: must not begin or end with",
-        ),
-        *(
-            (
-                f'1,A,SOLD,"{price}",N',
-                f"column price: expected {EXPECTED['price']}, not {price!r}",
-            )
-            for price in ("", "0", "-5", "1.234.567", "1,5", "1e5", "1_000", "٣", "NaN", "9" * 16)
-        ),
-    ],
-)
-def test_a_broken_row_is_reported_and_the_next_one_read(
-    row: bytes | str, problem: str, tmp_path: Path
-) -> None:
-    good = "1, B,SOLD,5,N".replace(" ", "")
-    path = price_list(tmp_path / "x.csv", good, row, "", ",,,,", good)
-    before, broken, after = read_units(path)
-    assert isinstance(broken, BrokenRow)
-    assert str(broken).startswith(f"{path}, line 3, {problem}")
-    assert before == after == an_update("B", 5, development_id="1", directions=["N"])
-
-
-def test_columns_may_come_in_any_order_and_with_a_byte_order_mark(tmp_path: Path) -> None:
-    path = tmp_path / "x.csv"
-    path.write_text(
-        "price, name,directions,status,development_id\r\n5,A,N S,sold,4711\r\n", "utf-8-sig"
-    )
-    assert list(read_units(path)) == [an_update("A", 5)]
-
-
+@pytest.mark.parametrize("command", [["demo", "--price-list"], ["emulate", "--units"]])
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
         (None, r"cannot read .*x\.csv: No such file"),
-        (b"", "line 1: expected the header development_id,name,.*; found nothing"),
-        (b"name;price\n", "line 1: expected the header .*; found name;price"),
-        (HEADER.encode("utf-16"), "line 1: expected the header .*; found byte 1: expected text in"),
-        (HEADER.encode(), "has no rows"),
+        (b"", "no column for .*; found nothing"),
+        (b"name;price\n", "no column for .*; found name, price; state"),
     ],
 )
 def test_what_is_no_price_list_is_refused(
-    content: bytes | None, problem: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    content: bytes | None,
+    problem: str,
+    command: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     path = tmp_path / "x.csv"
     if content is not None:
         path.write_bytes(content)
-    assert run(["demo", "--price-list", str(path)]) == Exit.USAGE
+    assert run([*command, str(path)]) == Exit.USAGE
     err = capsys.readouterr().err
     assert re.search(problem, err)
     assert err.count("\n") == 1
+
+
+def test_a_demo_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = price_list(tmp_path / "x.csv")
+    assert run(["demo", "--price-list", str(path)]) == Exit.USAGE
+    assert capsys.readouterr().err == f"propq: {path} has no rows\n"
 
 
 # --- the command line ---------------------------------------------------------------------------

@@ -424,7 +424,7 @@ def test_a_broken_line_spoils_no_other(tmp_path: Path) -> None:
     assert names == ["A\nB", "D", "H", 'J"', *(f"L{number}" for number in range(40))]
     found = broken(path)
     assert [int(re.findall(r"line (\d+)", text)[0]) for text in found] == [4, 6, 7, 9, 11, 52]
-    assert "expected 5 columns, and found 4" in found[1]
+    assert "expected 5 columns separated by commas, not 4" in found[1]
     assert "','" in found[2]
     assert "not '1,\"I,SOLD,5,N'" in found[3]
     assert "does not end within 30 lines" in found[4]

@@ -16,6 +16,7 @@ from cyclopts.validators import Number
 
 from propq_async import PropQError, __version__
 
+from . import lists
 from .ending import CommandError, Exit
 from .rate import Rate
 
@@ -35,6 +36,8 @@ app = App(
     """,
     result_action="return_value",
 )
+lists.register(app)
+app.register_install_completion_command()
 
 
 @app.command

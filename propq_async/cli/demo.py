@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,20 +17,21 @@ from propq_async import (
     Direction,
     JsonFileTokenStore,
     PropQError,
-    UnitOutcome,
     UnitStatus,
     UnitUpdate,
 )
+from propq_async.ledger import Ledger
+from propq_async.pricelist import PriceList, PriceListError, Standing, plan, push, read, write
 
 from .child import Child, emulator_process
 from .ending import CommandError, Exit, on_interrupt
 from .output import Advance, Screen
 from .rate import Rate
-from .units_file import BrokenRow, read_units, write_units
 
 __all__ = ["Demo", "make_units"]
 
 LISTED_FAILURES: Final = 10
+TOKEN_FILE: Final = "token.json"  # noqa: S105 - a name
 MAX_OUTAGE_SECONDS: Final = 30.0
 
 _SIDES: Final = (
@@ -60,12 +61,18 @@ class _Tally:
     """What became of the rows."""
 
     rows: int
-    applied: int = 0
-    failed: int = 0
+    broken: int = 0
+    standing: Standing = attrs.field(factory=lambda: Standing(0))
     reasons: list[str] = attrs.field(factory=list)
-    in_flight: int = 0
-    in_doubt: int = 0
     seconds: float = 0.0
+
+    @property
+    def applied(self) -> int:
+        return self.standing.applied
+
+    @property
+    def failed(self) -> int:
+        return self.broken + self.standing.failed
 
     @property
     def done(self) -> int:
@@ -73,30 +80,12 @@ class _Tally:
 
     @property
     def read(self) -> int:
-        return self.done + self.in_flight
-
-    def take(self, outcome: UnitOutcome) -> None:
-        """Count the outcome of a row."""
-        if outcome.ok:
-            self.applied += 1
-        else:
-            update = outcome.update
-            self.fail(f"{update.development_id} {update.name}: {outcome.error}")
+        return self.done + self.standing.cut_off
 
     def fail(self, reason: str) -> None:
-        """Count a row that failed."""
-        self.failed += 1
+        """Keep the reason of a row that failed, as long as there are few."""
         if len(self.reasons) < LISTED_FAILURES:
             self.reasons.append(reason)
-
-    def cut_off(self, outcomes: Iterable[UnitOutcome]) -> None:
-        """Count what a batch that was closed has left."""
-        for outcome in outcomes:
-            if outcome.error is None:
-                self.take(outcome)
-            else:
-                self.in_flight += 1
-                self.in_doubt += outcome.error.may_have_been_applied
 
 
 @attrs.frozen(kw_only=True)
@@ -124,17 +113,26 @@ class Demo:
         path = self.price_list
         if path is None:
             path = directory / "prices.csv"
-            write_units(path, make_units(self.units))
-        tally = _Tally(rows=sum(1 for _ in read_units(path)))
+            write(path, make_units(self.units))
+        try:
+            prices = read(path)
+            tally = _Tally(rows=sum(1 for _ in prices))
+        except PriceListError as error:
+            raise CommandError(str(error), Exit.USAGE) from error
         if not tally.rows:
             raise CommandError(f"{path} has no rows", Exit.USAGE)
         screen.say(f"price list of {tally.rows:,} rows: {path}")
-        token_file = directory / "token.json"
+        ledger = Ledger(directory / "ledger.sqlite3")
         async with emulator_process(path, directory / "emulator.log") as child:
             screen.say(f"emulator of the API: {child.url} (process {child.process.pid})")
-            stopped = await self._push(path, token_file, child, tally, screen)
+            stopped = await self._push(prices, ledger, child, tally, screen)
             state = await child.state()
-        facts = _facts(tally, state) | {"token file": str(token_file), "price list": str(path)}
+        facts = _facts(tally, state)
+        facts |= {
+            "token file": str(directory / TOKEN_FILE),
+            "ledger": str(ledger.path),
+            "price list": str(path),
+        }
         screen.facts(facts)
         for reason in tally.reasons:
             screen.say(reason, label="failed")
@@ -157,13 +155,13 @@ class Demo:
         return Exit.DONE
 
     async def _push(
-        self, path: Path, token_file: Path, child: Child, tally: _Tally, screen: Screen
+        self, prices: PriceList, ledger: Ledger, child: Child, tally: _Tally, screen: Screen
     ) -> CommandError | None:
         """Push the price list; return what stopped it, if anything did."""
         began = time.monotonic()
         try:
             with child.watched(), screen.progress(tally.rows) as advance, screen.client_log():
-                await self._update_all(path, token_file, child, tally, screen, advance)
+                await self._update_all(prices, ledger, child, tally, screen, advance)
         except asyncio.CancelledError:
             if child.process.returncode is None:
                 return CommandError(f"interrupted: {_where(tally)}", Exit.INTERRUPTED)
@@ -181,20 +179,13 @@ class Demo:
 
     async def _update_all(
         self,
-        path: Path,
-        token_file: Path,
+        prices: PriceList,
+        ledger: Ledger,
         child: Child,
         tally: _Tally,
         screen: Screen,
         advance: Advance,
     ) -> None:
-        def updates() -> Iterator[UnitUpdate]:
-            for row in read_units(path):
-                if isinstance(row, BrokenRow):
-                    tally.fail(str(row))
-                else:
-                    yield row
-
         rate = self.throttle or Rate(max(1, min(300, tally.rows // 10)), 2.0)
         events: list[tuple[int, str, str, dict[str, Any]]] = [
             (tally.rows // 3, "all access tokens are revoked", "revoke_tokens", {}),
@@ -203,38 +194,47 @@ class Demo:
         propq = AsyncPropQ(
             child.credentials,
             base_url=child.url,
-            token_store=JsonFileTokenStore(token_file),
+            token_store=JsonFileTokenStore(ledger.path.with_name(TOKEN_FILE)),
             max_connections=self.concurrency,
         )
-        async with propq.session() as session:
-            batch = session.units.update_many(
-                updates(), concurrency=self.concurrency, max_outage_seconds=MAX_OUTAGE_SECONDS
+        async with propq, ledger:
+            made = await plan(prices, propq, ledger)
+            outcomes = push(
+                made,
+                propq,
+                ledger,
+                concurrency=self.concurrency,
+                max_outage_seconds=MAX_OUTAGE_SECONDS,
             )
-            try:
-                async for outcome in batch:
-                    tally.take(outcome)
+            tally.broken, tally.standing = len(made.broken), outcomes.standing
+            # A row that repeats another is sent with that.
+            tally.rows -= made.repeated
+            for broken in made.broken:
+                tally.fail(str(broken))
+            async with outcomes:
+                async for outcome in outcomes:
+                    if outcome.error is not None:
+                        update = outcome.change.update
+                        tally.fail(f"{update.development_id} {update.name}: {outcome.error}")
                     advance(tally.done, tally.failed)
                     if events and tally.done >= events[0][0]:
                         _, what, name, arguments = events.pop(0)
                         screen.say(f"{tally.done:,} rows are done: {what}", label="server")
                         await child.steer(name, **arguments)
-            finally:
-                await batch.aclose()
-                tally.cut_off(batch.unfinished)
             advance(tally.done, tally.failed)
 
 
 def _where(tally: _Tally) -> str:
     return (
         f"{tally.applied:,} of {tally.rows:,} rows are applied, {tally.failed:,} failed, "
-        f"{tally.in_flight:,} were in flight ({tally.in_doubt:,} of them may have been applied), "
-        f"{tally.rows - tally.read:,} were not read"
+        f"{tally.standing.cut_off:,} were in flight ({tally.standing.cut_off_unsure:,} of them may "
+        f"have been applied), {tally.rows - tally.read:,} were not sent"
     )
 
 
 def _facts(tally: _Tally, state: dict[str, int] | None) -> dict[str, str]:
     facts = {
-        "rows read": f"{tally.read:,}",
+        "rows done": f"{tally.read:,}",
         "applied": f"{tally.applied:,}",
         "failed": f"{tally.failed:,}",
     }

@@ -16,7 +16,9 @@ class Exit(IntEnum):
 
     DONE = 0
     ROWS_FAILED = 1
+    CHANGES = 2
     STOPPED = 3
+    UNCONFIRMED = 4
     USAGE = 64
     BUG = 70
     INTERRUPTED = 130

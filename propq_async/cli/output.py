@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 import sys
 import textwrap
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Protocol
+from typing import Protocol, TextIO
 
 import attrs
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -21,6 +23,7 @@ from rich.progress import (
     TaskID,
     TimeRemainingColumn,
 )
+from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
@@ -29,6 +32,7 @@ __all__ = ["Advance", "Screen", "complain", "printable"]
 STYLES = {"server": "magenta", "client": "cyan", "failed": "red", "done": "green"}
 LABEL_WIDTH = max(map(len, STYLES))
 BESIDE_THE_BAR = 56
+NARROW = 5
 
 
 def printable(text: str) -> str:
@@ -66,8 +70,27 @@ class _Count(ProgressColumn):
         return Text(f"{task.completed:,.0f} of {task.total or 0:,.0f} rows")
 
 
+class _Bar(BarColumn):
+    """Narrow while the server asks to wait, so that there is room to say so."""
+
+    def __init__(self, width: int, waits: Callable[[], float]) -> None:
+        super().__init__(width)
+        self._width = width
+        self._waits = waits
+
+    def render(self, task: Task) -> ProgressBar:
+        self.bar_width = min(self._width, NARROW) if self._waits() > 0 else self._width
+        return super().render(task)
+
+
 class _Rate(ProgressColumn):
+    def __init__(self, waits: Callable[[], float]) -> None:
+        super().__init__()
+        self._waits = waits
+
     def render(self, task: Task) -> Text:
+        if self._waits() > 0:
+            return Text("")
         speed = task.speed or 0
         if task.finished_time:
             speed = task.completed / task.finished_time
@@ -78,6 +101,36 @@ class _Failures(ProgressColumn):
     def render(self, task: Task) -> Text:
         failed = task.fields["failed"]
         return Text(f"{failed:,} failed", style="red" if failed else "")
+
+
+class _Left(ProgressColumn):
+    """The time left, or how long the server asks to wait."""
+
+    max_refresh = 0.2
+
+    def __init__(self, waits: Callable[[], float]) -> None:
+        super().__init__()
+        self._waits = waits
+        self._remaining = TimeRemainingColumn()
+
+    def render(self, task: Task) -> Text:
+        seconds = self._waits()
+        if seconds > 0:
+            return Text(f"waiting {math.ceil(seconds)} s: the server asked for it", style="magenta")
+        return self._remaining.render(task)
+
+
+def _aligned(rows: Sequence[Sequence[str]], right: Sequence[int]) -> Iterator[str]:
+    widths = [
+        max(cell_len(row[place]) for row in rows if place < len(row))
+        for place in range(max(map(len, rows), default=0))
+    ]
+    for row in rows:
+        cells = []
+        for place, cell in enumerate(row):
+            gap = " " * (widths[place] - cell_len(cell))
+            cells.append(gap + cell if place in right else cell + gap)
+        yield "  ".join(cells).rstrip()
 
 
 @attrs.define
@@ -98,8 +151,8 @@ class _Plain:
 
 
 class _LogLines(logging.Handler):
-    def __init__(self, screen: Screen) -> None:
-        super().__init__(logging.INFO)
+    def __init__(self, screen: Screen, level: int) -> None:
+        super().__init__(level)
         self._screen = screen
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -110,12 +163,13 @@ class _LogLines(logging.Handler):
 
 
 class Screen:
-    """Standard output: a terminal, or what takes plain lines."""
+    """Standard output, or another stream: a terminal, or what takes plain lines."""
 
-    def __init__(self) -> None:
+    def __init__(self, stream: TextIO | None = None) -> None:
+        stream = sys.stdout if stream is None else stream
         # Not rich's own guess, since FORCE_COLOR must not put control characters into a file.
-        terminal = sys.stdout.isatty()
-        self.console = Console(file=sys.stdout, force_terminal=terminal, highlight=False)
+        terminal = stream.isatty()
+        self.console = Console(file=stream, force_terminal=terminal, highlight=False)
         self.is_live = terminal and not self.console.is_dumb_terminal
 
     def say(self, text: str, *, label: str = "") -> None:
@@ -143,15 +197,58 @@ class Screen:
         for name, value in facts.items():
             self.say(f"{name:<{width}}  {value}")
 
+    def section(self, title: str, rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
+        """Show rows of cells below a title; the columns in `right` are numbers."""
+        self._line("")
+        if title:
+            self._line(title, "bold")
+        rows = [[printable(cell) for cell in row] for row in rows]
+        if not self.is_live:
+            for line in _aligned(rows, right):
+                self._line("  " + line)
+            return
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(width=0)
+        for place in range(max(map(len, rows), default=0)):
+            grid.add_column(justify="right" if place in right else "left", overflow="fold")
+        for row in rows:
+            grid.add_row("", *map(Text, row))
+        self.console.print(grid)
+
+    def lines(self, title: str, texts: Sequence[str], style: str = "") -> None:
+        """Show sentences below a title."""
+        self._line("")
+        self._line(title, style or "bold")
+        for text in texts:
+            if self.is_live:
+                row = Table.grid(padding=(0, 1, 0, 0))
+                row.add_row(" -", Text(printable(text), overflow="fold"))
+                self.console.print(row)
+            else:
+                self._line(f"  - {printable(text)}")
+
+    def sentence(self, text: str, style: str = "") -> None:
+        """Show a sentence."""
+        self._line(printable(text), style)
+
+    def _line(self, text: str, style: str = "") -> None:
+        if self.is_live:
+            self.console.print(Text(text, style=style))
+        else:
+            print(text, file=self.console.file, flush=True)
+
     @contextmanager
-    def progress(self, total: int) -> Iterator[Advance]:
-        """Show the progress over so many rows while the block runs."""
+    def progress(self, total: int, waits: Callable[[], float] = lambda: 0.0) -> Iterator[Advance]:
+        """Show the progress over so many rows while the block runs.
+
+        `waits` tells how many seconds the server still asks to wait.
+        """
         if not self.is_live:
             yield _Plain(self, total)
             return
         # Not over the whole width, since the ^C that a terminal shows would begin another line.
-        bar = BarColumn(min(80, max(10, self.console.width - BESIDE_THE_BAR)))
-        columns = (bar, _Count(), _Rate(), _Failures(), TimeRemainingColumn())
+        bar = _Bar(min(80, max(10, self.console.width - BESIDE_THE_BAR)), waits)
+        columns = (bar, _Count(), _Rate(waits), _Failures(), _Left(waits))
         with Progress(*columns, console=self.console, speed_estimate_period=5) as progress:
             task: TaskID = progress.add_task("", total=total, failed=0)
 
@@ -161,14 +258,14 @@ class Screen:
             yield advance
 
     @contextmanager
-    def client_log(self) -> Iterator[None]:
-        """Show what the package logs at INFO and above while the block runs."""
+    def client_log(self, level: int = logging.INFO) -> Iterator[None]:
+        """Show what the package logs at this level and above while the block runs."""
         logger = logging.getLogger("propq_async")
-        handler, level = _LogLines(self), logger.level
+        handler, before = _LogLines(self, level), logger.level
         logger.addHandler(handler)
-        logger.setLevel(logging.INFO)
+        logger.setLevel(level)
         try:
             yield
         finally:
-            logger.setLevel(level)
+            logger.setLevel(before)
             logger.removeHandler(handler)

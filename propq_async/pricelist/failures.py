@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import IO, Any, Final, Self
 
 from .numbers import PriceStyle
-from .problems import Table
+from .problems import PROBLEM_COLUMN, Table
 from .reader import BrokenRow, PriceList, Row
 
 __all__ = ["Failures"]
 
-PROBLEM: Final = "propq_problem"
 _THREE_DECIMALS: Final = -4
 
 
@@ -40,7 +39,7 @@ class Failures:
         self._file: IO[str] | None = None
         self._writer: Any = None
         names = dict.fromkeys(name for table in prices.tables for name in table.header)
-        self._names = [name for name in names if name not in ("", PROBLEM)]
+        self._names = [name for name in names if name not in ("", PROBLEM_COLUMN)]
         self._adds_development = prices.development_id is not None and not prices.has_developments
         self._places: dict[Table, list[int]] = {}
 
@@ -87,7 +86,7 @@ class Failures:
                 self.path = path
         self._writer = csv.writer(self._file, delimiter=self._prices.delimiter)
         development = ["development_id"] if self._adds_development else []
-        self._writer.writerow([*development, *self._names, PROBLEM])
+        self._writer.writerow([*development, *self._names, PROBLEM_COLUMN])
 
     def _beside(self, number: int) -> Path:
         path = self._prices.path

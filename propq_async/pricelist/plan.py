@@ -189,6 +189,7 @@ async def plan(
     generation = await ledger.generation()
     developments = sorted({development_id for development_id, _ in listed.rows})
     entries = await ledger.entries(account, developments, _source(prices.path))
+    listed.is_part = prices.is_part
     now = ledger.now()
     trust = _Trust(now - trust_hours * _SECONDS_PER_HOUR, now, everything)
     return await asyncio.to_thread(
@@ -212,6 +213,7 @@ class _Listed:
     rows: dict[Unit, Row] = attrs.field(factory=dict)
     broken: list[BrokenRow] = attrs.field(factory=list)
     repeated: int = 0
+    is_part: bool = False
 
     @classmethod
     def of(cls, prices: PriceList) -> _Listed:
@@ -287,6 +289,8 @@ def _reason(update: UnitUpdate, before: Entry | None, trust: _Trust) -> Reason |
 
 
 def _missing(listed: _Listed, entries: dict[Unit, Entry]) -> list[Unit]:
+    if listed.is_part:
+        return []
     broken = {row.unit for row in listed.broken}
     missing = [
         unit
@@ -296,6 +300,10 @@ def _missing(listed: _Listed, entries: dict[Unit, Entry]) -> list[Unit]:
     # A line that cannot be read at all may be any of them.
     unreadable = sum(row.unit is None for row in listed.broken)
     return missing if len(missing) > unreadable else []
+
+
+def _units(count: int) -> str:
+    return "1 unit" if count == 1 else f"{count:,} units"
 
 
 def _warnings(changes: list[Change], rows: int, missing: list[Unit]) -> list[Suspicion]:
@@ -333,8 +341,8 @@ def _warnings(changes: list[Change], rows: int, missing: list[Unit]) -> list[Sus
         found.append(
             Suspicion(
                 Warn.MISSING,
-                f"{len(names):,} units of {development_id} that were pushed before are not in the "
-                f"list: {', '.join(names[:_NAMED])}{more}; they stay as they are on the server",
+                f"{_units(len(names))} of {development_id} pushed before and not in the list: "
+                f"{', '.join(names[:_NAMED])}{more} (nothing is sent for what is not listed)",
             )
         )
     return found

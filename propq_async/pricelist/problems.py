@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import attrs
 
 from propq_async.errors import PropQError
 
-__all__ = ["PriceListError", "Problem", "Remark", "Table", "where"]
+__all__ = ["PROBLEM_COLUMN", "PriceListError", "Problem", "Remark", "Table", "where"]
+
+
+PROBLEM_COLUMN: Final = "propq_problem"
+"""The column in which a list of failures says what is wrong."""
 
 
 class PriceListError(PropQError, ValueError):

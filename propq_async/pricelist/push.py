@@ -65,7 +65,8 @@ class Standing:
         applied: how many the server acknowledged.
         failed: how many ended in an error.
         unsure: how many of those may have been applied.
-        cut_off: how many were under way when the push was closed. They are in doubt.
+        cut_off: how many were under way when the push was closed.
+        cut_off_unsure: how many of those may have been applied.
     """
 
     total: int
@@ -73,6 +74,7 @@ class Standing:
     failed: int = 0
     unsure: int = 0
     cut_off: int = 0
+    cut_off_unsure: int = 0
 
     @property
     def done(self) -> int:
@@ -244,6 +246,7 @@ class Push:
                     self._take(outcome)
                 else:
                     self.standing.cut_off += 1
+                    self.standing.cut_off_unsure += _is_unsure(outcome)
             batch.unfinished.clear()
             await self._source.aclose()
             await self._noted()

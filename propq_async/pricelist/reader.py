@@ -17,7 +17,7 @@ from propq_async.ledger import Unit, alike
 from propq_async.models import UnitStatus, UnitUpdate
 
 from .numbers import IN_DOUBT, Decimals, PriceStyle
-from .problems import PriceListError, Problem, Remark, Table, where
+from .problems import PROBLEM_COLUMN, PriceListError, Problem, Remark, Table, where
 from .tables import Found, Layout, find_tables
 from .text import BrokenLine
 from .words import FIELDS, directions_in, fold, status_of
@@ -26,6 +26,8 @@ __all__ = ["BrokenRow", "PriceList", "Row", "read", "text_of"]
 
 # Excel keeps 17 digits of what it has computed, and shows, and means, 15.
 _SHEET_DIGITS: Final = 15
+
+_DELIMITERS: Final = {"\t": "tabs", ";": "semicolons", ",": "commas"}
 
 # What is left of bytes that are not in the encoding.
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -189,6 +191,11 @@ class PriceList:
         return self._words.development_id
 
     @property
+    def is_part(self) -> bool:
+        """Return whether it is what failed of another list, so that other units are elsewhere."""
+        return any(PROBLEM_COLUMN in table.header for table in self.tables)
+
+    @property
     def has_developments(self) -> bool:
         """Return whether the list has a column for the development."""
         return any(FIELDS[0] in one.columns for one in self._found)
@@ -208,8 +215,7 @@ class PriceList:
         found = self._found[0]
         words = [found.encoding or ("workbook" if found.table.sheet is not None else "")]
         if found.delimiter is not None:
-            names = {"\t": "tabs", ";": "semicolons", ",": "commas"}
-            words.append(f"columns by {names.get(found.delimiter, repr(found.delimiter))}")
+            words.append(f"columns by {separated_by(found.delimiter)}")
         if found.table.sheet is not None:
             words.append("sheet " + ", ".join(one.table.sheet or "" for one in self._found))
         decimals = {mark for style in self._styles for mark in (style.stated, *style.shown) if mark}
@@ -292,6 +298,11 @@ def _problem(
     return Problem(table.path, table.sheet, line, column, value, expected)
 
 
+def separated_by(delimiter: str) -> str:
+    """Return the name of what separates columns."""
+    return _DELIMITERS.get(delimiter, repr(delimiter))
+
+
 def text_of(cell: object) -> str:
     """Return a cell as text."""
     if isinstance(cell, str):
@@ -361,7 +372,8 @@ class _Rows:
             yield self._row(record.line, cells)
 
     def _wrong_width(self, line: int, cells: list[str]) -> Problem:
-        expected = f"{self._width} columns, and found {len(cells)}"
+        by = separated_by(self._found.delimiter or "")
+        expected = f"{self._width} columns separated by {by}, not {len(cells)}"
         return _problem(self._table, line, None, None, expected)
 
     def _broken(

@@ -1,0 +1,188 @@
+"""`propq push`: send what changed in a price list."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+
+import attrs
+
+from propq_async import AsyncPropQ, PropQError
+from propq_async.ledger import Ledger
+from propq_async.pricelist import BrokenRow, Failures, Plan, PriceList, Push, Row, plan, push
+
+from .ending import CommandError, Exit, on_interrupt
+from .output import Screen
+from .plan import ALERT, plan_status, show_plan
+from .reading import Reading, open_list
+from .summary import Summary
+
+__all__ = ["PushCommand"]
+
+
+@attrs.frozen(kw_only=True)
+class PushCommand:
+    """The command with its options."""
+
+    path: Path
+    reading: Reading
+    ledger: Path | None
+    trust_hours: float
+    everything: bool
+    dry_run: bool
+    yes: bool
+    concurrency: int
+    max_outage_seconds: float
+    max_calls_per_second: float | None
+    listed: int
+
+    async def run(self) -> Exit:
+        """Make the plan, have it confirmed, and push it."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - for the type checker
+        run = _Run(self, task)
+        with on_interrupt(run.interrupt):
+            try:
+                return await run.run()
+            except asyncio.CancelledError:
+                raise CommandError("interrupted: nothing was sent", Exit.INTERRUPTED) from None
+
+
+@attrs.define
+class _Run:
+    """One push from its list to its summary."""
+
+    command: PushCommand
+    task: asyncio.Task[object]
+    # What takes time is told on stderr, so that stdout has the summary and nothing else.
+    screen: Screen = attrs.field(factory=lambda: Screen(sys.stderr))
+    outcomes: Push | None = None
+    interrupts: int = 0
+
+    def interrupt(self) -> None:
+        """Finish what is in flight; end at once if nothing is, or if asked twice."""
+        self.interrupts += 1
+        if self.outcomes is None or self.interrupts > 1:
+            self.task.cancel()
+            return
+        self.outcomes.stop()
+        self.screen.say("finishing what is in flight; Ctrl-C once more cuts it off", label="stop")
+
+    async def run(self) -> Exit:
+        command = self.command
+        prices = await asyncio.to_thread(open_list, command.path, command.reading)
+        propq = AsyncPropQ.from_env(
+            max_connections=command.concurrency, max_calls_per_second=command.max_calls_per_second
+        )
+        async with propq, Ledger(command.ledger) as ledger:
+            if command.dry_run:
+                made = await self._plan(prices, propq, ledger)
+                show_plan(Screen(), made, prices, ledger.path, command.listed)
+                return plan_status(made)
+            # From the plan on, so that nobody comes between it and the push.
+            async with ledger.exclusive():
+                made = await self._plan(prices, propq, ledger)
+                self._confirm(made)
+                return await self._push(made, prices, propq, ledger)
+
+    async def _plan(self, prices: PriceList, propq: AsyncPropQ, ledger: Ledger) -> Plan:
+        command = self.command
+        return await plan(
+            prices,
+            propq,
+            ledger,
+            trust_hours=command.trust_hours,
+            everything=command.everything,
+        )
+
+    def _confirm(self, made: Plan) -> None:
+        """Go on only if what is suspicious is meant."""
+        if not made.warnings or not made.changes or self.command.yes:
+            return
+        texts = [str(one) for one in made.warnings[: self.command.listed]]
+        more = len(made.warnings) - len(texts)
+        self.screen.lines("Likely a mistake", texts + [f"and {more:,} more"] * bool(more), ALERT)
+        self.screen.sentence("")
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            raise CommandError(
+                "nothing was sent, since the above needs a yes: if it is meant, push with --yes",
+                Exit.UNCONFIRMED,
+            )
+        if not _ask(f"Send {len(made.changes):,} rows all the same? [y/N] "):
+            raise CommandError("nothing was sent", Exit.UNCONFIRMED)
+
+    async def _push(self, made: Plan, prices: PriceList, propq: AsyncPropQ, ledger: Ledger) -> Exit:
+        command = self.command
+        outcomes = push(
+            made,
+            propq,
+            ledger,
+            concurrency=command.concurrency,
+            max_outage_seconds=command.max_outage_seconds,
+        )
+        summary = Summary(made, ledger.path, outcomes.standing)
+        with Failures(prices) as failures:
+            for row in made.broken:
+                summary.fail(str(row))
+                await _keep(failures, summary, row, row.what)
+            if made.changes:
+                self.outcomes = outcomes
+                try:
+                    await self._send(outcomes, propq, summary, failures)
+                except asyncio.CancelledError:
+                    summary.is_interrupted = True
+                except PropQError as error:
+                    summary.stopped_by = error
+            summary.failures = failures.path
+        if self.interrupts:
+            summary.is_interrupted = True
+        elif made.missing:
+            await ledger.note_missing(made.account, made.missing)
+        summary.show(Screen())
+        return summary.status
+
+    async def _send(
+        self, outcomes: Push, propq: AsyncPropQ, summary: Summary, failures: Failures
+    ) -> None:
+        standing = outcomes.standing
+
+        def waits() -> float:
+            return propq.asked_to_wait_seconds
+
+        with (
+            self.screen.client_log(logging.WARNING),
+            self.screen.progress(standing.total, waits) as advance,
+        ):
+            async with outcomes:
+                async for outcome in outcomes:
+                    summary.take(outcome)
+                    if outcome.error is not None:
+                        row = outcome.change.row
+                        await _keep(failures, summary, row, str(outcome.error))
+                    advance(standing.done, standing.failed)
+
+
+async def _keep(failures: Failures, summary: Summary, row: Row | BrokenRow, reason: str) -> None:
+    try:
+        await asyncio.to_thread(failures.add, row, reason)
+    except OSError as error:
+        summary.failures_error = error
+
+
+def _ask(question: str) -> bool:
+    """Ask on the terminal. The event loop waits; nothing else is under way."""
+    # Ctrl-C must end the question at once, and not be kept for the event loop.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        sys.stderr.write(question)
+        sys.stderr.flush()
+        answer = sys.stdin.readline()
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")
+        raise CommandError("interrupted: nothing was sent", Exit.INTERRUPTED) from None
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return answer.strip().casefold() in ("y", "yes", "s", "si", "sí")

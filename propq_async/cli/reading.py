@@ -1,0 +1,99 @@
+"""How a price list is read: the options of the command line, and what becomes of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from propq_async import UnitStatus
+
+from .ending import CommandError, Exit
+
+if TYPE_CHECKING:
+    from propq_async.pricelist import PriceList
+
+__all__ = ["Reading", "open_list", "pairs", "status_words"]
+
+Decimals = Literal[".", ","]
+Words = Annotated[list[str], Parameter(negative="", show_default=False)]
+
+
+@Parameter(name="*", group="How the list is read (what is not stated is recognised)")
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """The options. Not attrs, since the command line reads its help from the annotations."""
+
+    development: str | None = None
+    "The development of all rows, where the list has no column for it."
+
+    column: Words = field(default_factory=list)
+    "Which column is which, such as --column name=Ref; again for each."
+
+    status_word: Words = field(default_factory=list)
+    "What a word for a status means, such as --status-word 'Under contract=RESERVED'."
+
+    direction_word: Words = field(default_factory=list)
+    "What a word for a direction means, such as --direction-word 'Mar=S'."
+
+    decimal: Decimals | None = None
+    "What stands before the decimals of a price: . or ,"
+
+    delimiter: str | None = None
+    "What separates the columns of a CSV."
+
+    encoding: str | None = None
+    "The encoding of a text, such as cp1252."
+
+    sheet: str | None = None
+    "The one sheet of a workbook to read. Without it, all that have the columns and are not hidden."
+
+
+def pairs(option: str, texts: list[str]) -> dict[str, str]:
+    """Read `KEY=VALUE` of an option that may come several times."""
+    found: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not (key.strip() and equals and value.strip()):
+            raise CommandError(f"{option}: expected KEY=VALUE, not {text!r}", Exit.USAGE)
+        found[key.strip()] = value.strip()
+    return found
+
+
+def status_words(texts: list[str]) -> dict[str, UnitStatus]:
+    """Read what further words for a status mean."""
+    from propq_async.pricelist.words import status_of  # noqa: PLC0415 - not needed for --help
+
+    found: dict[str, UnitStatus] = {}
+    for word, meaning in pairs("--status-word", texts).items():
+        status = status_of(meaning, {})
+        if status is None:
+            names = ", ".join(one.name for one in UnitStatus)
+            raise CommandError(
+                f"--status-word: expected WORD=STATUS with one of {names}, not {meaning!r}",
+                Exit.USAGE,
+            )
+        found[word] = status
+    return found
+
+
+def open_list(path: Path, options: Reading) -> PriceList:
+    """Open a list. It takes a look at the whole file: call it in a thread."""
+    from propq_async.pricelist import PriceListError, read  # noqa: PLC0415 - not needed for --help
+
+    try:
+        return read(
+            path,
+            development_id=options.development,
+            columns=pairs("--column", options.column),
+            status_words=status_words(options.status_word),
+            direction_words=pairs("--direction-word", options.direction_word),
+            decimal=options.decimal,
+            delimiter=options.delimiter,
+            encoding=options.encoding,
+            sheet=options.sheet,
+        )
+    except PriceListError as error:
+        raise CommandError(str(error), Exit.USAGE) from error

@@ -1,0 +1,137 @@
+"""The summary of a push: plain enough to be mailed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from propq_async import PropQError
+from propq_async.pricelist import Plan, PushOutcome, Reason, Standing
+
+from .ending import Exit
+from .output import Screen
+from .plan import totals
+
+__all__ = ["LISTED_FAILURES", "Summary"]
+
+LISTED_FAILURES: Final = 10
+_MINUTE: Final = 60
+
+
+@attrs.define
+class Summary:
+    """What became of a push."""
+
+    plan: Plan
+    ledger: Path
+    standing: Standing
+    began: datetime = attrs.field(factory=lambda: datetime.now().astimezone())
+    reasons: list[str] = attrs.field(factory=list)
+    more_reasons: int = 0
+    failures: Path | None = None
+    failures_error: OSError | None = None
+    stopped_by: PropQError | None = None
+    is_interrupted: bool = False
+
+    def take(self, outcome: PushOutcome) -> None:
+        """Note the outcome of a row."""
+        if outcome.error is not None:
+            self.fail(f"{outcome.change.row.place}, {outcome.change.update.name}: {outcome.error}")
+
+    def fail(self, reason: str) -> None:
+        """Note why a row was not applied. Only so many are kept."""
+        if len(self.reasons) < LISTED_FAILURES:
+            self.reasons.append(reason)
+        else:
+            self.more_reasons += 1
+
+    @property
+    def status(self) -> Exit:
+        """Return the exit status."""
+        if self.stopped_by is not None:
+            return Exit.STOPPED
+        if self.is_interrupted and self._left:
+            return Exit.INTERRUPTED
+        return Exit.ROWS_FAILED if self.standing.failed or self.plan.broken else Exit.DONE
+
+    @property
+    def _left(self) -> int:
+        return self.standing.not_sent + self.standing.cut_off
+
+    @property
+    def verdict(self) -> str:
+        """Return how it ended, in a sentence or two."""
+        standing, broken = self.standing, len(self.plan.broken)
+        said = []
+        if self.stopped_by is not None:
+            said.append(f"Stopped: {self.stopped_by}.")
+        elif self.status is Exit.INTERRUPTED:
+            said.append("Interrupted.")
+        if self._left:
+            said.append(
+                f"{standing.applied:,} of {standing.total:,} rows are applied, {self._left:,} are "
+                "still to be sent: the same command goes on from here."
+            )
+        elif not standing.total:
+            said.append("Nothing to send.")
+        elif not standing.failed:
+            said.append(f"All {standing.total:,} rows that were sent are applied.")
+        if standing.failed or broken:
+            said.append(
+                f"{standing.failed + broken:,} rows are not applied"
+                + ("." if self.failures is None else f": mend {self.failures} and push that.")
+            )
+        return " ".join(said)
+
+    def show(self, screen: Screen) -> None:
+        """Show it."""
+        account = self.plan.account
+        screen.sentence(f"PropQ push of {self.plan.path}", "bold")
+        screen.section("", list(self._facts()))
+        screen.section("The list", totals(self.plan), right=[1, 2])
+        if self.plan.warnings and self.standing.total:
+            texts = [str(one) for one in self.plan.warnings[:LISTED_FAILURES]]
+            more = len(self.plan.warnings) - len(texts)
+            texts += [f"and {more:,} more"] if more else []
+            screen.lines(f"Confirmed for client {account.client_id}", texts)
+        if self.reasons:
+            more_reasons = [f"and {self.more_reasons:,} more"] if self.more_reasons else []
+            screen.lines("Not applied", [*self.reasons, *more_reasons], "bold red")
+        screen.sentence("")
+        good = self.status is Exit.DONE
+        screen.sentence(self.verdict, "green" if good else "bold red")
+
+    def _facts(self) -> Iterator[tuple[str, str]]:
+        standing, made = self.standing, self.plan
+        seconds = (datetime.now().astimezone() - self.began).total_seconds()
+        yield "to", f"{made.account.base_url} as client {made.account.client_id}"
+        yield "began", f"{self.began:%Y-%m-%d %H:%M:%S %z}, took {_duration(seconds)}"
+        yield "rows of the list", f"{made.rows:,}"
+        yield "unchanged", f"{made.unchanged:,}"
+        sent = ", ".join(
+            f"{made.count(reason):,} {reason}" for reason in Reason if made.count(reason)
+        )
+        yield "to be sent", f"{standing.total:,}" + (f" ({sent})" if sent else "")
+        yield "applied", f"{standing.applied:,}"
+        unsure = f", {standing.unsure:,} of them may have been applied" if standing.unsure else ""
+        yield "failed", f"{standing.failed:,}{unsure}"
+        if standing.cut_off:
+            unsure = f", {standing.cut_off_unsure:,} of them may have been applied"
+            yield "cut off", f"{standing.cut_off:,}{unsure}"
+        if standing.not_sent:
+            yield "not sent", f"{standing.not_sent:,}"
+        yield "broken", f"{len(made.broken):,}"
+        if self.failures is not None:
+            yield "failures", str(self.failures)
+        if self.failures_error is not None:
+            yield "failures", f"could not be written: {self.failures_error}"
+        yield "ledger", str(self.ledger)
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(seconds, _MINUTE)
+    return f"{seconds:.1f} s" if not minutes else f"{minutes:.0f} min {rest:.0f} s"
