@@ -40,7 +40,7 @@ from .models import UnitStatus, UnitUpdate
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Account", "Entry", "Ledger", "LedgerBusyError", "LedgerError", "Unit", "alike"]
+__all__ = ["Account", "Entry", "Ledger", "LedgerBusyError", "LedgerError", "Unit", "alike", "exact"]
 
 _T = TypeVar("_T")
 
@@ -118,7 +118,7 @@ class Entry:
     development_id: str
     name: str
     status: UnitStatus | None
-    price: int | Decimal | None
+    price: Decimal | None
     directions: tuple[str, ...]
     acknowledged_at: float | None
     is_in_doubt: bool
@@ -129,7 +129,7 @@ class Entry:
         """Return whether the last acknowledged values are those of the update."""
         return (
             self.status is update.status
-            and self.price == update.price
+            and self.price == exact(update.price)
             and self.directions == update.directions
         )
 
@@ -149,14 +149,13 @@ def _load_directions(text: str | None) -> tuple[str, ...]:
     return () if text is None else tuple(json.loads(text))
 
 
+def exact(price: float | Decimal) -> Decimal:
+    """Return a price so that it compares and prints by what is written, which a float does not."""
+    return Decimal(str(price) if isinstance(price, float) else price)
+
+
 def _dump_price(price: float | Decimal) -> str:
-    return str(price) if isinstance(price, int) else f"{Decimal(str(price)):f}"
-
-
-def _load_price(text: str | None) -> int | Decimal | None:
-    if text is None:
-        return None
-    return int(text) if text.isdigit() else Decimal(text)
+    return f"{exact(price):f}"
 
 
 def _entry(row: Sequence[Any]) -> Entry:
@@ -165,7 +164,7 @@ def _entry(row: Sequence[Any]) -> Entry:
         row[0],
         row[1],
         None if status is None else UnitStatus(status),
-        _load_price(row[3]),
+        None if row[3] is None else Decimal(row[3]),
         _load_directions(row[4]),
         row[5],
         row[6] is not None,
@@ -195,9 +194,8 @@ class Ledger:
         self._wall = clock.wall
         self._thread: ThreadPoolExecutor | None = None
         self._db: sqlite3.Connection | None = None
-        # Of the real file: two links must not make two ledgers.
         self._owner: asyncio.Task[Any] | None = None
-        self._lock = FileLock(f"{os.path.realpath(self.path)}.lock", timeout=0)
+        self._lock: FileLock | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r})"
@@ -439,12 +437,10 @@ class Ledger:
     def _acquire(self) -> None:
         db = self._open()
         # The lock itself would let in whoever has it already.
-        if self._lock.is_locked or not self._try_lock():
+        if self._lock is not None or not self._try_lock():
             holder, since = db.execute("SELECT holder, held_since FROM state").fetchone()
-            who = ""
-            if holder is not None:
-                began = datetime.fromtimestamp(since).astimezone()
-                who = f" (process {holder}, since {began:%H:%M:%S})"
+            began = datetime.fromtimestamp(since or 0).astimezone()
+            who = f" (process {holder}, since {began:%H:%M:%S})" if holder else ""
             raise LedgerBusyError(
                 f"another push is at work with the ledger {self.path}{who}: wait for its end, or "
                 "give this one another --ledger",
@@ -454,14 +450,19 @@ class Ledger:
             db.execute("UPDATE state SET holder = ?, held_since = ?", (os.getpid(), self._wall()))
 
     def _try_lock(self) -> bool:
+        # Of the real file: two links must not make two ledgers.
+        lock = FileLock(f"{os.path.realpath(self.path)}.lock", timeout=0)
         try:
-            self._lock.acquire()
+            lock.acquire()
         except Timeout:
             return False
+        self._lock = lock
         return True
 
     def _release(self) -> None:
-        self._lock.release()
+        lock, self._lock = self._lock, None
+        assert lock is not None  # noqa: S101 - for the type checker
+        lock.release()
 
 
 def default_path() -> Path:

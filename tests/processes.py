@@ -29,6 +29,7 @@ from propq_async import (
     TokenKey,
     TokenManager,
 )
+from propq_async.ledger import Ledger
 
 NOBODY = 65534
 KEY = TokenKey("https://api.propq.com/oauth/token", 7)
@@ -84,6 +85,12 @@ async def hold(path: str) -> Any:
     """Hold the lock until killed."""
     async with JsonFileTokenStore(path).lock(KEY) as locked:
         assert locked
+        await _started()
+
+
+async def hold_ledger(path: str) -> Any:
+    """Hold a ledger for a push until killed."""
+    async with Ledger(path) as ledger, ledger.exclusive():
         await _started()
 
 

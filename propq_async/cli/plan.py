@@ -13,7 +13,7 @@ from typing import Any, Final
 import attrs
 
 from propq_async import AsyncPropQ, UnitStatus
-from propq_async.ledger import Entry, Ledger
+from propq_async.ledger import Entry, Ledger, exact
 from propq_async.pricelist import Change, Plan, PriceList, Reason, plan
 
 from .ending import CommandError, Exit, on_interrupt
@@ -151,7 +151,7 @@ def _show_changes(screen: Screen, title: str, changes: Sequence[Change], listed:
 
 def _cells(change: Change) -> tuple[str, ...]:
     update, before = change.update, change.before
-    status, price = update.status.name, f"{Decimal(str(update.price)):,f}"
+    status, price = update.status.name, f"{exact(update.price):,f}"
     directions = " ".join(update.directions)
     if before is not None and before.status is not None and before.price is not None:
         status = _moved(before.status.name, status)

@@ -9,7 +9,7 @@ import attrs
 
 from propq_async import APIStatusError, AsyncPropQ, AuthenticationError, PropQError, UnitUpdate
 from propq_async.errors import InvalidUpdateError, ServerError
-from propq_async.ledger import Account, Ledger
+from propq_async.ledger import Account, Ledger, exact
 from propq_async.pricelist.numbers import IN_DOUBT, Decimals, PriceStyle
 from propq_async.pricelist.words import directions_in, status_of
 
@@ -78,7 +78,7 @@ class UpdateCommand:
                 await ledger.acknowledge(account, [update])
         screen.sentence(
             f"applied: {update.name} of {update.development_id} is {update.status.name}, "
-            f"{Decimal(str(update.price)):,f}, {' '.join(update.directions)}",
+            f"{exact(update.price):,f}, {' '.join(update.directions)}",
             "green",
         )
         return Exit.DONE

@@ -8,6 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, Final, Self
 
+from propq_async.ledger import exact
+
 from .numbers import PriceStyle
 from .problems import PROBLEM_COLUMN, Table
 from .reader import BrokenRow, PriceList, Row
@@ -102,6 +104,6 @@ def _certain(text: str, price: float | Decimal) -> str:
     """Return a text for the price that is certain by itself, without the rest of its column."""
     if PriceStyle().read(text) == price:
         return text
-    plain = f"{Decimal(str(price)):f}"
+    plain = f"{exact(price):f}"
     # Three decimals would be in doubt.
     return plain + "0" if plain[_THREE_DECIMALS:][:1] == "." else plain

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from propq_async.config import check_at_least
-from propq_async.ledger import Account, Entry, Ledger, Unit
+from propq_async.ledger import Account, Entry, Ledger, Unit, exact
 from propq_async.models import UnitStatus, UnitUpdate
 
 from .problems import Remark
@@ -93,7 +93,7 @@ class Change:
     def price_change(self) -> Decimal | None:
         """Return by which part of itself the price moves, `None` if the old one is not known."""
         before = None if self.before is None else self.before.price
-        return None if before is None else _exact(self.update.price) / before - 1
+        return None if before is None else exact(self.update.price) / before - 1
 
 
 @attrs.frozen
@@ -151,10 +151,6 @@ class Plan:
 
 def _source(path: Path) -> str:
     return str(path.absolute())
-
-
-def _exact(price: float | Decimal) -> Decimal:
-    return Decimal(str(price))
 
 
 async def plan(
@@ -252,8 +248,7 @@ def _compare(
     for unit, row in listed.rows.items():
         update, before = row.update, entries.get(unit)
         counts[update.status] += 1
-        price = update.price
-        values[update.status] += price if not isinstance(price, float) else _exact(price)
+        values[update.status] += exact(update.price)
         reason = _reason(update, before, trust)
         if reason is not None:
             changes.append(Change(row, reason, before))
@@ -327,7 +322,7 @@ def _warnings(changes: list[Change], rows: int, missing: list[Unit]) -> list[Sus
                 Suspicion(
                     Warn.PRICE,
                     f"{name} changes its price by {change.price_change * 100:+,.1f}%: "
-                    f"{before.price:,f} -> {_exact(update.price):,f}",
+                    f"{before.price:,f} -> {exact(update.price):,f}",
                 )
             )
     if moved > max(1, rows / 2):

@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sqlite3
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from blockbuster import blockbuster_ctx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from propq_async import UnitStatus, UnitUpdate
+from propq_async.ledger import Account, Entry, Ledger, LedgerBusyError, LedgerError
+from tests.processes import Process, hold_ledger
+from tests.support import FakeClock, an_update
+
+ME = Account("https://api.propq.com", 7)
+UNIT = ("4711", "A-101")
+
+
+async def entry(ledger: Ledger, account: Account = ME) -> Entry | None:
+    return (await ledger.entries(account, ["4711"])).get(UNIT)
+
+
+async def test_only_an_acknowledgement_clears_the_mark(tmp_path: Path) -> None:
+    clock = FakeClock()
+    path = tmp_path / "made" / "ledger.sqlite3"
+    with blockbuster_ctx():
+        async with Ledger(path, clock=clock.clock) as ledger:
+            assert await entry(ledger) is None
+            assert await ledger.generation() == 0
+            assert not await asyncio.to_thread(path.exists)
+            await ledger.mark(ME, [an_update()])
+            found = await entry(ledger)
+            assert found is not None
+            assert (found.status, found.is_in_doubt, found.acknowledged_at) == (None, True, None)
+            assert not found.holds(an_update())
+            clock.advance(5)
+            await ledger.acknowledge(ME, [an_update()], "list")
+            assert await entry(ledger) == Entry(
+                *UNIT,
+                UnitStatus.SOLD,
+                Decimal(250_000),
+                ("N", "S"),
+                acknowledged_at=clock.wall_now,
+                is_in_doubt=False,
+                source="list",
+                is_missed=False,
+            )
+            await ledger.mark(ME, [an_update(price=1)])
+        # Another process, later: A is what was acknowledged, and it is in doubt.
+        async with Ledger(path) as ledger:
+            found = await entry(ledger)
+            assert found is not None
+            assert found.holds(an_update())
+            assert found.is_in_doubt
+            assert await ledger.generation() == 3
+
+
+async def test_accounts_and_developments_are_apart(tmp_path: Path) -> None:
+    async with Ledger(tmp_path / "x") as ledger:
+        await ledger.acknowledge(ME, [an_update(), an_update(development_id="2")], "a")
+        assert await entry(ledger, Account(ME.base_url, 8)) is None
+        assert await entry(ledger, Account("https://else.where", 7)) is None
+        assert list(await ledger.entries(ME, ["4711"])) == [UNIT]
+        assert len(await ledger.entries(ME, [], "a")) == 2
+        await ledger.note_missing(ME, [UNIT])
+        found = await entry(ledger)
+        assert found is not None
+        assert found.is_missed
+
+
+async def test_names_that_may_be_one_to_the_server_share_their_doubts(tmp_path: Path) -> None:
+    one, like = an_update("A-101"), an_update("a - 101", 1)
+    async with Ledger(tmp_path / "x") as ledger:
+        for update, other in ((one, like), (like, one)):
+            await ledger.acknowledge(ME, [update])
+            await ledger.mark(ME, [other])
+            found = await ledger.entries(ME, ["4711"])
+            assert all(known.is_in_doubt for known in found.values())
+            await ledger.acknowledge(ME, [other])
+            found = await ledger.entries(ME, ["4711"])
+            assert not found["4711", other.name].is_in_doubt
+            assert found["4711", update.name].is_in_doubt
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    updates=st.lists(
+        st.builds(
+            UnitUpdate,
+            development_id=st.just("4711"),
+            name=st.from_regex(r"[a-zé'\";%_0-9]{1,9}", fullmatch=True),
+            status=st.sampled_from(UnitStatus),
+            price=st.one_of(
+                st.integers(1, 10**14),
+                st.decimals("0.01", "99999999", places=2),
+                st.floats(0.125, 1e6, width=32).map(lambda price: round(price, 3)),
+            ),
+            directions=st.lists(
+                st.text(st.characters(codec="utf-8", categories=["L", "P"]), min_size=1),
+                min_size=1,
+            ).filter(lambda found: all(one.strip() == one for one in found)),
+        ),
+        unique_by=lambda one: one.name,
+        min_size=1,
+    )
+)
+def test_what_is_acknowledged_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, updates: list[UnitUpdate]
+) -> None:
+    async def story() -> None:
+        async with Ledger(tmp_path_factory.mktemp("ledger") / "x") as ledger:
+            await ledger.mark(ME, updates)
+            await ledger.acknowledge(ME, updates)
+            found = await ledger.entries(ME, ["4711"])
+            assert len(found) == len(updates)
+            assert all(found["4711", one.name].holds(one) for one in updates)
+
+    asyncio.run(story())
+
+
+async def test_another_process_is_kept_out_until_it_dies(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    async with Ledger(path) as ledger:
+        other = await Process.start(hold_ledger, path)
+        with pytest.raises(LedgerBusyError) as caught:
+            async with ledger.exclusive():
+                pass
+        assert caught.value.process_id == other.process.pid
+        assert re.search(
+            rf"another push is at work with the ledger {path} \(process {other.process.pid}, since "
+            r"\d\d:\d\d:\d\d\): wait for its end, or give this one another --ledger",
+            str(caught.value),
+        )
+        # Whoever only looks is let in.
+        assert await entry(ledger) is None
+        await other.kill()
+        async with ledger.exclusive(), ledger.exclusive():
+            pass
+
+
+async def test_another_task_and_another_object_are_kept_out(tmp_path: Path) -> None:
+    path, link = tmp_path / "x", tmp_path / "link"
+    link.symlink_to(path)
+    async with Ledger(path) as ledger, Ledger(link) as same:
+
+        async def ask(one: Ledger) -> None:
+            async with one.exclusive():
+                pass
+
+        async with ledger.exclusive():
+            for one in (ledger, same):
+                with pytest.raises(LedgerBusyError) as caught:
+                    await asyncio.create_task(ask(one))
+                assert caught.value.process_id == os.getpid()
+        await asyncio.create_task(ask(same))
+
+
+async def test_a_transaction_is_finished_when_its_caller_is_cancelled(tmp_path: Path) -> None:
+    async with Ledger(tmp_path / "x") as ledger:
+        marking = asyncio.create_task(ledger.mark(ME, [an_update()]))
+        await asyncio.sleep(0)
+        marking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await marking
+        assert await entry(ledger) is not None
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"no database at all, whatever", "cannot be used: file is not a database; make room or"),
+        ("CREATE TABLE x (y)", "is no ledger, but another database: name another file"),
+        (
+            "PRAGMA application_id = 1349677137; PRAGMA user_version = 9",
+            "was made by another version of propq-async",
+        ),
+    ],
+)
+async def test_what_is_no_ledger(content: Any, problem: str, tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    if isinstance(content, bytes):
+        path.write_bytes(content * 100)
+    else:
+        with closing(sqlite3.connect(path)) as db:
+            db.executescript(content)
+    async with Ledger(path) as ledger:
+        with pytest.raises(LedgerError, match=problem):
+            await ledger.mark(ME, [an_update()])
+        # It is tried again, and not taken for good the second time.
+        with pytest.raises(LedgerError, match=problem):
+            await entry(ledger)
+
+
+async def test_a_change_that_fails_leaves_nothing_half_done(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    async with Ledger(path) as ledger:
+        await ledger.mark(ME, [an_update()])
+        with closing(sqlite3.connect(path)) as db:
+            db.executescript(
+                "CREATE TRIGGER no BEFORE INSERT ON unit WHEN new.name = 'B' "
+                "BEGIN SELECT raise(FAIL, 'no'); END"
+            )
+        with pytest.raises(LedgerError, match=r"cannot be used: no; .*is sent again"):
+            await ledger.acknowledge(ME, [an_update(), an_update("B")])
+        found = await entry(ledger)
+        assert found is not None
+        assert found.is_in_doubt
+
+
+async def test_it_must_be_entered_once(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "x")
+    assert repr(ledger) == f"Ledger('{tmp_path / 'x'}')"
+    with pytest.raises(RuntimeError, match="is not open: use `async with Ledger"):
+        await ledger.generation()
+    async with ledger:
+        with pytest.raises(RuntimeError, match="open already"):
+            await ledger.__aenter__()
+    await ledger.__aexit__()
+    # By default it is where the system keeps data.
+    assert Ledger().path == tmp_path / "data" / "propq-async" / "ledger.sqlite3"
+
+
+async def test_prices_keep_their_value(tmp_path: Path) -> None:
+    async with Ledger(tmp_path / "x") as ledger:
+        for price in (250_000, 199_500.5, Decimal("199500.50"), Decimal("1E+5"), 1e-05):
+            await ledger.acknowledge(ME, [an_update(price=float(price))])
+            found = await entry(ledger)
+            assert found is not None
+            assert found.price == Decimal(str(float(price)))
