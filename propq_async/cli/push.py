@@ -158,8 +158,8 @@ class _Run:
         ):
             async with outcomes:
                 async for outcome in outcomes:
-                    summary.take(outcome)
-                    if outcome.error is not None:
+                    if outcome.is_failure:
+                        summary.take(outcome)
                         row = outcome.change.row
                         await _keep(failures, summary, row, str(outcome.error))
                     advance(standing.done, standing.failed)

@@ -38,9 +38,8 @@ class Summary:
     is_interrupted: bool = False
 
     def take(self, outcome: PushOutcome) -> None:
-        """Note the outcome of a row."""
-        if outcome.error is not None:
-            self.fail(f"{outcome.change.row.place}, {outcome.change.update.name}: {outcome.error}")
+        """Note a row that failed."""
+        self.fail(f"{outcome.change.row.place}, {outcome.change.update.name}: {outcome.error}")
 
     def fail(self, reason: str) -> None:
         """Note why a row was not applied. Only so many are kept."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Self
 import attrs
 
 from propq_async.aio import finish
+from propq_async.errors import AuthenticationError, PropQError, TokenError
 from propq_async.ledger import Ledger, LedgerError
 from propq_async.models import UnitOutcome, UnitUpdate
 
@@ -25,7 +26,6 @@ from .plan import Change, Plan
 if TYPE_CHECKING:
     from propq_async.batch import UnitBatch
     from propq_async.client import AsyncPropQ
-    from propq_async.errors import PropQError
 
 __all__ = ["Push", "PushOutcome", "Standing", "push"]
 
@@ -51,6 +51,12 @@ class PushOutcome:
         return self.outcome.ok
 
     @property
+    def is_failure(self) -> bool:
+        """Return whether it is the row that failed, and not the credentials of all."""
+        error = self.outcome.error
+        return error is not None and not isinstance(error, TokenError | AuthenticationError)
+
+    @property
     def error(self) -> PropQError | None:
         """Return why it failed, `None` if it did not."""
         return self.outcome.error
@@ -65,7 +71,8 @@ class Standing:
         applied: how many the server acknowledged.
         failed: how many ended in an error.
         unsure: how many of those may have been applied.
-        cut_off: how many were under way when the push was closed.
+        cut_off: how many were under way when the push was closed, or found no credentials to go
+            with. They are no failures.
         cut_off_unsure: how many of those may have been applied.
     """
 
@@ -207,10 +214,17 @@ class Push:
             if self._noting is None:
                 self._noting = asyncio.create_task(self._note(), name="propq_async push notes")
         else:
-            self.standing.failed += 1
-            self.standing.unsure += _is_unsure(outcome)
             self._settled(1)
+            if isinstance(outcome.error, TokenError | AuthenticationError):
+                self._cut_off(outcome)
+            else:
+                self.standing.failed += 1
+                self.standing.unsure += _is_unsure(outcome)
         return PushOutcome(self._plan.changes[outcome.index], outcome)
+
+    def _cut_off(self, outcome: UnitOutcome) -> None:
+        self.standing.cut_off += 1
+        self.standing.cut_off_unsure += _is_unsure(outcome)
 
     async def _note(self) -> None:
         """Write acknowledgements down, as many at once as have come meanwhile."""
@@ -245,8 +259,7 @@ class Push:
                 if outcome.ok:
                     self._take(outcome)
                 else:
-                    self.standing.cut_off += 1
-                    self.standing.cut_off_unsure += _is_unsure(outcome)
+                    self._cut_off(outcome)
             batch.unfinished.clear()
             await self._source.aclose()
             await self._noted()

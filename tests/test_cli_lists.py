@@ -1,0 +1,574 @@
+"""`propq plan`, `push`, `update` and `token`, as a user runs them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from propq_async.cli import app, plan, push, reading
+from propq_async.cli.app import run
+from propq_async.cli.ending import Exit
+from propq_async.cli.output import Screen
+from propq_async.ledger import Ledger
+from propq_async.testing import PropQEmulator
+from tests.lists import text_list, unit
+from tests.processes import Process, hold_ledger
+
+PROPQ = [sys.executable, "-m", "propq_async"]
+NAMES = [f"A-{number}" for number in range(101, 131)]
+LIST = [unit(name) for name in NAMES]
+
+
+class Neighbour:
+    """The emulator in a thread of its own, since a command brings its own loop."""
+
+    def __init__(self) -> None:
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+        self._thread.start()
+        self._ready.wait()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._end = asyncio.Event()
+        async with PropQEmulator() as self.emulator:
+            for name in NAMES:
+                self.emulator.add_unit("4711", name)
+            self._ready.set()
+            await self._end.wait()
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join()
+
+
+@pytest.fixture
+def emulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[PropQEmulator]:
+    with closing(Neighbour()) as neighbour:
+        emulator = neighbour.emulator
+        monkeypatch.setenv("PROPQ_BASE_URL", emulator.url)
+        monkeypatch.setenv("PROPQ_CLIENT_ID", str(emulator.credentials.client_id))
+        monkeypatch.setenv("PROPQ_CLIENT_SECRET", emulator.credentials.client_secret)
+        monkeypatch.chdir(tmp_path)
+        yield emulator
+
+
+class Said:
+    """What a command printed."""
+
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status = status
+        self.out = out
+        self.err = err
+        assert "Traceback" not in err
+
+
+@pytest.fixture
+def propq(capsys: pytest.CaptureFixture[str]) -> Any:
+    def command(*arguments: str) -> Said:
+        status = run(arguments)
+        return Said(status, *capsys.readouterr())
+
+    return command
+
+
+def lines(text: str, *wanted: str) -> None:
+    for pattern in wanted:
+        assert re.search(pattern, text, re.MULTILINE), (pattern, text)
+
+
+# --- plan ---------------------------------------------------------------------------------------
+
+
+def test_a_plan_for_people(emulator: PropQEmulator, propq: Any) -> None:
+    text_list(Path("x.csv"), *LIST)
+    first = propq("plan", "x.csv", "--list", "2")
+    assert (first.status, first.err) == (Exit.CHANGES, "")
+    lines(
+        first.out,
+        r"^x\.csv: 30 rows \(utf-8, columns by commas\)$",
+        rf"^for client 1 of {emulator.url}, by the ledger /.*/data/propq-async/ledger\.sqlite3$",
+        r"^  new to us  30$",
+        r"^  SOLD       30 units  7,500,000$",
+        r"^  all        30 units  7,500,000$",
+        r"^New to us\n  4711  A-101  SOLD  250,000  N S\n  4711  A-102",
+        r"^  and 28 more \(--list 30 shows all\)$",
+    )
+    assert emulator.calls == 0
+    assert propq("push", "x.csv").status == Exit.DONE
+    assert propq("plan", "x.csv").status == Exit.DONE
+    asked = propq("plan", "x.csv", "--all", "--trust-hours", "0")
+    lines(asked.out, r"^  sent again  30  acknowledged long ago")
+    text_list(
+        Path("x.csv"),
+        unit(NAMES[0], 300_000, status="RESERVED", directions="O"),
+        unit(" A-102", 500_000),
+        unit("A-103", "?"),
+        *LIST[3:-1],
+        unit("A-104"),
+    )
+    second = propq("plan", "x.csv", "--list", "1")
+    assert (second.status, second.err) == (Exit.ROWS_FAILED, "")
+    lines(
+        second.out,
+        r"^  changed     2$",
+        r"^  repeated    1  the same as an earlier row$",
+        r"^Changed, or to be sent again\n"
+        r"  4711  A-101  SOLD -> RESERVED  250,000 -> 300,000 \(\+20\.0%\)  N S -> W\n",
+        r"^Broken, and not sent\n  - x\.csv, line 4, column price: expected a price above zero",
+        r"^Worth a look\n  - x\.csv, line 3: column name: ' A-102' has space around it",
+        r"^Likely a mistake\n  - 4711 A-102 changes its price by \+100\.0%: 250,000 -> 500,000\n"
+        r"  - and 1 more$",
+    )
+
+
+def test_a_plan_for_programs(emulator: PropQEmulator, propq: Any) -> None:
+    text_list(Path("x.csv"), *LIST)
+    propq("push", "x.csv")
+    text_list(Path("x.csv"), unit("A-101", "199500.50"), unit("B"), unit("C", 0), unit(" D"))
+    said = propq("plan", "x.csv", "--json", "--list", "0")
+    assert (said.status, said.err) == (Exit.ROWS_FAILED, "")
+    plan = json.loads(said.out)
+    assert plan["base_url"] == emulator.url
+    assert (plan["rows"], plan["unchanged"], plan["repeated"]) == (4, 0, 0)
+    changed, new, _ = plan["changes"]
+    assert changed == {
+        "sheet": None,
+        "line": 2,
+        "development_id": "4711",
+        "name": "A-101",
+        "reason": "changed",
+        "status": "SOLD",
+        "price": 199500.5,
+        "directions": ["N", "S"],
+        "before": {"status": "SOLD", "price": 250000, "directions": ["N", "S"]},
+        "price_change_percent": pytest.approx(-20.1998),
+    }
+    assert (new["before"], new["price_change_percent"]) == (None, None)
+    assert plan["broken"][0]["problems"][0]["value"] == "0"
+    assert plan["totals"]["SOLD"] == {"units": 3, "value": 699500.5}
+    assert [one["kind"] for one in plan["warnings"]] == ["price", "missing"]
+    assert len(plan["missing"]) == 29
+    assert len(plan["remarks"]) == 1
+
+
+@pytest.mark.usefixtures("emulator")
+def test_how_a_list_is_read_can_be_stated(propq: Any) -> None:
+    Path("x.csv").write_bytes(
+        "Ref|Estado|PVP|Cara\nA-101|Bajo contrato|1.234|Mar\n".encode("cp1252")
+    )
+    arguments = [
+        "x.csv", "--development", "4711", "--column", "name=Ref", "--column", "directions=Cara",
+        "--status-word", "bajo contrato=reserved", "--direction-word", "mar=S",
+        "--delimiter", "|", "--encoding", "cp1252",
+    ]  # fmt: skip
+    (problem,) = json.loads(propq("plan", *arguments, "--json").out)["broken"]
+    assert "--decimal" in problem["problems"][0]["expected"]
+    said = propq("push", *arguments, "--decimal", ",", "--dry-run")
+    assert said.status == Exit.CHANGES
+    lines(said.out, r"4711  A-101  RESERVED  1,234  S$")
+
+
+@pytest.mark.usefixtures("emulator")
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["plan", "nope.csv"], "cannot read nope.csv: No such file or directory"),
+        (["push", "nope.csv"], "cannot read nope.csv: No such file or directory"),
+        (["plan", "x.csv", "--column", "name"], "--column: expected KEY=VALUE, not 'name'"),
+        (["plan", "x.csv", "--column", "nom=x"], "no field 'nom': a column is one of"),
+        (["plan", "x.csv", "--status-word", "a=b"], "--status-word: expected WORD=STATUS with one"),
+        (["push", "x.csv", "--concurrency", "0"], "concurrency"),
+        (["plan"], "requires an argument"),
+        (["update", "1", "A", "--status", "x", "--price", "1", "--directions", "N"], "--status: "),
+        (
+            ["update", "1", "A", "--status", "1", "--price", "1.234", "--directions", "N"],
+            "--price: '1.234' can be read in two ways; state which with --decimal . or --decimal ,",
+        ),
+        (
+            ["update", "1", "A", "--status", "1", "--price", "x", "--directions", "N"],
+            "--price: exp",
+        ),
+        (["update", "1", "A", "--status", "1", "--price", "0", "--directions", "N"], "above zero"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], problem: str, propq: Any) -> None:
+    text_list(Path("x.csv"), unit())
+    said = propq(*arguments)
+    assert (said.status, said.out) == (Exit.USAGE, "")
+    assert problem in said.err
+
+
+# --- push ---------------------------------------------------------------------------------------
+
+
+def test_a_push_from_its_list_to_the_mended_failures(emulator: PropQEmulator, propq: Any) -> None:
+    text_list(Path("x.csv"), *LIST, unit("B"), unit("A-999", "?"))
+    said = propq("push", "x.csv")
+    assert said.status == Exit.ROWS_FAILED
+    lines(
+        said.out,
+        r"^PropQ push of x\.csv$",
+        rf"^  to  +{emulator.url} as client 1$",
+        r"^  began  +\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}, took \d+\.\d s$",
+        r"^  to be sent  +31 \(31 new\)$",
+        r"^  applied  +30$",
+        r"^  failed  +1$",
+        r"^  broken  +1$",
+        r"^  failures  +x\.failed\.csv$",
+        r"^Not applied\n  - x\.csv, line 33, column price: .*\n  - x\.csv, line 32, B: POST .*404 ",
+        r"\n\n2 rows are not applied: mend x\.failed\.csv and push that\.\n$",
+    )
+    # Progress is told on stderr, in plain lines.
+    lines(said.err, r"^ +31 of 31 rows, [\d,]+/s, 1 failed$")
+    failed = Path("x.failed.csv").read_text("utf-8-sig")
+    Path("x.failed.csv").write_text(failed.replace("A-999,SOLD,?", "A-101,SOLD,260000"))
+    text = Path("x.failed.csv").read_text()
+    Path("x.failed.csv").write_text("".join(text.splitlines(keepends=True)[:2]))
+    # Mended, it is pushed without a question, though it has not all units.
+    mended = propq("push", "x.failed.csv")
+    assert mended.status == Exit.DONE
+    lines(
+        mended.out, r"^  to be sent  +1 \(1 changed\)$", r"^All 1 rows that were sent are applied"
+    )
+    assert emulator.unit("4711", "A-101").price == 260_000
+    text_list(Path("x.csv"), unit("A-101", 260_000), *LIST[1:])
+    nothing = propq("push", "x.csv")
+    assert (nothing.status, nothing.err) == (Exit.DONE, "")
+    assert nothing.out.endswith("\nNothing to send.\n")
+    applied = emulator.applied
+    assert propq("push", "x.csv", "--all").status == Exit.DONE
+    assert emulator.applied == applied + 30
+
+
+def test_what_is_suspicious_needs_a_yes(emulator: PropQEmulator, propq: Any) -> None:
+    text_list(Path("x.csv"), *LIST)
+    propq("push", "x.csv")
+    text_list(Path("x.csv"), *(unit(name, 5) for name in NAMES[:-1]))
+    applied = emulator.applied
+    said = propq("push", "x.csv", "--list", "1")
+    assert (said.status, said.out) == (Exit.UNCONFIRMED, "")
+    lines(
+        said.err,
+        r"^Likely a mistake\n  - 4711 A-101 changes its price by -100\.0%: 250,000 -> 5\n"
+        r"  - and 29 more\n",
+        r"^propq: nothing was sent, since the above needs a yes: if it is meant, push with --yes$",
+    )
+    assert emulator.applied == applied
+    agreed = propq("push", "x.csv", "--yes")
+    assert agreed.status == Exit.DONE
+    lines(agreed.out, r"^Confirmed for client 1\n  - 4711 A-101", r"^  - and 20 more$")
+    assert emulator.unit("4711", "A-101").price == 5
+    # That A-130 is gone was agreed to as well.
+    assert json.loads(propq("plan", "x.csv", "--json").out)["warnings"] == []
+
+
+def on_a_terminal(*arguments: str, keys: bytes) -> tuple[int, str]:
+    """Run a command on a terminal, and type when it asks."""
+    ours, theirs = pty.openpty()
+    seen = b""
+    with subprocess.Popen(
+        [*PROPQ, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
+        env=os.environ | {"TERM": "xterm", "COLUMNS": "80"},
+        preexec_fn=_take_terminal,  # noqa: PLW1509 - no thread of the child is running yet
+    ) as process:  # fmt: skip
+        os.close(theirs)
+        with suppress(OSError):  # how a terminal says that nobody is there any more
+            while chunk := os.read(ours, 65536):
+                seen += chunk
+                if b"[y/N]" in seen and keys:
+                    os.write(ours, keys)
+                    keys = b""
+        status = process.wait(60)
+    os.close(ours)
+    return status, re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen.decode())
+
+
+def _take_terminal() -> None:
+    import fcntl  # noqa: PLC0415 - POSIX
+    import termios  # noqa: PLC0415 - POSIX
+
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+@pytest.mark.parametrize(
+    ("keys", "status", "said"),
+    [
+        (b"y\n", Exit.DONE, "All 1 rows that were sent are applied."),
+        (b"\n", Exit.UNCONFIRMED, "propq: nothing was sent"),
+        (b"\x03", Exit.INTERRUPTED, "propq: interrupted: nothing was sent"),
+    ],
+)
+def test_a_terminal_is_asked(
+    keys: bytes, status: Exit, said: str, emulator: PropQEmulator, propq: Any
+) -> None:
+    text_list(Path("x.csv"), *LIST[:1])
+    propq("push", "x.csv")
+    text_list(Path("x.csv"), unit(price=5))
+    found, seen = on_a_terminal("push", "x.csv", keys=keys)
+    assert found == status
+    assert "Send 1 rows all the same? [y/N]" in seen
+    assert said in seen
+    assert "Traceback" not in seen
+    assert emulator.unit("4711", "A-101").price == (5 if status == Exit.DONE else 250_000)
+
+
+def test_a_push_on_a_terminal(emulator: PropQEmulator) -> None:
+    emulator.throttle(10, 1)
+    text_list(Path("x.csv"), *LIST, unit("B"))
+    status, seen = on_a_terminal("push", "x.csv", keys=b"")
+    assert status == Exit.ROWS_FAILED
+    assert "━" in seen
+    assert "waiting 1 s: the server asked for it" in seen
+    assert "31 of 31 rows" in seen
+    assert re.search(r"\n - x\.csv, line 32, B: POST .*\r\n   \S", seen)
+    status, seen = on_a_terminal("plan", "x.csv", keys=b"")
+    assert status == Exit.CHANGES
+    assert re.search(r"4711  B  SOLD  250,000  N S  in doubt", seen)
+
+
+def started(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*PROPQ, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_for(process: subprocess.Popen[str], mark: str) -> None:
+    assert process.stderr is not None
+    for line in process.stderr:
+        if mark in line:
+            return
+    raise AssertionError(f"it ended without {mark!r}")
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_says_where_it_stands_and_the_next_one_goes_on(
+    times: int, emulator: PropQEmulator, propq: Any
+) -> None:
+    emulator.throttle(5, 1 if times == 1 else 30)
+    text_list(Path("x.csv"), *LIST)
+    with started("push", "x.csv", "--concurrency", "3") as process:
+        wait_for(process, "the server asks to wait")
+        process.send_signal(signal.SIGINT)
+        wait_for(process, "finishing what is in flight; Ctrl-C once more cuts it off")
+        if times > 1:
+            process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, "Traceback" in err) == (Exit.INTERRUPTED, False)
+    lines(
+        out,
+        rf"^  applied  +{emulator.applied}$",
+        r"^  cut off  +[23], 0 of them may have been applied$" if times > 1 else r"^  not sent",
+        r"^Interrupted\. \d+ of 30 rows are applied, \d+ are still to be sent: the same command "
+        r"goes on from here\.$",
+    )
+    before = emulator.applied
+    assert 5 <= before <= 8
+    emulator.throttle(1000, 1)
+    assert propq("push", "x.csv").status == Exit.DONE
+    assert emulator.applied == 30
+
+
+def test_ctrl_c_before_anything_is_sent(
+    emulator: PropQEmulator, propq: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        return real(*_)
+
+    real = reading.open_list
+    text_list(Path("x.csv"), *LIST)
+    for module, said in ((push, "interrupted: nothing was sent"), (plan, "interrupted")):
+        monkeypatch.setattr(module, "open_list", interrupt)
+        stopped = propq(module.__name__.rpartition(".")[2], "x.csv")
+        assert (stopped.status, stopped.err) == (Exit.INTERRUPTED, f"propq: {said}\n")
+    assert emulator.calls == 0
+
+
+def test_credentials_server_and_ledger_stop_a_push(
+    emulator: PropQEmulator, propq: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    text_list(Path("x.csv"), *LIST)
+    broken = tmp_path / "no ledger"
+    broken.write_bytes(b"nothing of the kind " * 100)
+    for command in ("plan", "push"):
+        said = propq(command, "x.csv", "--ledger", str(broken))
+        assert said.status == Exit.STOPPED
+        assert "no ledger cannot be used: file is not a database" in said.err
+    monkeypatch.setenv("PROPQ_CLIENT_SECRET", "wrong")
+    said = propq("push", "x.csv")
+    assert said.status == Exit.STOPPED
+    lines(said.out, r"^Stopped: .*invalid_client.*\. 0 of 30 rows are applied, 30 are still")
+    monkeypatch.delenv("PROPQ_CLIENT_ID")
+    for command in ("plan", "push"):
+        said = propq(command, "x.csv")
+        assert said.status == Exit.STOPPED
+        assert said.err.startswith("propq: the environment variable PROPQ_CLIENT_ID is not set")
+    assert emulator.applied == 0
+
+
+@pytest.mark.usefixtures("emulator")
+async def test_two_pushes_at_once(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    text_list(Path("x.csv"), *LIST)
+    holder = await Process.start(hold_ledger, ledger)
+    with started("push", "x.csv", "--ledger", str(ledger)) as process:
+        out, err = await asyncio.to_thread(process.communicate)
+    await holder.kill()
+    assert (process.returncode, out) == (Exit.STOPPED, "")
+    assert err.startswith(f"propq: another push is at work with the ledger {ledger} (process ")
+
+
+def test_failures_that_cannot_be_written_stop_nothing(emulator: PropQEmulator, propq: Any) -> None:
+    text_list(Path("x.csv"), unit("B"), *LIST)
+    long = Path("z" * 245 + ".csv")
+    Path("x.csv").rename(long)
+    said = propq("push", str(long))
+    assert said.status == Exit.ROWS_FAILED
+    lines(said.out, r"^  failures  +could not be written: .*File name too long", r"not applied\.$")
+    assert emulator.applied == 30
+
+
+def test_a_push_that_is_killed_goes_on(emulator: PropQEmulator, propq: Any) -> None:
+    text_list(Path("x.csv"), *LIST)
+    propq("push", "x.csv")
+    emulator.throttle(4, 30)
+    text_list(Path("y.csv"), *(unit(name, 260_000) for name in NAMES))
+    with started("push", "y.csv", "--concurrency", "2") as process:
+        wait_for(process, "the server asks to wait")
+        process.kill()
+        process.communicate()
+    emulator.throttle(1000, 1)
+    # The list goes back to what it was: whatever may have been sent is sent again.
+    assert propq("push", "x.csv").status == Exit.DONE
+    assert {unit.price for unit in emulator.units.values()} == {250_000}
+
+
+# --- update -------------------------------------------------------------------------------------
+
+
+def test_one_unit(emulator: PropQEmulator, propq: Any) -> None:
+    values = ["--status", "vendido", "--price", "199.500,50 €", "--directions", "Norte-Sur"]
+    said = propq("update", "4711", "A-101", *values)
+    assert (said.status, said.err) == (Exit.DONE, "")
+    assert said.out == "applied: A-101 of 4711 is SOLD, 199,500.50, N S\n"
+    assert emulator.unit("4711", "A-101").price == 199_500.5
+    # The ledger knows of it.
+    text_list(Path("x.csv"), unit("A-101", "199500.50"))
+    assert propq("plan", "x.csv").status == Exit.DONE
+    unknown = propq("update", "4711", "B", *values)
+    assert (unknown.status, unknown.out) == (Exit.ROWS_FAILED, "")
+    assert "must match exactly" in unknown.err
+    odd = propq("update", "4711", "A-101", *values[:4], "--directions", "NNE,N")
+    assert odd.out.endswith("NNE N\n")
+    emulator.fail_next(500, times=9)
+    assert propq("update", "4711", "A-101", *values).status == Exit.STOPPED
+
+
+# --- token --------------------------------------------------------------------------------------
+
+
+def test_the_token_is_shown_without_its_value(
+    emulator: PropQEmulator, propq: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    none = propq("token", "show")
+    assert (none.status, none.err) == (Exit.DONE, "")
+    assert re.fullmatch(
+        r"no token for client 1 in /.*/token-1-\w+\.json: the next call fetches one\n", none.out
+    )
+    fetched = propq("token", "refresh")
+    shown = propq("token", "show")
+    for said in (fetched, shown):
+        assert (said.status, said.err) == (Exit.DONE, "")
+        lines(
+            said.out,
+            rf"^  client   1 at {emulator.url}/oauth/token$",
+            r"^  file     /.*\.json$",
+            r"^  type     Bearer$",
+            r"^  issued   \d{4}-",
+            r"^  expires  .*, in 29 days, 23:59:\d\d$",
+        )
+        for token in tmp_path.rglob("token-*.json"):
+            assert json.loads(token.read_text())["access_token"] not in said.out
+    assert emulator.token_requests == 1
+    assert re.fullmatch(r"forgot the token of client 1 in /.*\n", propq("token", "clear").out)
+    assert propq("token", "clear").out.startswith("there was no token of client 1 in /")
+    monkeypatch.setenv("PROPQ_TOKEN_FILE", str(tmp_path / "mine.json"))
+    monkeypatch.setenv("PROPQ_CLIENT_SECRET", "wrong")
+    refused = propq("token", "refresh")
+    assert refused.status == Exit.STOPPED
+    assert "invalid_client" in refused.err
+    assert str(tmp_path / "mine.json") in propq("token", "show").out
+
+
+# --- all ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["plan"], ["push"], ["update"], ["token"], ["token", "show"], ["token", "refresh"]],
+)
+def test_help_says_what_there_is(arguments: list[str], propq: Any) -> None:
+    said = propq(*arguments, "--help")
+    assert (said.status, said.err) == (0, "")
+    assert f"Usage: propq {' '.join(arguments)}" in said.out
+    assert "default: False" not in said.out
+    assert "default: []" not in said.out
+
+
+def test_shells_can_complete() -> None:
+    for shell in ("bash", "zsh", "fish"):
+        script = app.app.generate_completion(shell=shell)
+        assert "push" in script
+        assert "trust-hours" in script
+
+
+def unwatched(code: str) -> None:
+    """Run it without the measurement of coverage, which has imports of its own."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, timeout=60, stdout=subprocess.DEVNULL, env=env
+    )
+
+
+def test_help_imports_nothing_that_it_does_not_need() -> None:
+    code = (
+        "import sys\nfrom propq_async.cli.app import run\nassert run(['--help']) == 0\n"
+        "unwanted = {'sqlite3', 'python_calamine', 'propq_async.pricelist', 'propq_async.ledger',"
+        "'propq_async.testing'}\nassert not unwanted & set(sys.modules), unwanted"
+    )
+    unwatched(code)
+
+
+def test_the_core_imports_neither_lists_nor_the_ledger() -> None:
+    code = (
+        "import sys, propq_async\npropq_async.AsyncPropQ\n"
+        "assert not {'propq_async.pricelist', 'propq_async.ledger', 'sqlite3'} & set(sys.modules)\n"
+        "from propq_async import pricelist\npricelist.read"
+    )
+    unwatched(code)
+
+
+def test_columns_are_aligned_by_their_width_on_the_screen(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Screen().section("", [("日本", "1"), ("a", "10"), ("b",)], right=[1])
+    Screen().section("nothing", [])
+    assert capsys.readouterr().out == "\n  日本   1\n  a     10\n  b\n\nnothing\n"
+
+
+def test_a_ledger_is_where_the_system_keeps_data(tmp_path: Path) -> None:
+    assert Ledger().path.is_relative_to(tmp_path / "data")
