@@ -12,6 +12,16 @@ _EXTRA = frozenset({"cyclopts", "rich"})
 def main() -> None:
     """Run the command line, and exit with its status."""
     try:
+        status = _run()
+    except KeyboardInterrupt:
+        # While all was still being imported; what comes later deals with it itself.
+        sys.stderr.write("propq: interrupted\n")
+        status = 130
+    sys.exit(status)
+
+
+def _run() -> int:
+    try:
         import rich  # noqa: F401, PLC0415 - what is imported much later must not be missing then
 
         from .cli.app import run  # noqa: PLC0415 - what it needs may be missing
@@ -22,8 +32,8 @@ def main() -> None:
             f"propq: the command line needs {error.name}, which is not installed; "
             "pip install 'propq-async[cli]'\n"
         )
-        sys.exit(64)
-    sys.exit(run(sys.argv[1:]))
+        return 64
+    return run(sys.argv[1:])
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from propq_async import __main__
 from propq_async.cli import app, plan, push, reading
 from propq_async.cli.app import run
 from propq_async.cli.ending import Exit
@@ -371,7 +372,7 @@ def test_ctrl_c_says_where_it_stands_and_the_next_one_goes_on(
     lines(
         out,
         rf"^  applied  +{emulator.applied}$",
-        r"^  cut off  +[23], 0 of them may have been applied$" if times > 1 else r"^  not sent",
+        r"^  cut off  +[1-3], 0 of them may have been applied$" if times > 1 else r"^  not sent",
         r"^Interrupted\. \d+ of 30 rows are applied, \d+ are still to be sent: the same command "
         r"goes on from here\.$",
     )
@@ -396,6 +397,39 @@ def test_ctrl_c_before_anything_is_sent(
         stopped = propq(module.__name__.rpartition(".")[2], "x.csv")
         assert (stopped.status, stopped.err) == (Exit.INTERRUPTED, f"propq: {said}\n")
     assert emulator.calls == 0
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["cyclopts", "rich", "propq_async.cli.lists", "aiohttp", "sqlite3", "propq_async.session"],
+)
+def test_ctrl_c_while_it_is_still_being_imported(module: str, emulator: PropQEmulator) -> None:
+    text_list(Path("x.csv"), *LIST)
+    command = [sys.executable, "-X", "importtime", "-m", "propq_async", "push", "x.csv"]
+    # Not measured: that would import things before the command does.
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env) as process:
+        # The interpreter tells each module when it is there.
+        wait_for(process, f" {module}\n")
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        said = [line for line in process.stderr if not line.startswith("import time:")]
+    assert process.returncode == Exit.INTERRUPTED
+    assert "".join(said) in ("propq: interrupted\n", "propq: interrupted: nothing was sent\n")
+    assert emulator.applied == 0
+
+
+def test_ctrl_c_before_anything_can_be_said_is_told_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(__main__, "_run", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        __main__.main()
+    assert ended.value.code == Exit.INTERRUPTED
+    assert capsys.readouterr().err == "propq: interrupted\n"
 
 
 def test_credentials_server_and_ledger_stop_a_push(

@@ -35,6 +35,8 @@ app = App(
     Try `propq demo` first. With `--debug`, any command shows the traceback of an error.
     """,
     result_action="return_value",
+    # Or it would end without a word.
+    suppress_keyboard_interrupt=False,
 )
 lists.register(app)
 app.register_install_completion_command()
