@@ -31,6 +31,7 @@ __all__ = ["Push", "PushOutcome", "Standing", "push"]
 
 # Few enough to be marked in no time, and many enough to wait for the disk seldom.
 MARKED_AT_ONCE: Final = 500
+GATHER_SECONDS: Final = 0.01
 
 
 @attrs.frozen(eq=False)
@@ -231,6 +232,9 @@ class Push:
         plan = self._plan
         try:
             while self._acknowledged:
+                if len(self._acknowledged) < self._concurrency // 4:
+                    # A transaction for a few of them costs as much as one for many.
+                    await asyncio.sleep(GATHER_SECONDS)
                 updates, self._acknowledged = self._acknowledged, []
                 await self._ledger.acknowledge(plan.account, updates, plan.source)
                 self._settled(len(updates))
