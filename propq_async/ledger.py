@@ -385,7 +385,8 @@ class Ledger:
             units = json.dumps([(one.development_id, one.name, alike(one.name)) for one in updates])
             db.execute(
                 "INSERT OR IGNORE INTO unit (account, development_id, name, alike) "
-                f"SELECT ?, {_values(3)} FROM json_each(?)",  # noqa: S608 - numbers, and no text
+                "SELECT ?, json_extract(value, '$[0]'), json_extract(value, '$[1]'), "
+                "json_extract(value, '$[2]') FROM json_each(?)",
                 (number, units),
             )
             self._doubt(db, number, units)
@@ -420,7 +421,10 @@ class Ledger:
                 db.execute(
                     "INSERT OR REPLACE INTO unit (account, development_id, name, alike, status, "
                     "price, directions, acknowledged_at, source) "
-                    f"SELECT ?, {_values(6)}, ?, ? FROM json_each(?)",  # noqa: S608 - the same
+                    "SELECT ?, json_extract(value, '$[0]'), json_extract(value, '$[1]'), "
+                    "json_extract(value, '$[2]'), json_extract(value, '$[3]'), "
+                    "json_extract(value, '$[4]'), json_extract(value, '$[5]'), ?, ? "
+                    "FROM json_each(?)",
                     (number, self._wall(), source, units),
                 )
 
@@ -488,10 +492,6 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
     except BaseException:
         db.rollback()
         raise
-
-
-def _values(count: int) -> str:
-    return ", ".join(f"json_extract(value, '$[{place}]')" for place in range(count))
 
 
 def _each_alike_once(updates: list[UnitUpdate]) -> Iterator[list[UnitUpdate]]:
