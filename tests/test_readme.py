@@ -28,7 +28,8 @@ from sybil import Document
 from sybil.parsers.markdown import CodeBlockParser
 
 import propq_async
-from propq_async import RetryPolicy, UnitStatus
+from propq_async import RetryPolicy, UnitStatus, pricelist
+from propq_async.cli.app import run as cli
 from propq_async.session import PropQSession
 from propq_async.testing import PropQEmulator, plugin, run_in_thread
 from propq_async.units import Units
@@ -99,6 +100,28 @@ def test_a_batch_job(emulator: PropQEmulator, capsys: pytest.CaptureFixture[str]
     assert "No such unit is not applied:" in out
     assert "404" in out
     assert "A-10" not in out
+
+
+def test_price_lists_from_python(
+    emulator: PropQEmulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(block("pricelist.plan("))
+    out = capsys.readouterr().out.splitlines()
+    assert sorted(out)[:2] == ["A-101 is applied", "A-102 is applied"]
+    assert "No such unit POST " in "\n".join(out)
+    assert (
+        out[-1] == "Standing(total=3, applied=2, failed=1, unsure=0, cut_off=0, cut_off_unsure=0)"
+    )
+    assert emulator.unit("4711", "A-102").price == 199_500.5
+
+
+def test_price_lists_from_the_command_line(
+    emulator: PropQEmulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commands = [line for line in command_lines() if re.match("propq (plan|push)", line)]
+    assert [cli(shlex.split(line)[1:]) for line in commands] == [2, 1]
+    assert "mend prices.failed.csv and push that" in capsys.readouterr().out
+    assert emulator.applied == 2
 
 
 def test_any_other_call(emulator: PropQEmulator, capsys: pytest.CaptureFixture[str]) -> None:
@@ -209,7 +232,8 @@ def test_settings_of_retries_and_the_token_file() -> None:
 
 
 def test_no_python_block_is_forgotten() -> None:
-    marks = ["cleanup_ctx", "update_many(read(", "session.request("]
+    marks = ["cleanup_ctx", "update_many(read(", "pricelist.plan("]
+    marks += ["session.request("]
     marks += ["propq: AsyncPropQ, propq_emulator", "import unittest"]
     marks += ["except TokenRefusedError", "RetryPolicy(", "create_trace_config"]
     marks += ["JsonFileTokenStore("]
@@ -260,7 +284,7 @@ def test_the_two_commands_are_those_that_ci_runs() -> None:
         "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin/pytest"
     )
     assert "grep '^python3 -m venv' README.md" in (README.parent / ".ci" / "run").read_text()
-    assert len(commands) == 4, "a command line that no test runs"
+    assert len(commands) == 6, "a command line that no test runs"
 
 
 def table(first: str) -> dict[str, str]:
@@ -285,6 +309,11 @@ def test_the_tables_of_settings_are_complete_and_true() -> None:
     assert {name: eval(text) for name, text in policy.items()} == defaults(RetryPolicy)
     batch = table("Setting of `update_many`")
     assert {name: eval(text) for name, text in batch.items()} == defaults(Units.update_many)
+    push = table("Setting of `pricelist.push`")
+    actual = defaults(pricelist.push)
+    assert {name: eval(text) for name, text in push.items()} == {
+        name: actual[name] for name in push
+    }
 
 
 def test_the_tables_of_the_emulator_are_complete_and_true() -> None:
