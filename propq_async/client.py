@@ -248,7 +248,9 @@ class AsyncPropQ:
     @property
     def asked_to_wait_seconds(self) -> float:
         """Return how much longer the server wants nobody to call, in seconds; 0 if it does not."""
-        return max((here.calls.gate.opens_in_seconds for here in self._loops.values()), default=0.0)
+        # A copy, since a progress bar asks from its own thread.
+        waits = [here.calls.gate.opens_in_seconds for here in list(self._loops.values())]
+        return max(waits, default=0.0)
 
     def __repr__(self) -> str:
         # A traceback with locals shows an object whose constructor has refused, too.

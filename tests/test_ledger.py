@@ -87,6 +87,11 @@ async def test_names_that_may_be_one_to_the_server_share_their_doubts(tmp_path: 
             found = await ledger.entries(ME, ["4711"])
             assert not found["4711", other.name].is_in_doubt
             assert found["4711", update.name].is_in_doubt
+        # The same if both are noted at once: the later one is what the server has, if it is one.
+        await ledger.acknowledge(ME, [one, like])
+        found = await ledger.entries(ME, ["4711"])
+        assert not found["4711", like.name].is_in_doubt
+        assert found["4711", one.name].is_in_doubt
 
 
 @settings(deadline=None, max_examples=30)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from propq_async import Direction, UnitStatus, UnitUpdate, pricelist
 from propq_async.pricelist import BrokenRow, PriceListError, Row
 from propq_async.pricelist.numbers import IN_DOUBT, PriceStyle
-from propq_async.pricelist.reader import text_of
+from propq_async.pricelist.rows import text_of
 from propq_async.pricelist.words import COLUMNS, STATES, directions_in, fold
 from tests.lists import (
     ENGLISH,

@@ -14,7 +14,8 @@ from .failures import Failures
 from .plan import Change, Plan, Reason, Suspicion, Total, Warn, plan
 from .problems import PriceListError, Problem, Remark, Table
 from .push import Push, PushOutcome, Standing, push
-from .reader import BrokenRow, PriceList, Row, read
+from .reader import PriceList, read
+from .rows import BrokenRow, Row
 from .writer import write
 
 __all__ = [

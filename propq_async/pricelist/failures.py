@@ -12,7 +12,8 @@ from propq_async.ledger import exact
 
 from .numbers import PriceStyle
 from .problems import PROBLEM_COLUMN, Table
-from .reader import BrokenRow, PriceList, Row
+from .reader import PriceList
+from .rows import BrokenRow, Row
 
 __all__ = ["Failures"]
 

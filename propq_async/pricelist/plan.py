@@ -16,7 +16,8 @@ from propq_async.ledger import Account, Entry, Ledger, Unit, exact
 from propq_async.models import UnitStatus, UnitUpdate
 
 from .problems import Remark
-from .reader import BrokenRow, PriceList, Row, contradicted
+from .reader import PriceList
+from .rows import BrokenRow, Row, contradicted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
