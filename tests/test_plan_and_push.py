@@ -270,6 +270,7 @@ async def test_refused_rows_are_outcomes_and_are_sent_again(house: House) -> Non
     assert good.ok
     assert isinstance(bad.error, NotFoundError)
     assert bad.change.row.line == 3
+    assert not (await house.plan(unit("A-101"))).warnings
     made = await house.plan(unit("A-101"), unit("Nobody"))
     assert reasons(made) == {"Nobody": Reason.IN_DOUBT}
     async with pricelist.push(made, house.propq, house.ledger) as outcomes:

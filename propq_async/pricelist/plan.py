@@ -291,7 +291,11 @@ def _missing(listed: _Listed, entries: dict[Unit, Entry]) -> list[Unit]:
     missing = [
         unit
         for unit, entry in entries.items()
-        if unit not in listed.rows and unit not in broken and not entry.is_missed
+        if unit not in listed.rows
+        and unit not in broken
+        # What never got through may not be there at all.
+        and entry.acknowledged_at is not None
+        and not entry.is_missed
     ]
     # A line that cannot be read at all may be any of them.
     unreadable = sum(row.unit is None for row in listed.broken)
