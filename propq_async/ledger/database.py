@@ -124,11 +124,14 @@ class Database:
         if db is None or number is None:
             return {}
         found: dict[Unit, Entry] = {}
-        wanted = [("development_id = ?", one) for one in development_ids]
-        wanted += [("source = ?", source)] if source is not None else []
-        for condition, value in wanted:
-            query = f"SELECT {_COLUMNS} FROM unit WHERE account = ? AND {condition}"  # noqa: S608 - both are constants
-            for row in db.execute(query, (number, value)):
+        query = f"SELECT {_COLUMNS} FROM unit WHERE account = ? AND "  # noqa: S608 - a constant
+        for development_id in development_ids:
+            for row in db.execute(query + "development_id = ?", (number, development_id)):
+                found[row[0], row[1]] = entry_of(row)
+        if source is not None:
+            others = "source = ? AND development_id NOT IN (SELECT value FROM json_each(?))"
+            known = json.dumps(development_ids)
+            for row in db.execute(query + others, (number, source, known)):
                 found[row[0], row[1]] = entry_of(row)
         return found
 

@@ -88,6 +88,9 @@ class Entry:
         )
 
 
+_STATES: dict[int | None, UnitStatus] = {status.value: status for status in UnitStatus}
+
+
 def alike(name: str) -> str:
     """Return what names have in common that differ only by case or spaces."""
     return "".join(name.casefold().split())
@@ -120,7 +123,7 @@ def entry_of(row: Sequence[Any]) -> Entry:
     return Entry(
         row[0],
         row[1],
-        None if status is None else UnitStatus(status),
+        _STATES.get(status),
         None if row[3] is None else Decimal(row[3]),
         _load_directions(row[4]),
         row[5],

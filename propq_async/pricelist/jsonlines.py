@@ -36,19 +36,21 @@ def _object(line: int, text: str) -> dict[str, Any] | BrokenLine:
     return value if isinstance(value, dict) else BrokenLine(line, text, "a JSON object")
 
 
-def json_header(path: Path, encoding: str) -> tuple[str, ...]:
-    """Return all keys in the order in which they first come.
+def json_header(path: Path, encoding: str) -> dict[str, bool]:
+    """Return all keys in the order in which they first come, and whether any value is a string.
 
     Raises:
         PriceListError: there is no object at all.
     """
-    keys: dict[str, None] = {}
+    keys: dict[str, bool] = {}
     for _, value in _objects(path, encoding):
         if isinstance(value, dict):
-            keys.update(dict.fromkeys(value))
+            for key, one in value.items():
+                if not keys.get(key):
+                    keys[key] = isinstance(one, str)
     if not keys:
         raise PriceListError(f"{path}: expected JSON lines, which is one object in each line")
-    return tuple(keys)
+    return keys
 
 
 def json_rows(path: Path, encoding: str, header: tuple[str, ...]) -> Iterator[Record | BrokenLine]:

@@ -158,7 +158,7 @@ class PriceList:
 
 def _price_texts(found: Found) -> Iterator[str]:
     place = found.columns["price"]
-    for row in found.rows():
+    for row in found.rows() if found.has_price_texts else ():
         if not isinstance(row, BrokenLine) and place < len(row.cells):
             cell: Any = row.cells[place]
             if isinstance(cell, str):

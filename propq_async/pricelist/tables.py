@@ -54,6 +54,7 @@ class Found:
     rows: Callable[[], Iterator[Record | BrokenLine]]
     encoding: str | None = None
     delimiter: str | None = None
+    has_price_texts: bool = True
 
 
 def find_tables(path: Path, layout: Layout) -> tuple[list[Found], list[str]]:
@@ -104,14 +105,18 @@ def _text(path: Path, layout: Layout) -> Found:
 
 def _json_lines(path: Path, layout: Layout) -> Found:
     encoding = encoding_of(path, layout.encoding)
-    cells = json_header(path, encoding)
+    keys = json_header(path, encoding)
+    cells = tuple(keys)
     header = _Header(0, cells, _match(cells, layout))
     columns = header.check(path, None, layout)
 
     def rows() -> Iterator[Record | BrokenLine]:
         return json_rows(path, encoding, cells)
 
-    return Found(Table(path, None, cells, 0), columns, rows, encoding)
+    has_price_texts = keys[cells[columns["price"]]]
+    return Found(
+        Table(path, None, cells, 0), columns, rows, encoding, has_price_texts=has_price_texts
+    )
 
 
 def _sheets(path: Path, layout: Layout) -> tuple[list[Found], list[str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +33,8 @@ class Workbook:
             self._workbook: Any = python_calamine.load_workbook(path)
         except self._error as error:
             raise self._unreadable(error) from None
+        self._kept: dict[str, list[list[Any]]] = {}
+        self._parsed: set[str] = set()
         self.sheets: list[str] = list(self._workbook.sheet_names)
         # Charts are sheets, too.
         seen = python_calamine.SheetVisibleEnum.Visible, python_calamine.SheetTypeEnum.WorkSheet
@@ -56,9 +57,17 @@ class Workbook:
             PriceListError: the sheet is broken.
         """
         try:
-            # With what is empty above and beside, so that lines and columns are those of the sheet.
-            rows = self._workbook.get_sheet_by_name(sheet).to_python(skip_empty_area=False)
+            rows = self._kept.pop(sheet, None)
+            if rows is None:
+                # With what is empty above and beside: lines and columns are those of the sheet.
+                rows = self._workbook.get_sheet_by_name(sheet).to_python(
+                    skip_empty_area=False, nrows=limit
+                )
+                if limit is None and sheet not in self._parsed:
+                    # A list is gone through twice: for its number style, and then for its rows.
+                    self._parsed.add(sheet)
+                    self._kept[sheet] = rows
         except self._error as error:
             raise self._unreadable(error) from None
-        for number, cells in enumerate(islice(rows, limit), 1):
+        for number, cells in enumerate(rows, 1):
             yield Record(number, cells)
