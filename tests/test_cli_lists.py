@@ -25,7 +25,7 @@ from propq_async.cli.ending import Exit
 from propq_async.cli.output import Screen
 from propq_async.ledger import Ledger
 from propq_async.testing import PropQEmulator
-from tests.lists import text_list, unit
+from tests.lists import ENGLISH, text_list, unit, workbook
 from tests.processes import Process, hold_ledger
 
 PROPQ = [sys.executable, "-m", "propq_async"]
@@ -253,6 +253,20 @@ def test_a_push_from_its_list_to_the_mended_failures(emulator: PropQEmulator, pr
     applied = emulator.applied
     assert propq("push", "x.csv", "--all").status == Exit.DONE
     assert emulator.applied == applied + 30
+
+
+def test_a_workbook_with_many_broken_rows(emulator: PropQEmulator, propq: Any) -> None:
+    workbook(Path("x.xlsx"), List=[ENGLISH, *LIST[:1], *[unit("B", "?")] * 12], Notes=[["?"]])
+    lines(
+        propq("plan", "x.xlsx").out,
+        r"^x\.xlsx: 13 rows \(workbook, sheet List\)$",
+        r"^sheet Notes is not read$",
+        r"^  - x\.xlsx, sheet List, line 3, column price: ",
+    )
+    said = propq("push", "x.xlsx")
+    assert said.status == Exit.ROWS_FAILED
+    lines(said.out, r"^  - and 2 more$", r"12 rows are not applied: mend x\.failed\.csv")
+    assert emulator.applied == 1
 
 
 def test_what_is_suspicious_needs_a_yes(emulator: PropQEmulator, propq: Any) -> None:
