@@ -231,7 +231,7 @@ def test_a_push_from_its_list_to_the_mended_failures(emulator: PropQEmulator, pr
         r"^  broken  +1$",
         r"^  failures  +x\.failed\.csv$",
         r"^Not applied\n  - x\.csv, line 33, column price: .*\n  - x\.csv, line 32, B: POST .*404 ",
-        r"\n\n2 rows are not applied: mend x\.failed\.csv and push that\.\n$",
+        r"\n\n2 of 32 rows are not applied: mend x\.failed\.csv and push that\.\n$",
     )
     # Progress is told on stderr, in plain lines.
     lines(said.err, r"^ +31 of 31 rows, [\d,]+/s, 1 failed$")
@@ -243,7 +243,7 @@ def test_a_push_from_its_list_to_the_mended_failures(emulator: PropQEmulator, pr
     mended = propq("push", "x.failed.csv")
     assert mended.status == Exit.DONE
     lines(
-        mended.out, r"^  to be sent  +1 \(1 changed\)$", r"^All 1 rows that were sent are applied"
+        mended.out, r"^  to be sent  +1 \(1 changed\)$", r"^Everything that was sent is applied\.$"
     )
     assert emulator.unit("4711", "A-101").price == 260_000
     text_list(Path("x.csv"), unit("A-101", 260_000), *LIST[1:])
@@ -265,7 +265,7 @@ def test_a_workbook_with_many_broken_rows(emulator: PropQEmulator, propq: Any) -
     )
     said = propq("push", "x.xlsx")
     assert said.status == Exit.ROWS_FAILED
-    lines(said.out, r"^  - and 2 more$", r"12 rows are not applied: mend x\.failed\.csv")
+    lines(said.out, r"^  - and 2 more$", r"12 of 13 rows are not applied: mend x\.failed\.csv")
     assert emulator.applied == 1
 
 
@@ -322,7 +322,7 @@ def _take_terminal() -> None:
 @pytest.mark.parametrize(
     ("keys", "status", "said"),
     [
-        (b"y\n", Exit.DONE, "All 1 rows that were sent are applied."),
+        (b"y\n", Exit.DONE, "Everything that was sent is applied."),
         (b"\n", Exit.UNCONFIRMED, "propq: nothing was sent"),
         (b"\x03", Exit.INTERRUPTED, "propq: interrupted: nothing was sent"),
     ],
@@ -335,7 +335,7 @@ def test_a_terminal_is_asked(
     text_list(Path("x.csv"), unit(price=5))
     found, seen = on_a_terminal("push", "x.csv", keys=keys)
     assert found == status
-    assert "Send 1 rows all the same? [y/N]" in seen
+    assert "Push all the same (1 to be sent)? [y/N]" in seen
     assert said in seen
     assert "Traceback" not in seen
     assert emulator.unit("4711", "A-101").price == (5 if status == Exit.DONE else 250_000)

@@ -111,7 +111,7 @@ class _Run:
                 "nothing was sent, since the above needs a yes: if it is meant, push with --yes",
                 Exit.UNCONFIRMED,
             )
-        if not _ask(f"Send {len(made.changes):,} rows all the same? [y/N] "):
+        if not _ask(f"Push all the same ({len(made.changes):,} to be sent)? [y/N] "):
             raise CommandError("nothing was sent", Exit.UNCONFIRMED)
 
     async def _push(self, made: Plan, prices: PriceList, propq: AsyncPropQ, ledger: Ledger) -> Exit:

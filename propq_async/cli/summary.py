@@ -78,10 +78,10 @@ class Summary:
         elif not standing.total:
             said.append("Nothing to send.")
         elif not standing.failed:
-            said.append(f"All {standing.total:,} rows that were sent are applied.")
+            said.append("Everything that was sent is applied.")
         if standing.failed or broken:
             said.append(
-                f"{standing.failed + broken:,} rows are not applied"
+                f"{standing.failed + broken:,} of {self.plan.rows:,} rows are not applied"
                 + ("." if self.failures is None else f": mend {self.failures} and push that.")
             )
         return " ".join(said)

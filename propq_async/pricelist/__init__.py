@@ -11,9 +11,9 @@ async with AsyncPropQ.from_env() as propq, Ledger() as ledger:
 """
 
 from .failures import Failures
-from .plan import Change, Plan, Reason, Suspicion, Total, Warn, plan
+from .planning import Change, Plan, Reason, Suspicion, Total, Warn, plan
 from .problems import PriceListError, Problem, Remark, Table
-from .push import Push, PushOutcome, Standing, push
+from .pushing import Push, PushOutcome, Standing, push
 from .reader import PriceList, read
 from .rows import BrokenRow, Row
 from .writer import write

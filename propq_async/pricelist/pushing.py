@@ -21,7 +21,7 @@ from propq_async.errors import AuthenticationError, PropQError, TokenError
 from propq_async.ledger import Ledger, LedgerError
 from propq_async.models import UnitOutcome, UnitUpdate
 
-from .plan import Change, Plan
+from .planning import Change, Plan
 
 if TYPE_CHECKING:
     from propq_async.batch import UnitBatch
