@@ -35,6 +35,7 @@ class Workbook:
             raise self._unreadable(error) from None
         self._kept: dict[str, list[list[Any]]] = {}
         self._parsed: set[str] = set()
+        self._opened: dict[str, Any] = {}
         self.sheets: list[str] = list(self._workbook.sheet_names)
         # Charts are sheets, too.
         seen = python_calamine.SheetVisibleEnum.Visible, python_calamine.SheetTypeEnum.WorkSheet
@@ -60,9 +61,10 @@ class Workbook:
             rows = self._kept.pop(sheet, None)
             if rows is None:
                 # With what is empty above and beside: lines and columns are those of the sheet.
-                rows = self._workbook.get_sheet_by_name(sheet).to_python(
-                    skip_empty_area=False, nrows=limit
-                )
+                opened = self._opened.pop(sheet, None) or self._workbook.get_sheet_by_name(sheet)
+                rows = opened.to_python(skip_empty_area=False, nrows=limit)
+                if limit is not None:
+                    self._opened[sheet] = opened
                 if limit is None and sheet not in self._parsed:
                     # A list is gone through twice: for its number style, and then for its rows.
                     self._parsed.add(sheet)
