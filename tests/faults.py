@@ -128,8 +128,7 @@ class FaultyProxy:
         self._draw = draw
         self._outages = dict(outages or {})
         self._port = 0
-        self._server: asyncio.Server | None = None
-        self._connected: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._connected: dict[asyncio.Task[None], asyncio.StreamWriter | None] = {}
         self._away: asyncio.Task[None] | None = None
         self._requests: Counter[str] = Counter()
         self.met: Counter[Kind] = Counter()
@@ -137,7 +136,7 @@ class FaultyProxy:
         self.tokens: set[str] = set()
 
     async def __aenter__(self) -> Self:
-        await self._listen()
+        self._listen()
         self.url = f"http://127.0.0.1:{self._port}"
         return self
 
@@ -145,29 +144,39 @@ class FaultyProxy:
         if self._away is not None:
             self._away.cancel()
             await asyncio.wait((self._away,))
-        if self._server is not None:
-            self._server.close()
+        self._stop_listening()
         serving = list(self._connected)
         for task in serving:
             task.cancel()
         if serving:
             await asyncio.wait(serving)
 
-    async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
-        self._port = self._server.sockets[0].getsockname()[1]
+    def _listen(self) -> None:
+        # Not asyncio's server: closed just after it has accepted, some versions leak a socket.
+        self._listener = socket.create_server(("127.0.0.1", self._port), backlog=100)
+        self._listener.setblocking(False)  # noqa: FBT003 - the standard library's
+        self._port = self._listener.getsockname()[1]
+        asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        with suppress(OSError):  # gone again
+            connection, _ = listener.accept()
+            self._connected[asyncio.create_task(self._serve(connection))] = None
+
+    def _stop_listening(self) -> None:
+        if self._listener.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._listener.close()
 
     async def go_away(self, outage: Outage) -> None:
         """Listen no more for a while: who knocks is refused by the kernel."""
-        if self._server is None:
-            return
-        self._server.close()
-        self._server = None
+        self._stop_listening()
         if outage.cut:
             for writer in list(self._connected.values()):
-                _reset(writer)
+                if writer is not None:
+                    _reset(writer)
         await asyncio.sleep(outage.seconds)
-        await self._listen()
+        self._listen()
 
     @property
     def is_idle(self) -> bool:
@@ -176,12 +185,14 @@ class FaultyProxy:
 
     # --- one connection -----------------------------------------------------------------------
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, connection: socket.socket) -> None:
         task = asyncio.current_task()
         assert task is not None
-        self._connected[task] = writer
+        writer: asyncio.StreamWriter | None = None
         upstream: Streams | None = None
         try:
+            reader, writer = await asyncio.open_connection(sock=connection)
+            self._connected[task] = writer
             upstream = await asyncio.open_connection(*self._target)
             while await self._pass_on((reader, writer), upstream):
                 pass
@@ -190,7 +201,10 @@ class FaultyProxy:
             pass
         finally:
             del self._connected[task]
-            writer.close()
+            if writer is None:
+                connection.close()
+            else:
+                writer.close()
             if upstream is not None:
                 upstream[1].close()
 
