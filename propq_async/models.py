@@ -15,6 +15,7 @@ from typing import Any, Self
 import attrs
 
 from .errors import ConfigurationError, InvalidUpdateError, PropQError
+from .hidden import HiddenStr
 
 __all__ = [
     "Credentials",
@@ -88,11 +89,13 @@ class Credentials:
     # Written out, so that no frame of a traceback still holds the secret when the check fails, nor
     # a half-made object, which has no repr.
     def __init__(self, client_id: int, client_secret: str) -> None:
-        problem = _credentials_problem(client_id, client_secret)
+        # Who does not check types may pass anything.
+        is_text = isinstance(client_secret, str)
+        problem = _credentials_problem(client_id, HiddenStr(client_secret) if is_text else None)
         if problem is not None:
             del self, client_secret
             raise ConfigurationError(problem)
-        self.__attrs_init__(client_id, client_secret)
+        self.__attrs_init__(client_id, str(client_secret))
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -121,7 +124,7 @@ def _credentials_in(environ: Mapping[str, str]) -> tuple[int, str] | str:
     digits = environ[CLIENT_ID_VARIABLE].strip()
     is_sane = digits.isascii() and digits.isdigit() and len(digits) <= len(str(MAX_CLIENT_ID))
     client_id = int(digits) if is_sane else 0
-    client_secret = environ[CLIENT_SECRET_VARIABLE].strip()
+    client_secret = HiddenStr(environ[CLIENT_SECRET_VARIABLE].strip())
     problem = _credentials_problem(
         client_id,
         client_secret,

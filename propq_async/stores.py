@@ -35,6 +35,7 @@ from filelock import FileLock, Timeout
 from .aio import finish
 from .config import Clock
 from .errors import ConfigurationError
+from .hidden import HiddenBytes
 from .models import Token, TokenKey
 from .wire import dump_token, parse_token
 
@@ -101,6 +102,7 @@ class MemoryTokenStore:
         self._tokens: dict[TokenKey, Token] = {}
         # Of threads, since managers in two threads, each with a loop, may share the store.
         self._locks: dict[TokenKey, threading.Lock] = {}
+        self._process_id = os.getpid()
         self._lock_timeout_seconds = lock_timeout_seconds
 
     async def load(self, key: TokenKey) -> Token | None:
@@ -118,6 +120,9 @@ class MemoryTokenStore:
     @asynccontextmanager
     async def lock(self, key: TokenKey) -> AsyncIterator[bool]:
         """Exclude everyone else who shares this object."""
+        if self._process_id != os.getpid():
+            # After a fork, which copies a lock as it is, but not the thread that would release it.
+            self._locks, self._process_id = {}, os.getpid()
         lock = self._locks.setdefault(key, threading.Lock())
 
         async def attempt() -> bool:
@@ -228,12 +233,13 @@ class JsonFileTokenStore:
         try:
             locked = await _polled(attempt, self._lock_timeout_seconds)
         except (OSError, NotImplementedError) as error:
-            self._trouble("lock", "cannot be locked", _reason(error))
+            self._trouble("lock", "cannot be locked", _reason(error), "it is used without a lock")
             return False
         if locked:
             self._works("lock")
         else:
-            self._trouble("lock", "cannot be locked", "somebody else holds the lock for too long")
+            reason = "somebody else holds the lock for too long"
+            self._trouble("lock", "cannot be locked", reason, "it is used without a lock")
         return locked
 
     async def _read(self, key: TokenKey) -> Token | None:
@@ -255,9 +261,9 @@ class JsonFileTokenStore:
             return None
         return token
 
-    async def _content(self) -> bytes:
+    async def _content(self) -> HiddenBytes:
         async with aiofiles.open(self.path, "rb", opener=_open_to_read) as file:
-            content = await file.read(MAX_FILE_BYTES + 1)
+            content = HiddenBytes(await file.read(MAX_FILE_BYTES + 1))
         if len(content) > MAX_FILE_BYTES:
             raise _Unfit("it is too large for a token file")
         return content
@@ -270,13 +276,17 @@ class JsonFileTokenStore:
         else:
             self._works("file")
 
-    def _trouble(self, part: _Part, what: str, reason: str) -> None:
+    def _trouble(
+        self,
+        part: _Part,
+        what: str,
+        reason: str,
+        instead: str = "the token stays in memory",
+    ) -> None:
         """Warn, but of one reason only once, until what it hindered has worked."""
         level = logging.DEBUG if reason in self._known else logging.WARNING
         self._known.setdefault(reason, part)
-        logger.log(
-            level, "the token file %s %s: %s; the token stays in memory", self.path, what, reason
-        )
+        logger.log(level, "the token file %s %s: %s; %s", self.path, what, reason, instead)
 
     def _works(self, part: _Part) -> None:
         self._known = {reason: known for reason, known in self._known.items() if known != part}

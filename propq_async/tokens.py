@@ -39,6 +39,7 @@ import math
 import random as _random
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any, Final, Literal, TypeAlias
 
@@ -275,20 +276,32 @@ class TokenManager:
                     self._start("ahead of expiry")
                 return held.token
             token = await self._join(cause)
-            # Refused by somebody between its landing and our turn? Then once more.
-            if not self._is_refused(token) or (self._held and self._held.token is token):
+            # Refused by somebody between its landing and our turn? Then once more, unless it stays.
+            held = self._held
+            if not self._is_refused(token) or (held is not None and held.token is token):
                 return token
 
     def _may_refresh_ahead(self) -> bool:
-        if asyncio.get_running_loop() in self._flights:
+        if self._under_way() is not None:
             return False
-        return self._failure is None or self._monotonic() >= self._failure.until_ahead
+        failure = self._failure
+        return failure is None or self._monotonic() >= failure.until_ahead
+
+    def _under_way(self) -> asyncio.Task[Token | TokenError] | None:
+        """Return the flight of this event loop, if it has not ended.
+
+        One that has just ended is still there for a turn of the loop. To wait for it would take no
+        time, so that whoever does not like its outcome would ask again without an end.
+        """
+        flight = self._flights.get(asyncio.get_running_loop())
+        return None if flight is None or flight.done() else flight
 
     async def _join(self, cause: Cause) -> Token:
-        flight = self._flights.get(asyncio.get_running_loop())
+        flight = self._under_way()
         if flight is None:
-            if self._failure is not None and self._monotonic() < self._failure.until:
-                raise self._failure.error.fresh()
+            failure = self._failure
+            if failure is not None and self._monotonic() < failure.until:
+                raise failure.error.fresh()
             flight = self._start(cause)
         try:
             outcome = await asyncio.shield(flight)
@@ -408,7 +421,8 @@ class TokenManager:
                 return TokenUnavailableError("the token was refused before it arrived")
             # A server that issues it once more has perhaps changed its mind; if not, we are told
             # so again. Never to take it would lock us out for as long as it lives.
-            self._refused.remove(_fingerprint(outcome))
+            with suppress(ValueError):  # perhaps another thread was faster
+                self._refused.remove(_fingerprint(outcome))
         held = self._hold_from(outcome, wall, monotonic)
         if not self._lives(held):
             return _ran_out()
@@ -454,7 +468,8 @@ class TokenManager:
         if isinstance(error, TokenUnavailableError):
             error.attempts = attempts
             asked = min(error.retry_after_seconds or 0.0, self._retry.max_retry_after_seconds)
-        streak = 1 if self._failure is None else self._failure.streak + 1
+        last = self._failure
+        streak = 1 if last is None else last.streak + 1
         ahead = min(MAX_AHEAD_FAILURE_SECONDS, FAILURE_SECONDS * 2.0 ** min(streak, 10))
         now = self._monotonic()
         self._failure = _Failure(

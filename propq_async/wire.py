@@ -10,13 +10,14 @@ import html
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http import HTTPStatus
 from itertools import islice
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 from urllib.parse import quote, quote_plus
 
 import attrs
@@ -39,6 +40,7 @@ from .errors import (
     UnprocessableError,
     WrongMethodError,
 )
+from .hidden import HiddenBytes, HiddenDict, HiddenStr
 from .models import Credentials, Token, TokenKey, UnitUpdate
 
 __all__ = [
@@ -202,9 +204,10 @@ def read_object(reply: Reply, call: Call, token: Token) -> dict[str, Any] | Unex
 
 
 def _unexpected(message: str, reply: Reply, call: Call, token: Token) -> UnexpectedResponseError:
-    forms = _forms(token.access_token)
+    forms = _forms(HiddenStr(token.access_token))
+    reply = _scrubbed(reply, forms)
     return UnexpectedResponseError(
-        _clean(message, forms),
+        _clean(HiddenStr(message), forms),
         method=call.method,
         url=call.url,
         status=reply.status,
@@ -235,7 +238,8 @@ def status_error(reply: Reply, call: Call, token: Token, *, now: float) -> APISt
         now: the time of day in seconds since the epoch, for a `Retry-After` that is a date.
     """
     status = reply.status
-    forms = _forms(token.access_token)
+    forms = _forms(HiddenStr(token.access_token))
+    reply = _scrubbed(reply, forms)
     data = _load_or_none(reply)
     text = _text(reply, forms)
     fields: dict[str, Any] = {
@@ -244,7 +248,7 @@ def status_error(reply: Reply, call: Call, token: Token, *, now: float) -> APISt
         "status": status,
         "body": text,
         "retry_after_seconds": retry_after_seconds(reply.headers, now),
-        "request_id": _clean(reply.headers.get("X-Request-Id", ""), forms) or None,
+        "request_id": _clean(HiddenStr(reply.headers.get("X-Request-Id", "")), forms) or None,
         "may_have_been_applied": (
             status >= _FIRST_SERVER_ERROR and status != HTTPStatus.SERVICE_UNAVAILABLE
         )
@@ -252,7 +256,7 @@ def status_error(reply: Reply, call: Call, token: Token, *, now: float) -> APISt
     }
     message = _clean(_message(data) or _title(text) or _phrase(status), forms)
     if _FIRST_REDIRECT <= status < _FIRST_CLIENT_ERROR:
-        location = _clean(reply.headers.get("Location", ""), forms)
+        location = _clean(HiddenStr(reply.headers.get("Location", "")), forms)
         return RedirectError(message, location=location or None, **fields)
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:
         return UnprocessableError(message, errors=_field_errors(data, forms), **fields)
@@ -337,30 +341,52 @@ def _phrase(status: int) -> str:
 
 
 def _text(reply: Reply, forms: Sequence[str]) -> str:
-    return _clean(reply.body.decode(errors="replace"), forms)
+    """Return the beginning of a body that is scrubbed: no secret can be cut in half here."""
+    beginning = reply.body[: 4 * MAX_BODY_CHARACTERS]  # at most so many bytes
+    return _clean(HiddenStr(beginning.decode(errors="replace")), forms)
 
 
 def _clean(text: str, forms: Sequence[str]) -> str:
     """Return the text without the secret that has these forms, bounded, and fit to be printed."""
     for form in forms:
-        text = text.replace(form, "[removed]")
+        text = HiddenStr(text.replace(form, "[removed]"))
     # Cut last: half a secret would not be found. JSON can hold lone surrogates, no terminal can.
     return text[:MAX_BODY_CHARACTERS].encode(errors="replace").decode()
 
 
-def _forms(secret: str) -> list[str]:
+def _scrubbed(reply: Reply, forms: Sequence[str]) -> Reply:
+    """Return the reply without the secret, so that nothing that is made of it has to be hidden."""
+    if not any(form.encode() in reply.body for form in forms):
+        return reply
+    body = HiddenBytes(reply.body)
+    for form in forms:
+        body = HiddenBytes(body.replace(form.encode(), b"[removed]"))
+    return Reply(reply.status, reply.headers, body, truncated=reply.truncated)
+
+
+def _forms(secret: HiddenStr) -> list[HiddenStr]:
     """Return the secret as it is, and as it stands in a form, a URL, HTML, and JSON."""
-    in_url = {quote_plus(secret), quote_plus(secret, safe="*"), quote(secret, safe="")}
-    in_url |= {form.replace("~", "%7E") for form in in_url}
+    forms = {secret}
+    _spread(forms, quote_plus, partial(quote_plus, safe="*"), partial(quote, safe=""))
+    _spread(forms, lambda form: form.replace("~", "%7E"))
     # %2f is the same as %2F.
-    in_url |= {re.sub("%..", lambda found: found[0].lower(), form) for form in in_url}
-    in_html = html.escape(secret)
-    forms = {secret, *in_url, in_html, in_html.replace("&#x27;", "&#039;")}
+    _spread(forms, lambda form: re.sub("%..", lambda found: found[0].lower(), form))
+    forms.add(HiddenStr(html.escape(secret)))
+    forms.add(HiddenStr(html.escape(secret).replace("&#x27;", "&#039;")))
     for _ in range(2):  # JSON is quoted in JSON
-        in_json = {json.dumps(form)[1:-1] for form in forms}
-        in_json |= {json.dumps(form, ensure_ascii=False)[1:-1] for form in forms}
-        forms |= in_json | {form.replace("/", "\\/") for form in in_json}  # as PHP has it
+        _spread(
+            forms,
+            lambda form: json.dumps(form)[1:-1],
+            lambda form: json.dumps(form, ensure_ascii=False)[1:-1],
+        )
+        _spread(forms, lambda form: form.replace("/", "\\/"))  # as PHP has it
     return sorted(forms, key=len, reverse=True)
+
+
+def _spread(forms: set[HiddenStr], *ways: Callable[[HiddenStr], str]) -> None:
+    """Add what each way makes of each form."""
+    made = [map(HiddenStr, map(way, tuple(forms))) for way in ways]
+    forms.update(*made)
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
@@ -402,15 +428,16 @@ def read_token(reply: Reply, *, asked_at: float, credentials: Credentials) -> To
         credentials: what was sent; if the server echoes the secret, it is cut out.
     """
     if reply.is_success:
-        return _token(_load_or_none(reply), asked_at) or TokenUnavailableError(
+        return _token(reply, asked_at) or TokenUnavailableError(
             f"the token endpoint answered {reply.status}, but with no usable token: check that the "
             "base URL is the API's, not a web page's or a proxy's",
             status=reply.status,
             attempts=1,
         )
+    forms = _forms(HiddenStr(credentials.client_secret))
+    reply = _scrubbed(reply, forms)
     data = _load_or_none(reply)
     said = data if isinstance(data, dict) else {}
-    forms = _forms(credentials.client_secret)
     error, message, hint, description = (
         _clean(said[key].strip(), forms) or None if isinstance(said.get(key), str) else None
         for key in ("error", "message", "hint", "error_description")
@@ -432,7 +459,7 @@ def read_token(reply: Reply, *, asked_at: float, credentials: Credentials) -> To
             description=description,
             hint=hint,
         )
-    where = _clean(reply.headers.get("Location", ""), forms)
+    where = _clean(HiddenStr(reply.headers.get("Location", "")), forms)
     advice = f" (Location: {where}); no redirect is followed, check the base URL" if where else ""
     if not advice:
         redirected = reply.status < _FIRST_CLIENT_ERROR
@@ -450,25 +477,34 @@ def _is_refusal(status: int) -> bool:
     return _FIRST_CLIENT_ERROR <= status < _FIRST_SERVER_ERROR and status not in passing
 
 
-def _token(data: Any, asked_at: float) -> Token | None:
-    if not isinstance(data, dict) or not _is_token_text(data.get("access_token")):
+def _token(reply: Reply, asked_at: float) -> Token | None:
+    data = _load_hidden(reply)
+    if not _has_token_text(data, "access_token"):
         return None
     lifetime = _lifetime(data.get("expires_in"))
     if lifetime is None:
         return None
     issued_at = datetime.fromtimestamp(asked_at, UTC)
-    token_type = data.get("token_type")
     return Token(
         access_token=data["access_token"],
-        token_type=token_type if _is_token_text(token_type) else "Bearer",
+        token_type=data["token_type"] if _has_token_text(data, "token_type") else "Bearer",
         expires_at=issued_at + lifetime,
         issued_at=issued_at,
     )
 
 
-def _is_token_text(value: object) -> TypeGuard[str]:
+def _load_hidden(reply: Reply) -> HiddenDict:
+    """Return the JSON object of a body that holds a token, an empty one if it is none."""
+    try:
+        data = None if reply.truncated else json.loads(reply.body, object_pairs_hook=HiddenDict)
+    except (ValueError, RecursionError):
+        data = None
+    return data if isinstance(data, HiddenDict) else HiddenDict()
+
+
+def _has_token_text(data: HiddenDict, key: str) -> bool:
     # Visible ASCII: what a header can carry (RFC 6749 appendix A.12, less the space).
-    return isinstance(value, str) and re.fullmatch(r"[!-~]+", value) is not None
+    return isinstance(data.get(key), str) and re.fullmatch(r"[!-~]+", data[key]) is not None
 
 
 def _lifetime(value: object) -> timedelta | None:
@@ -504,7 +540,7 @@ class _TokenFile:
 
 def _exactly(value: Any, kind: type[Any]) -> Any:
     # cattrs would take str(None) for a string, and the message must not show the value.
-    if type(value) is not kind:
+    if not isinstance(value, kind) or isinstance(value, bool):
         raise TypeError(f"not of type {kind.__name__}")
     return value
 
@@ -523,7 +559,7 @@ _files.register_structure_hook(int, _exactly)
 _files.register_structure_hook(str, _exactly)
 
 
-def dump_token(key: TokenKey, token: Token) -> bytes:
+def dump_token(key: TokenKey, token: Token) -> HiddenBytes:
     """Return the content of the token file."""
     file = _TokenFile(
         TOKEN_FILE_VERSION,
@@ -534,7 +570,7 @@ def dump_token(key: TokenKey, token: Token) -> bytes:
         token.expires_at,
         token.issued_at,
     )
-    return json.dumps(_files.unstructure(file), indent=1).encode() + b"\n"
+    return HiddenBytes(json.dumps(_files.unstructure(file), indent=1).encode() + b"\n")
 
 
 def parse_token(content: bytes, key: TokenKey) -> Token | str | None:
@@ -543,16 +579,18 @@ def parse_token(content: bytes, key: TokenKey) -> Token | str | None:
     `None` if it belongs to another key; a text that says what is wrong with a file that is broken.
     """
     try:
-        data = json.loads(content)
-        if not isinstance(data, dict):
+        data = json.loads(content, object_pairs_hook=HiddenDict)
+        if not isinstance(data, HiddenDict):
             return "it holds no JSON object"
         if data.get("version") != TOKEN_FILE_VERSION:
             return "it is of another version"
+        if isinstance(data.get("access_token"), str):
+            data["access_token"] = HiddenStr(data["access_token"])
         file = _files.structure(data, _TokenFile)
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
         return "it is torn, or no token file"
     if (file.token_url, file.client_id) != (key.token_url, key.client_id):
         return None
-    if not _is_token_text(file.access_token) or file.expires_at <= file.issued_at:
+    if not _has_token_text(data, "access_token") or file.expires_at <= file.issued_at:
         return "its token cannot be one"
-    return Token(file.access_token, file.token_type, file.expires_at, file.issued_at)
+    return Token(str(file.access_token), file.token_type, file.expires_at, file.issued_at)
