@@ -10,9 +10,8 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from propq_async.cli.app import run
 from propq_async.cli.ending import Exit
 from propq_async.cli.output import Screen
 from propq_async.ledger import Ledger
-from propq_async.testing import PropQEmulator
+from propq_async.testing import PropQEmulator, run_in_thread
 from tests.lists import ENGLISH, text_list, unit, workbook
 from tests.processes import Process, hold_ledger
 
@@ -33,33 +32,11 @@ NAMES = [f"A-{number}" for number in range(101, 131)]
 LIST = [unit(name) for name in NAMES]
 
 
-class Neighbour:
-    """The emulator in a thread of its own, since a command brings its own loop."""
-
-    def __init__(self) -> None:
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
-        self._thread.start()
-        self._ready.wait()
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._end = asyncio.Event()
-        async with PropQEmulator() as self.emulator:
-            for name in NAMES:
-                self.emulator.add_unit("4711", name)
-            self._ready.set()
-            await self._end.wait()
-
-    def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._end.set)
-        self._thread.join()
-
-
 @pytest.fixture
 def emulator(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[PropQEmulator]:
-    with closing(Neighbour()) as neighbour:
-        emulator = neighbour.emulator
+    with run_in_thread(PropQEmulator()) as emulator:
+        for name in NAMES:
+            emulator.add_unit("4711", name)
         monkeypatch.setenv("PROPQ_BASE_URL", emulator.url)
         monkeypatch.setenv("PROPQ_CLIENT_ID", str(emulator.credentials.client_id))
         monkeypatch.setenv("PROPQ_CLIENT_SECRET", emulator.credentials.client_secret)
