@@ -63,7 +63,7 @@ async def _campaign(tmp_path: Path, kills: int) -> None:
             process.stdin.write(json.dumps([str(wanted), seconds]).encode() + b"\n")
             was_killed = json.loads(await process.stdout.readline())
             killed += was_killed
-            await until(lambda: not emulator._listener._connections)
+            await until(lambda: not emulator.in_flight)
             # What was applied and not noted is sent again. Nothing else is.
             twice = emulator.applied - applied - _acknowledged_since(ledger, began)
             assert 0 <= twice <= CONCURRENCY * was_killed

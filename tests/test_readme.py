@@ -246,7 +246,7 @@ def command_lines() -> list[str]:
 
 def test_the_emulator_runs_from_the_command_line(emulator: PropQEmulator) -> None:
     del emulator  # its prices.csv is what is needed
-    start, steer = command_lines()[4:]
+    start, steer = block("propq emulate", "bash").splitlines()
     command = [sys.executable, "-m", "propq_async", *shlex.split(start)[1:]]
     # Somebody else may have the port of the README.
     place = command.index("--port") + 1

@@ -225,6 +225,11 @@ class PropQEmulator:
         return self._api.estate.updates
 
     @property
+    def in_flight(self) -> int:
+        """Return the number of requests that are being dealt with."""
+        return self._listener.in_flight
+
+    @property
     def requests(self) -> tuple[RecordedRequest, ...]:
         """Return the last 1,000 requests that were dealt with, the oldest first."""
         with self._lock:

@@ -39,6 +39,11 @@ class Listener:
     _runner: web.ServerRunner | None = attrs.field(default=None, init=False)
     _connections: set[asyncio.Task[None]] = attrs.field(factory=set, init=False)
 
+    @property
+    def in_flight(self) -> int:
+        """Return the number of requests that are being dealt with."""
+        return len(self._connections)
+
     async def start(self) -> None:
         """Listen."""
         await self._at_home(self._start())

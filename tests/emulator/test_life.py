@@ -137,6 +137,16 @@ async def test_close_is_prompt_whatever_is_in_flight(client: Client) -> None:
     gc.collect()
 
 
+async def test_it_tells_what_it_is_dealing_with(client: Client) -> None:
+    client.emulator.latency_seconds = 3600
+    call = asyncio.create_task(client.call())
+    await until(lambda: client.emulator.in_flight == 1)
+    await client.emulator.close()
+    with pytest.raises(ServerDisconnectedError):
+        await call
+    assert client.emulator.in_flight == 0
+
+
 async def test_close_leaves_no_task(client: Client) -> None:
     _, silent = await connect(client.emulator)
     await until(lambda: len(asyncio.all_tasks()) == 3)  # this one and one for each connection
