@@ -34,10 +34,11 @@ from .errors import (
     UnexpectedResponseError,
 )
 from .gate import Gate, Shut, Ticket
+from .lanes import Attempt
 from .models import Token
 from .stats import Counters
 from .tokens import TokenManager
-from .transport import Attempt, Pool
+from .transport import Pool
 from .wire import Call, Lost, Reply, lost_answer, status_error
 
 __all__ = ["Calls", "Options", "Progress", "Request"]

@@ -35,12 +35,13 @@ from .config import (
 )
 from .errors import ConfigurationError
 from .gate import Gate
+from .lanes import Connections
 from .models import Credentials
 from .session import PropQSession
 from .stats import Stats, Tally
 from .stores import JsonFileTokenStore, TokenStore
 from .tokens import LOCK_MARGIN_SECONDS, TokenManager
-from .transport import Connections, Pool
+from .transport import Pool
 from .wire import Lost, Reply
 
 if TYPE_CHECKING:

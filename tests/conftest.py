@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -40,3 +41,14 @@ async def emulator() -> AsyncIterator[PropQEmulator]:
 @pytest.fixture
 def token_file(tmp_path: Path) -> Path:
     return tmp_path / "tokens" / "token.json"
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pem = tmp_path_factory.mktemp("tls") / "self-signed.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
+    alternatives = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    files = ["-keyout", str(pem), "-out", f"{pem}.crt"]
+    subprocess.run([*command.split(), *alternatives, *files], check=True, capture_output=True)
+    pem.write_bytes(pem.read_bytes() + Path(f"{pem}.crt").read_bytes())
+    return pem

@@ -16,7 +16,7 @@ from yarl import URL
 from propq_async import Clock, RetryPolicy, Token, TokenManager
 from propq_async.calls import Calls, Options
 from propq_async.gate import Gate
-from propq_async.transport import Attempt
+from propq_async.lanes import Attempt
 from propq_async.units import Units
 from propq_async.wire import Lost, Reply
 

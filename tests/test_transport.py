@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import subprocess
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,8 +17,9 @@ from propq_async import (
     TokenManager,
     TokenUnavailableError,
 )
+from propq_async.lanes import USER_AGENT, Connections
 from propq_async.testing import PropQEmulator
-from propq_async.transport import USER_AGENT, Connections, Pool
+from propq_async.transport import Pool
 from propq_async.wire import Lost
 
 from .support import ScriptedServer, Step, an_update, answer, token_answer
@@ -185,17 +185,6 @@ async def test_what_a_proxy_says_is_said_to_be_the_proxys() -> None:
 
 
 # --- TLS ------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pem = tmp_path_factory.mktemp("tls") / "self-signed.pem"
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
-    alternatives = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    files = ["-keyout", str(pem), "-out", f"{pem}.crt"]
-    subprocess.run([*command.split(), *alternatives, *files], check=True, capture_output=True)
-    pem.write_bytes(pem.read_bytes() + Path(f"{pem}.crt").read_bytes())
-    return pem
 
 
 class TLSServer(ScriptedServer):

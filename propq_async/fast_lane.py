@@ -1,0 +1,358 @@
+"""The fast lane: aiohttp's connections and its parser, without what is wrapped around them.
+
+A request is one block of bytes, written to a connection of aiohttp's `TCPConnector`; the answer is
+read by aiohttp's `ResponseHandler` and its parser. So pool, limits, DNS, happy eyeballs, TLS and
+HTTP remain aiohttp's. What is left out is `ClientSession`, which costs several times as much: an
+object for each request and each response, cookies, redirects, a task for each body, timers.
+
+Not all that it takes from aiohttp is documented. `fits` tries it out, so that with an aiohttp that
+has changed the plain lane serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import re
+from collections.abc import Coroutine
+from functools import cache, partial
+from typing import Any, Final, TypeVar, cast
+
+import aiohttp
+import attrs
+from aiohttp.client_proto import ResponseHandler
+from yarl import URL
+
+from .lanes import (
+    HEADERS,
+    LOSSES,
+    Attempt,
+    Body,
+    Form,
+    lost_on_the_way,
+    ran_out_of_time,
+)
+from .models import Token
+from .wire import Lost, Reply
+
+__all__ = ["FastLane", "fits"]
+
+logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
+
+# A selector transport reads into a new buffer of 256 KiB, which the allocator gets from the system
+# and gives back for each small answer (python/cpython#85451). Up to this size it does not.
+READ_BYTES: Final = 65_536
+# After so long without a request the event loop may have been kept from running, and so from seeing
+# which connections were closed. How many turns it takes is a matter of TLS.
+QUIET_SECONDS: Final = 0.5
+TURNS_TO_SEE: Final = 4
+MOST_TARGETS: Final = 1024
+
+# RFC 9110 section 5.6.2.
+_METHOD: Final = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
+_USUAL_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+# Of these nobody expects a body (RFC 9110 section 8.6).
+_WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_JSON: Final = b"Content-Type: application/json\r\n"
+_FORM: Final = b"Content-Type: application/x-www-form-urlencoded\r\n"
+_NEVER: Final = aiohttp.ClientTimeout()
+_FIRST_FINAL: Final = 200
+_SWITCHING: Final = 101
+
+
+class _Handler(ResponseHandler):
+    """A connection.
+
+    `reads_on`: its parser may read the next answer, too: it has read one, all at once, that had a
+    body or could have had one. Else the next answer gets a new parser.
+    """
+
+    reads_on = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        if hasattr(transport, "max_size"):
+            transport.max_size = READ_BYTES
+
+
+class _Origin(aiohttp.ClientRequest):
+    """What a connector wants to know of a request: only where it goes."""
+
+    connection_key: Any = None
+
+    def __init__(self, url: URL, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__("GET", url, loop=loop)
+        # Worked out once, and not for each connection that is asked for.
+        self.connection_key = super().connection_key
+
+
+@attrs.frozen
+class _Target:
+    """Where a request goes, and the lines of its head that are the same for all that go there."""
+
+    origin: _Origin
+    lines: bytes
+
+
+class _Deadlines:
+    """One timer for all requests that are under way: one for each would cost far more."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._timer: asyncio.TimerHandle | None = None
+        self.soonest = math.inf
+        # A task whose deadline has passed is no longer here.
+        self.running: dict[asyncio.Task[Any], float] = {}
+
+    def set_timer(self, at: float) -> None:
+        self.clear()
+        self.soonest = at
+        self._timer = self._loop.call_at(at, self._sweep)
+
+    def clear(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self.soonest = None, math.inf
+
+    def _sweep(self) -> None:
+        now = self._loop.time()
+        for task in [task for task, deadline in self.running.items() if deadline <= now]:
+            del self.running[task]
+            task.cancel()
+        self.clear()
+        if self.running:
+            self.set_timer(min(self.running.values()))
+
+
+class FastLane:
+    """A `Lane` over a `TCPConnector`. Making it needs a running event loop, and does no I/O."""
+
+    def __init__(self, connector: Any, *, active_at: float = -math.inf) -> None:
+        self._loop = asyncio.get_running_loop()
+        # A TCPConnector. Of no type here, since not all that is used of it is public.
+        self._connector = connector
+        self._connector._factory = partial(_Handler, loop=self._loop)  # noqa: SLF001
+        self._deadlines = _Deadlines(self._loop)
+        self._targets: dict[URL, _Target] = {}
+        self._token: Token | None = None
+        self._authorization = b""
+        self._active_at = active_at
+
+    async def close(self) -> None:
+        """Close every connection, for good."""
+        self._deadlines.clear()
+        await self._connector.close()
+
+    # In one piece, since a coroutine that awaits another costs more than much of what is left out.
+    async def send(  # noqa: C901, PLR0912, PLR0915
+        self,
+        method: str,
+        url: URL,
+        token: Token | None,
+        body: bytes | Form | None,
+        timeout_seconds: float,
+        attempt: Attempt,
+    ) -> Reply | Lost:
+        """Make one request."""
+        if method not in _USUAL_METHODS and not _METHOD.fullmatch(method):
+            raise ValueError(f"{method!r} is no HTTP method")
+        target = self._targets.get(url) or self._target(url)
+        now = self._loop.time()
+        # Here and below as asyncio.timeout() does it.
+        task = cast("asyncio.Task[Any]", asyncio.current_task(self._loop))
+        cancelling = task.cancelling()
+        deadlines = self._deadlines
+        deadlines.running[task] = deadline = now + timeout_seconds
+        if deadline < deadlines.soonest:
+            deadlines.set_timer(deadline)
+        connection = reply = None
+        try:
+            if now - self._active_at > QUIET_SECONDS:
+                await _let_the_loop_see()
+            self._active_at = now
+            connection = await self._connector.connect(target.origin, [], _NEVER)
+            handler: _Handler = connection.protocol
+            transport = _usable(handler, attempt)
+            is_head = method == "HEAD"
+            if is_head or not handler.reads_on:
+                handler.set_response_params(
+                    skip_payload=is_head, read_until_eof=True, read_bufsize=READ_BYTES
+                )
+            handler.reads_on = False
+            transport.write(self._request(method, target, token, body))
+            attempt.sent, attempt.stale = True, False
+            message, payload = await handler.read()
+            while message.code < _FIRST_FINAL and message.code != _SWITCHING:
+                del message  # It may echo the token.
+                message, payload = await handler.read()
+            if payload.is_eof():
+                handler.reads_on = not is_head
+                reply = Reply(message.code, message.headers, payload.read_nowait())
+            else:
+                # From here on the status is known, whatever becomes of the body.
+                reply = Reply(message.code, message.headers, b"", truncated=True)
+                del message
+                reply = await _with_body(reply, payload)
+                if reply.truncated:
+                    connection.close()
+            connection.release()
+            connection = None
+        except asyncio.CancelledError:
+            if task in deadlines.running or task.uncancel() > cancelling:
+                raise
+            lost = ran_out_of_time(attempt, timeout_seconds)
+        except LOSSES as error:
+            lost = lost_on_the_way(attempt, error)
+        else:
+            return reply
+        finally:
+            deadlines.running.pop(task, None)
+            if connection is not None:
+                # It owes an answer, or is broken.
+                connection.close()
+        # An error remains one without its body; a success does not.
+        return lost if reply is None or reply.is_success else reply
+
+    def _target(self, url: URL) -> _Target:
+        if len(self._targets) >= MOST_TARGETS:
+            self._targets.clear()
+        lines = [
+            f" {url.raw_path_qs} HTTP/1.1",
+            f"Host: {url.host_port_subcomponent}",
+            *(f"{name}: {value}" for name, value in HEADERS.items()),
+            "",
+        ]
+        target = _Target(_Origin(url.origin(), self._loop), "\r\n".join(lines).encode())
+        self._targets[url] = target
+        return target
+
+    def _request(
+        self, method: str, target: _Target, token: Token | None, body: bytes | Form | None
+    ) -> bytes:
+        if token is not self._token and token is not None:
+            # Kept, since the next request most likely carries the same.
+            self._token, self._authorization = token, _authorization(token)
+        if body is None:
+            length = b"" if method in _WITHOUT_BODY else b"Content-Length: 0\r\n"
+            return b"".join(
+                (method.encode(), target.lines, _JSON, self._authorization, length, b"\r\n")
+            )
+        if isinstance(body, Form):
+            return b"%b%b%bContent-Length: %d\r\n\r\n%b" % (
+                *(method.encode(), target.lines, _FORM),
+                *(len(body.data), body.data),
+            )
+        return b"%b%b%b%bContent-Length: %d\r\n\r\n%b" % (
+            *(method.encode(), target.lines, _JSON, self._authorization),
+            *(len(body), body),
+        )
+
+
+def _authorization(token: Token) -> bytes:
+    if not token.access_token.isprintable():
+        raise ValueError("the access token has characters that no header may have")
+    return f"Authorization: Bearer {token.access_token}\r\n".encode()
+
+
+def _usable(handler: _Handler, attempt: Attempt) -> asyncio.Transport:
+    transport = handler.transport
+    # There may also be an answer to no request.
+    if transport is None or transport.is_closing() or handler.should_close:
+        attempt.stale = True
+        raise aiohttp.ServerDisconnectedError
+    return transport
+
+
+async def _with_body(reply: Reply, payload: aiohttp.StreamReader) -> Reply:
+    body = Body()
+    await body.read(payload)
+    return attrs.evolve(reply, body=bytes(body), truncated=body.is_too_long)
+
+
+async def _let_the_loop_see() -> None:
+    for _ in range(TURNS_TO_SEE):
+        await asyncio.sleep(0)
+
+
+# --- whether aiohttp is the one we know -----------------------------------------------------------
+
+_TRIALS: Final = {
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 No\r\nContent-Length: 2\r\n\r\n{}": (404, b"{}"),
+    b"HTTP/1.1 204 No\r\nX-Request-Id: 1\r\n\r\n": (204, b""),
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    b"3\r\n[1]\r\n0\r\n\r\n": (200, b"[1]"),
+}
+
+
+class _Echo(asyncio.Transport):
+    """Has the answer to whatever is written to it: the next of the trials."""
+
+    def __init__(self, handler: _Handler) -> None:
+        super().__init__()
+        self._handler = handler
+        self._answers = iter(_TRIALS)
+
+    def is_closing(self) -> bool:
+        return False
+
+    def write(self, _: object) -> None:
+        self._handler.data_received(next(self._answers))
+
+    def resume_reading(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class _TrialConnector(aiohttp.TCPConnector):
+    """Connects to nowhere. Each connection begins with the first trial: so it must be kept."""
+
+    async def _create_connection(self, *_: object) -> _Handler:
+        handler = cast("_Handler", self._factory())
+        handler.connection_made(_Echo(handler))
+        return handler
+
+
+@cache
+def fits() -> bool:
+    """Return whether aiohttp is as this lane needs it, after some calls without a network.
+
+    Needs a running event loop, and does no I/O.
+    """
+    try:
+        problem = None if aiohttp.__version__.startswith("3.") else "it is of another generation"
+        problem = problem or _run(_try())
+    except Exception as error:  # noqa: BLE001 - whatever it is, there is another lane
+        problem = repr(error)
+    if problem is not None:
+        logger.info(
+            "aiohttp %s is not known to be fit for the fast lane, so calls take the plain one: %s",
+            aiohttp.__version__,
+            problem,
+        )
+    return problem is None
+
+
+async def _try() -> str | None:
+    connector = _TrialConnector(resolver=aiohttp.ThreadedResolver())
+    lane = FastLane(connector, active_at=math.inf)
+    url = URL("http://127.0.0.1/")
+    for status, body in _TRIALS.values():
+        reply = await lane.send("POST", url, None, b"{}", math.inf, Attempt())
+        if not isinstance(reply, Reply) or (reply.status, reply.body) != (status, body):
+            return f"an answer was read as {reply!r}"
+    await lane.close()
+    return None
+
+
+def _run(coroutine: Coroutine[Any, Any, _T]) -> _T:
+    """Run it without the event loop, for which it must have nothing to wait."""
+    for _ in range(10):
+        try:
+            coroutine.send(None)
+        except StopIteration as end:
+            return cast("_T", end.value)
+    coroutine.close()
+    raise RuntimeError("it waits")
