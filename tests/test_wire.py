@@ -945,3 +945,22 @@ def test_a_missing_field_is_refused_and_one_too_many_is_not(field: str) -> None:
 @pytest.mark.parametrize("changes", [{"token_url": "https://other.example/"}, {"client_id": 8}])
 def test_a_file_of_another_key_is_none(changes: dict[str, Any]) -> None:
     assert parse_token(json.dumps(FILE | changes).encode(), KEY) is None
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32-be"])
+@pytest.mark.parametrize("space", ["", " ", "\r\n\t"])
+@pytest.mark.parametrize("value", [{}, {"UntName": "Ático ½"}, {"a": [{"b": "}"}]}, [1], 7, "x"])
+def test_an_answer_is_the_same_json_in_any_encoding_and_with_any_space(
+    value: Any, space: str, encoding: str
+) -> None:
+    text = space + json.dumps(value, ensure_ascii=False) + space
+    body = text.encode(encoding)
+    assert read_json(reply(200, body), CALL, TOKEN) == value
+    for extra in ("}", "x", "{}"):
+        broken = read_json(reply(200, (text + extra).encode(encoding)), CALL, TOKEN)
+        assert isinstance(broken, UnexpectedResponseError)
+
+
+def test_an_update_in_a_body_of_ones_own_is_written_as_one_that_is_sent() -> None:
+    update = an_update('Ático "½"', price=1.5)
+    assert dump_json([update]) == b"[" + dump_update(update) + b"]"
