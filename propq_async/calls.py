@@ -16,6 +16,7 @@ import asyncio
 import logging
 import random as _random
 from collections.abc import Callable
+from enum import Enum
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -63,7 +64,8 @@ class Options:
     retry: RetryPolicy
 
 
-@attrs.frozen
+# Not frozen: it is made for each call, and that would cost five times as much.
+@attrs.define
 class Request:
     """A call before it is made.
 
@@ -91,6 +93,10 @@ class Row:
     is_suspect: Callable[[], bool]
 
 
+# Of a call that is not under way. Nothing writes to it.
+_NONE: Final = Attempt(sent=False)
+
+
 @attrs.define
 class Progress:
     """What is known of a call while it runs. It survives the call's cancellation.
@@ -104,7 +110,7 @@ class Progress:
     error: APIError | None = None
     in_doubt: bool = False
     is_final: bool = False
-    attempt: Attempt = attrs.field(factory=lambda: Attempt(sent=False))
+    attempt: Attempt = _NONE
 
     @property
     def may_have_been_applied(self) -> bool:
@@ -123,9 +129,10 @@ class Progress:
         return error
 
 
-@attrs.frozen
-class _Done:
-    value: Any
+class _Done(Enum):
+    """The verdict that all is well."""
+
+    DONE = "done"
 
 
 class Calls:
@@ -203,6 +210,7 @@ class _Run:
             since=self._began,
         )
         self._refused: tuple[Token, APIError] | None = None
+        self._value: Any = None
         self._waits = 0
         self._stale = 0
 
@@ -219,8 +227,8 @@ class _Run:
                 verdict = await self._attempt()
             finally:
                 self._gate.leave(self._ticket)
-            if isinstance(verdict, _Done):
-                return verdict.value
+            if verdict is _Done.DONE:
+                return self._value
             if isinstance(verdict, APIError):
                 raise self._progress.settle(verdict)
             if verdict > 0:
@@ -248,7 +256,10 @@ class _Run:
             self._gate.succeeded(self._ticket, outcome.headers)
             self._progress.attempts += 1
             value = self._request.read(outcome, self._request.call, token)
-            return value if isinstance(value, UnexpectedResponseError) else _Done(value)
+            if isinstance(value, UnexpectedResponseError):
+                return value
+            self._value = value
+            return _Done.DONE
         return self._verdict(outcome, token, others)
 
     def _verdict(self, outcome: Reply | Lost, token: Token, others: int) -> APIError | float:
@@ -257,7 +268,7 @@ class _Run:
         self._progress.error = error
         self._progress.in_doubt |= error.may_have_been_applied
         # From here on nothing is under way that a cancellation could leave in doubt.
-        self._progress.attempt = Attempt(sent=False)
+        self._progress.attempt = _NONE
         if self._calls.is_left:
             # That is why the connection was lost, and says nothing of the server.
             return error

@@ -260,7 +260,8 @@ class Gate:
             if self._next_probe == math.inf:
                 # It was cancelled, or had no token to go with: the next one may go at once.
                 self._next_probe = self._clock.monotonic()
-        self._pump()
+        if self.waiting or self._timer is not None:
+            self._pump()
 
     def detach(self) -> asyncio.Task[None] | None:
         """Let go who still waits, with a pass to give back; cancel the timer and return it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from yarl import URL
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["Units"]
+
+MOST_TARGETS: Final = 256
 
 
 class Units:
@@ -35,6 +37,7 @@ class Units:
         self._options = options
         self._base_url = base_url
         self._batches = batches
+        self._targets: dict[str, tuple[Call, URL]] = {}
 
     async def update(self, update: UnitUpdate) -> dict[str, Any]:
         """Set the status, price and directions of one unit, found by its name.
@@ -87,18 +90,28 @@ class Units:
         return batch
 
     def _call(self, update: UnitUpdate) -> Call:
-        return Call("POST", self._base_url + update_path(update.development_id))
+        return self._target(update.development_id)[0]
+
+    def _target(self, development_id: str) -> tuple[Call, URL]:
+        """Return where the updates of a development go: kept, since the next one goes there too."""
+        target = self._targets.get(development_id)
+        if target is None:
+            if len(self._targets) >= MOST_TARGETS:
+                self._targets.clear()
+            call = Call("POST", self._base_url + update_path(development_id))
+            target = self._targets[development_id] = call, URL(call.url, encoded=True)
+        return target
 
     async def _update(
         self, calls: Calls, update: UnitUpdate, progress: Progress, row: Row | None = None
     ) -> dict[str, Any]:
-        call = self._call(update)
+        call, url = self._target(update.development_id)
         request = Request(
-            call=call,
-            url=URL(call.url, encoded=True),
-            body=dump_update(update),
-            repeatable=self._options.retry.retry_unacknowledged,
-            read=read_object,
+            call,
+            url,
+            dump_update(update),
+            self._options.retry.retry_unacknowledged,
+            read_object,
         )
         value: dict[str, Any] = await calls.make(request, self._options, progress, row)
         return value
