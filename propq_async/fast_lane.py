@@ -188,9 +188,9 @@ class FastLane:
             while message.code < _FIRST_FINAL and message.code != _SWITCHING:
                 del message  # It may echo the token.
                 message, payload = await handler.read()
-            if payload.is_eof():
+            if payload.is_eof() and payload.exception() is None:
                 handler.reads_on = not is_head
-                reply = Reply(message.code, message.headers, payload.read_nowait())
+                reply = Reply(message.code, message.headers, _whole(payload))
             else:
                 # From here on the status is known, whatever becomes of the body.
                 reply = Reply(message.code, message.headers, b"", truncated=True)
@@ -264,6 +264,14 @@ def _usable(handler: _Handler, attempt: Attempt) -> asyncio.Transport:
         attempt.stale = True
         raise aiohttp.ServerDisconnectedError
     return transport
+
+
+def _whole(payload: Any) -> bytes:
+    """Return a body that is there to its end.
+
+    Not by `read_nowait`, which wakes parser and transport for more.
+    """
+    return b"".join(payload._buffer) if payload.total_bytes else b""  # noqa: SLF001
 
 
 async def _with_body(reply: Reply, payload: aiohttp.StreamReader) -> Reply:
