@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random as _random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from enum import Enum
 from http import HTTPStatus
 from typing import Any, Final
@@ -161,9 +161,11 @@ class Calls:
         self.is_left = True
         return [task for task in (self.tokens.detach(), self.gate.detach()) if task is not None]
 
-    async def make(
+    # Neither this nor `Pool.call` nor `Units._update` is a coroutine function: they return the
+    # coroutine that does the work, since one that only awaits another has its price, too.
+    def make(
         self, request: Request, options: Options, progress: Progress, row: Row | None = None
-    ) -> Any:
+    ) -> Coroutine[Any, Any, Any]:
         """Make the call, as often as it takes, and return its value.
 
         Raises:
@@ -173,14 +175,7 @@ class Calls:
         self.counters.calls += 1
         run = _Run(self, request, options, progress, row)
         total = options.retry.total_timeout_seconds
-        if total is None:
-            return await run.run()
-        try:
-            async with asyncio.timeout(total):
-                return await run.run()
-        except TimeoutError:
-            pass
-        raise progress.settle(run.out_of_time(total))
+        return run.run() if total is None else run.run_within(total)
 
 
 class _Run:
@@ -214,6 +209,14 @@ class _Run:
         self._waits = 0
         self._stale = 0
 
+    async def run_within(self, total_seconds: float) -> Any:
+        try:
+            async with asyncio.timeout(total_seconds):
+                return await self.run()
+        except TimeoutError:
+            pass
+        raise self._progress.settle(self._out_of_time(total_seconds))
+
     async def run(self) -> Any:
         while not self._calls.is_left:
             shut = await self._gate.enter(self._ticket)
@@ -240,9 +243,10 @@ class _Run:
     async def _attempt(self) -> _Done | APIError | float:
         """Make one attempt; return the value, the final error, or the seconds until the next."""
         try:
-            token = await self._token()
-        except TokenUnavailableError as error:
-            if self._row is None:
+            token = await self._calls.tokens.get_token()
+        except TokenError as error:
+            error.may_have_been_applied = self._progress.may_have_been_applied
+            if self._row is None or not isinstance(error, TokenUnavailableError):
                 raise
             # An outage like any other: one row asks again now and then, and the others are held.
             self._gate.failed(error)
@@ -251,11 +255,26 @@ class _Run:
             # Too many tokens were refused lately: there is no other to be had yet.
             return self._refused[1]
         others = self._gate.successes
-        outcome = await self._send(token)
+        request = self._request
+        attempt = self._progress.attempt = Attempt()
+        if self._progress.requests:
+            self._calls.counters.retries += 1
+        self._progress.requests += 1
+        outcome = await self._calls.pool.call(
+            request.call.method,
+            request.url,
+            request.body,
+            token,
+            self._options.timeout_seconds,
+            attempt,
+        )
+        logger.debug(
+            "%s %s: %s", request.call.method, request.call.url, getattr(outcome, "status", "lost")
+        )
         if isinstance(outcome, Reply) and outcome.is_success:
             self._gate.succeeded(self._ticket, outcome.headers)
             self._progress.attempts += 1
-            value = self._request.read(outcome, self._request.call, token)
+            value = request.read(outcome, request.call, token)
             if isinstance(value, UnexpectedResponseError):
                 return value
             self._value = value
@@ -295,32 +314,6 @@ class _Run:
         if self._is_to_blame(status, others):
             self._progress.attempts += 1
         return self._after_failure(outcome, error)
-
-    async def _token(self) -> Token:
-        try:
-            return await self._calls.tokens.get_token()
-        except TokenError as error:
-            error.may_have_been_applied = self._progress.may_have_been_applied
-            raise
-
-    async def _send(self, token: Token) -> Reply | Lost:
-        request = self._request
-        attempt = self._progress.attempt = Attempt()
-        if self._progress.requests:
-            self._calls.counters.retries += 1
-        self._progress.requests += 1
-        outcome = await self._calls.pool.call(
-            request.call.method,
-            request.url,
-            request.body,
-            token,
-            self._options.timeout_seconds,
-            attempt,
-        )
-        logger.debug(
-            "%s %s: %s", request.call.method, request.call.url, getattr(outcome, "status", "lost")
-        )
-        return outcome
 
     def _error(self, outcome: Reply | Lost, token: Token) -> APIError:
         call = self._request.call
@@ -385,7 +378,7 @@ class _Run:
             error.retry_after_seconds = shut.seconds
         return self._progress.settle(error)
 
-    def out_of_time(self, total_seconds: float) -> APITimeoutError:
+    def _out_of_time(self, total_seconds: float) -> APITimeoutError:
         """Return the error of a call that has used up its `total_timeout_seconds`."""
         last = self._progress.error
         return APITimeoutError(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol, Self
+from collections.abc import Coroutine
+from typing import Any, Protocol, Self
 from urllib.parse import urlencode
 
 from yarl import URL
@@ -14,8 +15,6 @@ from .plain_lane import PlainLane
 from .wire import Lost, Reply
 
 __all__ = ["AskToken", "Pool", "ask_token_once"]
-
-_LEFT: Final = Lost("the session was left", sent=False)
 
 
 class Pool:
@@ -39,7 +38,7 @@ class Pool:
         if lane is not None:
             await lane.close()
 
-    async def call(
+    def call(
         self,
         method: str,
         url: URL,
@@ -47,12 +46,14 @@ class Pool:
         token: Token,
         timeout_seconds: float,
         attempt: Attempt,
-    ) -> Reply | Lost:
+    ) -> Coroutine[Any, Any, Reply | Lost]:
         """Make one authenticated request."""
         lane = self._lane or self._open(url)
-        if lane is None:
-            return _LEFT
-        return await lane.send(method, url, token, body, timeout_seconds, attempt)
+        return (
+            _left()
+            if lane is None
+            else lane.send(method, url, token, body, timeout_seconds, attempt)
+        )
 
     async def ask_token(
         self, url: str, credentials: Credentials, timeout_seconds: float
@@ -61,7 +62,7 @@ class Pool:
         where = URL(url)
         lane = self._lane or self._open(where)
         if lane is None:
-            return _LEFT
+            return await _left()
         return await lane.send("POST", where, None, _form(credentials), timeout_seconds, Attempt())
 
     def _open(self, url: URL) -> Lane | None:
@@ -71,6 +72,10 @@ class Pool:
         is_plain = settings.proxy or settings.trust_env or settings.trace_configs or not fits()
         self._lane = PlainLane(settings, url) if is_plain else FastLane(settings.connector())
         return self._lane
+
+
+async def _left() -> Lost:
+    return Lost("the session was left", sent=False)
 
 
 def _form(credentials: Credentials) -> Form:

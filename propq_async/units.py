@@ -15,7 +15,7 @@ from .models import UnitUpdate
 from .wire import Call, dump_update, read_object, update_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
 __all__ = ["Units"]
 
@@ -102,9 +102,9 @@ class Units:
             target = self._targets[development_id] = call, URL(call.url, encoded=True)
         return target
 
-    async def _update(
+    def _update(
         self, calls: Calls, update: UnitUpdate, progress: Progress, row: Row | None = None
-    ) -> dict[str, Any]:
+    ) -> Coroutine[Any, Any, dict[str, Any]]:
         call, url = self._target(update.development_id)
         request = Request(
             call,
@@ -113,5 +113,4 @@ class Units:
             self._options.retry.retry_unacknowledged,
             read_object,
         )
-        value: dict[str, Any] = await calls.make(request, self._options, progress, row)
-        return value
+        return calls.make(request, self._options, progress, row)
