@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from propq_async import AsyncPropQ, Clock, PropQError, RetryPolicy, Token, UnitUpdate
+from propq_async.lanes import Attempt
 from propq_async.testing import PropQEmulator
-from propq_async.transport import Attempt
 from propq_async.wire import Lost, Reply
 
 from .simulation import OK, Simulated, status, units
