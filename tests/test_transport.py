@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
 import aiohttp
 import pytest
+import uvloop
 
 from propq_async import (
     APIConnectionError,
@@ -212,6 +214,27 @@ async def test_a_private_certificate_is_accepted_from_the_given_context_only(
             await update(a_client(server.url))
     assert caught.value.__cause__ is None
     assert len(server.seen) == 2
+
+
+@pytest.mark.parametrize("traces", [[], [aiohttp.TraceConfig()]], ids=["fast", "plain"])
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_tls_connection_is_kept_on_both_lanes_and_loops(
+    certificate: Path, traces: list[aiohttp.TraceConfig], loop: Callable[[], Any]
+) -> None:
+    async def story() -> list[int]:
+        context = ssl.create_default_context(cafile=f"{certificate}.crt")
+        async with TLSServer(certificate) as server:
+            propq = a_client(server.url, ssl_context=context, trace_configs=traces)
+            async with propq.session() as session:
+                for _ in range(20):
+                    assert await session.units.update(an_update()) == {}
+                await asyncio.gather(*(session.units.update(an_update()) for _ in range(5)))
+        return [seen.connection for seen in server.seen]
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        connections = runner.run(story())
+    assert connections[:21] == [1] * 21
+    assert max(connections) <= 5
 
 
 # --- hooks ----------------------------------------------------------------------------------------
