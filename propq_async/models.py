@@ -220,6 +220,17 @@ class UnitUpdate:
     directions: tuple[str, ...] = attrs.field(converter=_to_directions)
 
     def __attrs_post_init__(self) -> None:
+        # Nearly all are like this: seen at a glance, instead of field by field.
+        if (
+            type(self.price) is int
+            and 0 < self.price < _PLAIN_BELOW
+            and type(self.status) is UnitStatus
+            and type(self.directions) is tuple
+            and self.directions != ()
+            and self.development_id not in (".", "..")
+            and all(map(_is_plain, (self.development_id, self.name, *self.directions)))
+        ):
+            return
         development_id = _development_id_problems(self.development_id)
         name = _string_problems(self.name)
         status = _status_problems(self.status)
@@ -234,6 +245,17 @@ class UnitUpdate:
                 "directions": directions,
             }
             raise InvalidUpdateError({field: texts for field, texts in errors.items() if texts})
+
+
+def _is_plain(value: object) -> bool:
+    """Return whether it is printable ASCII with no space at either end: then all is well."""
+    return (
+        isinstance(value, str)
+        and value != ""
+        and value.isascii()
+        and value.isprintable()
+        and value.strip() == value
+    )
 
 
 def _string_problems(value: object) -> list[str]:
