@@ -260,7 +260,7 @@ class Gate:
             if self._next_probe == math.inf:
                 # It was cancelled, or had no token to go with: the next one may go at once.
                 self._next_probe = self._clock.monotonic()
-        if self.waiting or self._timer is not None:
+        if self._singles or self._rows or self._timer is not None:
             self._pump()
 
     def detach(self) -> asyncio.Task[None] | None:
