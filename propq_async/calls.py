@@ -272,7 +272,7 @@ class _Run:
             "%s %s: %s", request.call.method, request.call.url, getattr(outcome, "status", "lost")
         )
         if isinstance(outcome, Reply) and outcome.is_success:
-            self._gate.succeeded(self._ticket, outcome.headers)
+            self._gate.succeeded(self._ticket, outcome)
             self._progress.attempts += 1
             value = request.read(outcome, request.call, token)
             if isinstance(value, UnexpectedResponseError):
@@ -299,7 +299,7 @@ class _Run:
             self._gate.refused(self._ticket, error, wait, limited=limited)
             return 0.0
         if status is not None and status not in _RETRIED:
-            self._gate.succeeded(self._ticket, {})
+            self._gate.succeeded(self._ticket)
             if status == HTTPStatus.UNAUTHORIZED:
                 self._calls.tokens.invalidate(token)
                 if self._refused is None:

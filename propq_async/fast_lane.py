@@ -97,6 +97,15 @@ class _Target:
     lines: bytes
 
 
+class _Answer:
+    """What the parser has read. Its head may echo the token, so it does not show."""
+
+    __slots__ = ("head", "payload")
+
+    head: Any
+    payload: Any
+
+
 class _Deadlines:
     """One timer for all requests that are under way: one for each would cost far more."""
 
@@ -184,17 +193,17 @@ class FastLane:
             handler.reads_on = False
             transport.write(self._request(method, target, token, body))
             attempt.sent, attempt.stale = True, False
-            message, payload = await handler.read()
-            while message.code < _FIRST_FINAL and message.code != _SWITCHING:
-                del message  # It may echo the token.
-                message, payload = await handler.read()
+            answer = _Answer()
+            answer.head, answer.payload = await handler.read()
+            while answer.head.code < _FIRST_FINAL and answer.head.code != _SWITCHING:
+                answer.head, answer.payload = await handler.read()
+            payload = answer.payload
             if payload.is_eof() and payload.exception() is None:
                 handler.reads_on = not is_head
-                reply = Reply(message.code, message.headers, _whole(payload))
+                reply = Reply(answer.head.code, answer.head.headers, _whole(payload))
             else:
                 # From here on the status is known, whatever becomes of the body.
-                reply = Reply(message.code, message.headers, b"", truncated=True)
-                del message
+                reply = Reply(answer.head.code, answer.head.headers, b"", truncated=True)
                 reply = await _with_body(reply, payload)
                 if reply.truncated:
                     connection.close()

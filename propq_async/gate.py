@@ -33,13 +33,13 @@ import logging
 import math
 import re
 from collections import deque
-from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 import attrs
 
 from .config import Clock
 from .errors import APIError, APIStatusError, TokenUnavailableError
+from .wire import Reply
 
 __all__ = ["Blocking", "Gate", "Shut", "Ticket"]
 
@@ -276,8 +276,11 @@ class Gate:
             timer.cancel()
         return timer
 
-    def succeeded(self, ticket: Ticket, headers: Mapping[str, str]) -> None:
-        """Take note of an answer that shows the server at work, an error of the call included."""
+    def succeeded(self, ticket: Ticket, reply: Reply | None = None) -> None:
+        """Take note of an answer that shows the server at work, an error of the call included.
+
+        `reply`: where the answer is a success, what it says of the limit is taken for true.
+        """
         now = self._clock.monotonic()
         self.successes += 1
         self._held.append(ticket.passed)
@@ -294,8 +297,11 @@ class Gate:
             self._ramp += self._ramp_step
             if self._ramp >= self._max_in_flight:
                 self._ramp = None
-        self._remaining = _number(headers.get("X-RateLimit-Remaining"))
-        self._stated = _number(headers.get("X-RateLimit-Limit")) or self._stated
+        if reply is None:
+            self._remaining = None
+        else:
+            self._remaining = _number(reply.headers.get("X-RateLimit-Remaining"))
+            self._stated = _number(reply.headers.get("X-RateLimit-Limit")) or self._stated
         if self._pace is not None:
             self._adjust(self._pace, now)
 

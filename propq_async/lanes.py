@@ -90,12 +90,6 @@ class Body:
     chunks: list[bytes] = attrs.field(factory=list, repr=False)
     size: int = 0
 
-    def add(self, chunk: bytes) -> bool:
-        """Keep a chunk; return whether there was one."""
-        self.chunks.append(chunk)
-        self.size += len(chunk)
-        return bool(chunk)
-
     @property
     def is_too_long(self) -> bool:
         """Return whether it is longer than we are willing to read."""
@@ -103,8 +97,11 @@ class Body:
 
     async def read(self, stream: aiohttp.StreamReader) -> None:
         """Read to the end, or until it is too long."""
-        while self.add(await stream.readany()) and not self.is_too_long:
-            pass
+        while not self.is_too_long:
+            self.chunks.append(await stream.readany())
+            if not self.chunks[-1]:
+                break
+            self.size += len(self.chunks[-1])
 
     def __bytes__(self) -> bytes:
         return b"".join(self.chunks)

@@ -10,6 +10,7 @@ import aiohttp
 import attrs
 from yarl import URL
 
+from .hidden import HiddenDict
 from .lanes import (
     HEADERS,
     LOSSES,
@@ -104,7 +105,7 @@ class PlainLane:
                 data=content.data,
             ) as answer.response:
                 # From here on the status is known, whatever becomes of the body.
-                reply = _reply(answer)
+                reply = _reply(answer, Body(), truncated=True)
                 return await _read(answer)
         except TimeoutError:
             lost = ran_out_of_time(attempt, timeout_seconds)
@@ -117,17 +118,17 @@ class PlainLane:
 
 
 def _content(token: Token | None, body: bytes | Form | None) -> _Content:
-    headers = {"Content-Type": "application/json"}
+    headers = HiddenDict({"Content-Type": "application/json"})
     if token is not None:
         headers["Authorization"] = f"Bearer {token.access_token}"
     if isinstance(body, Form):
         headers["Content-Type"] = "application/x-www-form-urlencoded"
-        body = body.data
+        return _Content(headers, body.data)
     return _Content(headers, body)
 
 
-def _reply(answer: _Answer, body: bytes = b"", *, truncated: bool = True) -> Reply:
-    return Reply(answer.response.status, answer.response.headers, body, truncated=truncated)
+def _reply(answer: _Answer, body: Body, *, truncated: bool) -> Reply:
+    return Reply(answer.response.status, answer.response.headers, bytes(body), truncated=truncated)
 
 
 async def _read(answer: _Answer) -> Reply:
@@ -135,7 +136,7 @@ async def _read(answer: _Answer) -> Reply:
     await body.read(answer.response.content)
     if body.is_too_long:
         answer.response.close()
-    return _reply(answer, bytes(body), truncated=body.is_too_long)
+    return _reply(answer, body, truncated=body.is_too_long)
 
 
 def _proxy_for(url: URL) -> str | None:

@@ -79,12 +79,16 @@ async def _left() -> Lost:
 
 
 def _form(credentials: Credentials) -> Form:
-    fields = {
-        "grant_type": "client_credentials",
-        "client_id": credentials.client_id,
-        "client_secret": credentials.client_secret,
-    }
-    return Form(urlencode(fields).encode())
+    # In one expression, so that no variable holds the secret.
+    return Form(
+        urlencode(
+            {
+                "grant_type": "client_credentials",
+                "client_id": credentials.client_id,
+                "client_secret": credentials.client_secret,
+            }
+        ).encode()
+    )
 
 
 class AskToken(Protocol):

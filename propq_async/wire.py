@@ -244,7 +244,7 @@ def status_error(reply: Reply, call: Call, token: Token, *, now: float) -> APISt
         "url": call.url,
         "status": status,
         "body": text,
-        "retry_after_seconds": retry_after_seconds(reply.headers, now),
+        "retry_after_seconds": retry_after_seconds(reply, now),
         "request_id": _clean(HiddenStr(reply.headers.get("X-Request-Id", "")), forms) or None,
         "may_have_been_applied": (
             status >= _FIRST_SERVER_ERROR and status != HTTPStatus.SERVICE_UNAVAILABLE
@@ -392,20 +392,20 @@ def _spread(forms: set[HiddenStr], *ways: Callable[[HiddenStr], str]) -> None:
     forms.update(*made)
 
 
-def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
+def retry_after_seconds(reply: Reply, now: float) -> float | None:
     """Return how long the server asks to wait, in seconds; `None` if it does not say.
 
     Both forms of RFC 9110 section 10.2.3 are read. A date is compared with the server's own `Date`,
     if it sent one, so that a clock that is off does no harm; else with `now`, in seconds since the
     epoch.
     """
-    value = headers.get("Retry-After", "").strip()
+    value = reply.headers.get("Retry-After", "").strip()
     if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", value, re.ASCII):
         return float(value)
     until = _http_date(value)
     if until is None:
         return None
-    since = _http_date(headers.get("Date", ""))
+    since = _http_date(reply.headers.get("Date", ""))
     return max(0.0, until - (now if since is None else since))
 
 
@@ -470,7 +470,7 @@ def read_token(reply: Reply, *, asked_at: float, credentials: Credentials) -> To
     return TokenUnavailableError(
         f"the token endpoint answered {reply.status} {words}{advice}",
         status=reply.status,
-        retry_after_seconds=retry_after_seconds(reply.headers, asked_at),
+        retry_after_seconds=retry_after_seconds(reply, asked_at),
         attempts=1,
     )
 

@@ -292,7 +292,7 @@ async def test_a_copy_for_another_loop_remembers_cap_pace_and_wait() -> None:
     tickets = [Ticket(held=False, patience_seconds=9, since=time.monotonic_now) for _ in range(5)]
     for ticket in tickets[:2]:
         assert await gate.enter(ticket) is None
-        gate.succeeded(ticket, {"X-RateLimit-Limit": "2"})
+        gate.succeeded(ticket, Reply(200, {"X-RateLimit-Limit": "2"}, b""))
     began = time.monotonic_now
     assert await gate.copy().enter(tickets[2]) is None
     assert time.monotonic_now == began + 1
@@ -630,7 +630,7 @@ def a_ticket(*, held: bool = False, patience: float = 1e9) -> Ticket:
 async def pass_once(gate: Gate, headers: dict[str, str]) -> None:
     ticket = a_ticket()
     assert await gate.enter(ticket) is None
-    gate.succeeded(ticket, headers)
+    gate.succeeded(ticket, Reply(200, headers, b""))
     gate.leave(ticket)
 
 
@@ -692,7 +692,7 @@ async def test_a_probe_that_is_cancelled_makes_way_for_the_next() -> None:
     assert gate.waiting == 1
     gate.leave(probe)  # without a word of what became of it
     assert await waiting is None
-    gate.succeeded(next_probe, {})
+    gate.succeeded(next_probe)
     gate.leave(next_probe)
     assert gate.is_idle
 
@@ -721,7 +721,7 @@ async def test_what_was_under_way_when_the_gate_closed_does_not_open_it() -> Non
     await gate.enter(early)
     gate.refused(a_ticket(), an_error(429), 30.0, limited=True)
     gate.refused(a_ticket(), an_error(429), 10.0, limited=True)  # the longer wait stands
-    gate.succeeded(early, {})
+    gate.succeeded(early)
     gate.leave(early)
     began = time.monotonic_now
     await gate.enter(late)
@@ -752,7 +752,7 @@ async def test_each_absence_of_the_server_is_one_warning_but_one_a_minute_at_mos
                 gate.refused(a_ticket(), an_error(503), 1.0, limited=False)
                 gate._closed_until = None
             for _ in range(10):
-                gate.succeeded(a_ticket(), {})
+                gate.succeeded(a_ticket())
                 gate.failed(an_error(500))
-            gate.succeeded(a_ticket(), {})
+            gate.succeeded(a_ticket())
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"] * 5

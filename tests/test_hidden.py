@@ -87,7 +87,7 @@ async def _story(token_file: Path, *, plain: bool) -> None:
         answer(422, {"errors": {"x": [TOKEN], TOKEN: "y"}}, headers={"X-Request-Id": TOKEN}),
         answer(401, {"message": TOKEN}),
         answer(500, f"<title>{TOKEN}</title>"),
-        answer(200, {"error": TOKEN}),
+        answer(200, f"no JSON: {TOKEN}"),
         answer(200, {}),
     ]
     clock = FakeClock()
@@ -106,7 +106,7 @@ async def _story(token_file: Path, *, plain: bool) -> None:
             for _ in range(2):
                 errors.append(await _error(propq.tokens.refresh()))
                 clock.advance(2 * FAILURE_SECONDS)
-            assert sum(error is not None for error in errors) == 5
+            assert sum(error is not None for error in errors) == 6
             assert not any(
                 secret in f"{error!r}{error and error.__dict__}"
                 for secret in (SECRET, TOKEN)

@@ -237,6 +237,16 @@ async def test_the_lock_file_is_never_deleted(token_file: Path) -> None:
     assert len(inodes) == 1
 
 
+async def test_a_lock_that_a_fork_copied_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MemoryTokenStore(lock_timeout_seconds=0.05)
+    async with store.lock(KEY) as locked:
+        assert locked
+        # The child has all of its parent's memory, but not the thread that would give it back.
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+        async with store.lock(KEY) as locked_in_child:
+            assert locked_in_child
+
+
 def test_managers_in_two_threads_share_the_lock(store: TokenStore) -> None:
     inside: list[int] = []
     overlaps: list[int] = []

@@ -266,7 +266,7 @@ def test_both_forms_of_retry_after(
 ) -> None:
     given_ = {"Retry-After": value, "Date": date}
     headers = {name: text for name, text in given_.items() if text is not None}
-    assert retry_after_seconds(headers, NOW) == seconds
+    assert retry_after_seconds(Reply(429, headers, b""), NOW) == seconds
 
 
 DATE_LIKE = st.lists(
@@ -280,7 +280,8 @@ DATE_LIKE = st.lists(
 
 @given(value=st.text() | DATE_LIKE, date=st.text() | DATE_LIKE, now=st.floats(0, 1e11))
 def test_no_retry_after_breaks_anything(value: str, date: str, now: float) -> None:
-    seconds = retry_after_seconds({"Retry-After": value, "Date": date}, now)
+    headers = {"Retry-After": value, "Date": date}
+    seconds = retry_after_seconds(Reply(429, headers, b""), now)
     assert seconds is None or (seconds >= 0 and math.isfinite(seconds))
 
 
