@@ -146,10 +146,10 @@ def test_n_rows_take_little_longer_than_the_least_time_and_few_calls_are_refused
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", ["fixed windows", "fixed windows, headers", "sliding window"])
 @pytest.mark.parametrize("limit", [5, 20, 60, 300, 1_000, 5_000])
-@pytest.mark.parametrize("seconds", [1, 5, 10, 30, 60])
+@pytest.mark.parametrize("seconds", [1, 10, 60])
 def test_so_it_is_for_every_limit_and_window(kind: str, limit: int, seconds: float) -> None:
     for windows in (2.5, 6, 20):
-        for latency, connections in ((0.05, 100), (0.2, 100), (0.05, 1_000)):
+        for latency, connections in ((0.2, 100), (0.05, 1_000)):
             answer = (
                 sliding_window(limit, seconds)
                 if kind == "sliding window"
