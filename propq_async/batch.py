@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
-from typing import Any, Final, Protocol, Self, TypeAlias
+from typing import Any, Final, Protocol, Self, TypeAlias, cast
 
 import attrs
 
@@ -110,6 +110,8 @@ class UnitBatch:
         self._last_of_unit: dict[_UnitKey, asyncio.Future[None]] = {}
         self._ready: deque[UnitOutcome] = deque()
         self._news = asyncio.Event()
+        # That it is closed, and nothing of it is left.
+        self._ended = asyncio.Event()
         self._room: deque[asyncio.Future[None]] = deque()
         # One to begin with, so that the first row, alone, can be at fault.
         self._credit = 1
@@ -159,12 +161,15 @@ class UnitBatch:
 
     async def aclose(self) -> None:
         """Cancel and await everything. `unfinished` has what was pulled and not yielded."""
+        here = asyncio.current_task()
         if self._closed:
+            # Somebody else is at it. The input itself may call this, from a worker that would wait
+            # for its own end.
+            if here not in self._workers:
+                await self._ended.wait()
             return
         self._closed = True
         self.stop()
-        # The input itself may call this, from a worker that would wait for its own end.
-        here = asyncio.current_task()
         workers = [worker for worker in self._workers if worker is not here]
         for worker in workers:
             worker.cancel()
@@ -178,6 +183,7 @@ class UnitBatch:
             self._pulled.clear()
             self._on_close(self)
             self._news.set()
+            self._ended.set()
 
     # --- the workers' side --------------------------------------------------------------------
 
@@ -211,8 +217,15 @@ class UnitBatch:
                 await asyncio.wait((pulled.previous,))
             try:
                 outcome = await self._process(pulled)
-            except Exception as error:  # noqa: BLE001 - of a trace hook, or a bug: raised at the end
-                self._end(error)
+            except (Exception, asyncio.CancelledError) as error:
+                # Of a trace hook, or a bug: raised at the end.
+                if isinstance(error, asyncio.CancelledError):
+                    if cast("asyncio.Task[None]", asyncio.current_task()).cancelling():
+                        raise
+                    what = "a trace hook, or a token store, awaited something that was cancelled"
+                    self._end(RuntimeError(what))
+                else:
+                    self._end(error)
                 outcome = self._cut_off(pulled)
             self._settle(pulled, outcome)
 
@@ -313,7 +326,7 @@ class UnitBatch:
         progress, call = pulled.progress, self._call(pulled.update)
         error = APIConnectionError(
             "the batch was closed before the update was done"
-            + (f"; the last attempt ended in: {progress.error}" if progress.error else ""),
+            + (f"; the last attempt ended in: {progress.error.said}" if progress.error else ""),
             method=call.method,
             url=call.url,
             attempts=progress.counted,

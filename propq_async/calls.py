@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random as _random
 from collections.abc import Callable, Coroutine
 from enum import Enum
@@ -52,6 +53,8 @@ _RETRIED: Final = frozenset({500, 502, 503, 504})
 FIRST_UNSTATED_SECONDS: Final = 1.0
 LAST_UNSTATED_SECONDS: Final = 60.0
 LEAST_WAIT_SECONDS: Final = 0.05
+# A call that waited longer than this for its token has not kept to the pace of the gate.
+LATE_SECONDS: Final = 0.001
 # Dead connections that one call may find in the pool before it takes them for an outage.
 MAX_STALE: Final = 10
 
@@ -242,6 +245,7 @@ class _Run:
 
     async def _attempt(self) -> _Done | APIError | float:
         """Make one attempt; return the value, the final error, or the seconds until the next."""
+        asked_at = self._calls.clock.monotonic() if self._gate.is_pacing else math.inf
         try:
             token = await self._calls.tokens.get_token()
         except TokenError as error:
@@ -250,6 +254,10 @@ class _Run:
                 raise
             # An outage like any other: one row asks again now and then, and the others are held.
             self._gate.failed(error)
+            return 0.0
+        if asked_at < self._calls.clock.monotonic() - LATE_SECONDS:
+            # The gate gave this pass for a moment that is over. All who waited for the token have
+            # one, and would go out at once: so each asks the gate again.
             return 0.0
         if self._refused is not None and self._refused[0].access_token == token.access_token:
             # Too many tokens were refused lately: there is no other to be had yet.
@@ -383,7 +391,7 @@ class _Run:
         last = self._progress.error
         return APITimeoutError(
             f"not done within {total_seconds:g} s (total_timeout_seconds)"
-            + (f"; the last attempt ended in: {last}" if last else ""),
+            + (f"; the last attempt ended in: {last.said}" if last else ""),
             method=self._request.call.method,
             url=self._request.call.url,
         )

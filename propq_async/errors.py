@@ -196,7 +196,7 @@ class APIError(PropQError):
         self.may_have_been_applied = may_have_been_applied
 
     def __str__(self) -> str:
-        parts = [f"{self.method} {self.url}: {self._what()}"]
+        parts = [f"{self.method} {self.url}: {self.said}"]
         if self.attempts > 1:
             parts.append(f" (after {self.attempts} attempts)")
         if self.advice:
@@ -205,7 +205,9 @@ class APIError(PropQError):
             parts.append(" [it may have been applied]")
         return "".join(parts)
 
-    def _what(self) -> str:
+    @property
+    def said(self) -> str:
+        """Return what happened, in words: without the call, and without advice."""
         return self.message
 
 
@@ -236,7 +238,9 @@ class UnexpectedResponseError(APIError):
         self.status = status
         self.body = body
 
-    def _what(self) -> str:
+    @property
+    def said(self) -> str:
+        """Return what happened, in words: without the call, and without advice."""
         return f"{self.status}, but {self.message}"
 
 
@@ -267,7 +271,9 @@ class APIStatusError(APIError):
         self.retry_after_seconds = retry_after_seconds
         self.request_id = request_id
 
-    def _what(self) -> str:
+    @property
+    def said(self) -> str:
+        """Return what happened, in words: without the call, and without advice."""
         asked = self.retry_after_seconds
         wait = "" if asked is None else f"; the server asks to wait {asked:g} s"
         return f"{self.status} {self.message}{wait}"
@@ -287,8 +293,10 @@ class RedirectError(APIStatusError):
         super().__init__(message, **fields)
         self.location = location
 
-    def _what(self) -> str:
-        return f"{super()._what()} (Location: {self.location or 'none'})"
+    @property
+    def said(self) -> str:
+        """Return what happened, in words: without the call, and without advice."""
+        return f"{super().said} (Location: {self.location or 'none'})"
 
 
 class BadRequestError(APIStatusError):
@@ -345,11 +353,13 @@ class UnprocessableError(APIStatusError):
         super().__init__(message, **fields)
         self.errors = errors or {}
 
-    def _what(self) -> str:
+    @property
+    def said(self) -> str:
+        """Return what happened, in words: without the call, and without advice."""
         named = "; ".join(
             f"{field}: {text}" for field, all_ in self.errors.items() for text in all_
         )
-        return f"{super()._what()} ({named})" if named else super()._what()
+        return f"{super().said} ({named})" if named else super().said
 
 
 class RateLimitError(APIStatusError):

@@ -198,6 +198,11 @@ class Gate:
         return sum(not future.done() for queue in queues for future, _ in queue)
 
     @property
+    def is_pacing(self) -> bool:
+        """Return whether there is a limit to how many calls pass in a time."""
+        return self._cap is not None or self._pace is not None
+
+    @property
     def is_idle(self) -> bool:
         """Return whether nobody waits or is under way, so that any event loop may use it."""
         return not (self.in_flight or self._singles or self._rows)

@@ -488,6 +488,56 @@ async def test_the_input_itself_may_close_the_batch(*, goes_on: bool) -> None:
     await others_are_done()
 
 
+@pytest.mark.parametrize("name", ["a", "b"])
+async def test_what_a_call_awaits_may_be_cancelled_by_others_and_loses_no_row(name: str) -> None:
+    async def make(update: UnitUpdate, *_: object) -> dict[str, Any]:
+        if update.price == 3:
+            cancelled = asyncio.get_running_loop().create_future()
+            cancelled.cancel()
+            await cancelled
+        await asyncio.sleep(0)
+        return {}
+
+    updates = [an_update(name if number == 3 else "a", price=number) for number in range(1, 9)]
+    outcomes: list[UnitOutcome] = []
+    async with asyncio.timeout(10):
+        with pytest.raises(RuntimeError, match="was cancelled"):
+            await drain(a_batch(updates, make), outcomes)
+    pulled = range(len(outcomes))
+    assert sorted(outcome.index for outcome in outcomes) == list(pulled)
+    (failed,) = [outcome for outcome in outcomes if not outcome.ok]
+    assert failed.index == 2
+    await others_are_done()
+
+
+async def test_who_closes_a_batch_that_is_being_closed_waits_for_the_end_as_well() -> None:
+    holds, let_go = asyncio.Event(), asyncio.Event()
+
+    async def make(*_: object) -> dict[str, Any]:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            holds.set()
+            await let_go.wait()
+        return {}
+
+    batch = a_batch(named("abc"), make)
+    consumer = asyncio.create_task(anext(batch))
+    await until(lambda: batch._pulled)
+    consumer.cancel()
+    await holds.wait()
+    second = asyncio.create_task(batch.aclose())
+    await asyncio.sleep(0)
+    assert not second.done()
+    assert batch.unfinished == []
+    let_go.set()
+    await second
+    assert sorted(outcome.index for outcome in batch.unfinished) == [0, 1, 2]
+    with pytest.raises(asyncio.CancelledError):
+        await consumer
+    await others_are_done()
+
+
 async def test_an_attempt_that_cost_nothing_is_one_if_there_was_no_other() -> None:
     asked = asyncio.Event()
 

@@ -1,6 +1,6 @@
 """A network and a server that misbehave as a seed says, and what must hold all the same.
 
-To play a seed again: `PROPQ_CAMPAIGN=1 pytest tests/test_faults.py -k 'campaign and asyncio-117'`.
+To play a seed again: `PROPQ_CAMPAIGN=1 pytest tests/test_faults.py -k 'campaign and asyncio-118'`.
 """
 
 from __future__ import annotations
@@ -257,9 +257,8 @@ def test_whatever_happens_nothing_is_lost_and_nothing_is_claimed(seed: int) -> N
 
 
 @pytest.mark.campaign
-@pytest.mark.parametrize("seed", range(200))
-@pytest.mark.parametrize("loop", LOOPS)
-def test_campaign(seed: int, loop: str) -> None:
+@pytest.mark.parametrize(("loop", "seed"), [(list(LOOPS)[seed % 2], seed) for seed in range(200)])
+def test_campaign(loop: str, seed: int) -> None:
     with Ears() as ears:
         run(play(seed, ears), loop)
 

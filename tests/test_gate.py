@@ -286,6 +286,34 @@ def test_max_calls_per_second_is_never_exceeded_in_any_sliding_second(
     assert elapsed <= rows / most * window + 1
 
 
+@pytest.mark.parametrize("revoked", [False, True])
+def test_max_calls_per_second_holds_for_calls_that_had_to_wait_for_a_token(
+    *, revoked: bool
+) -> None:
+    cap = 10
+
+    async def main(clock: Clock) -> list[float]:
+        async def ask(url: str, credentials: Credentials, timeout_seconds: float) -> Reply | Lost:
+            del url, credentials, timeout_seconds
+            await asyncio.sleep(5.0)
+            return Reply(200, {}, b'{"access_token": "%f", "expires_in": 9999}' % clock.wall())
+
+        def answer(now: float, _: str) -> Reply | Lost:
+            return status(401) if revoked and START + 6 < now < START + 7.5 else OK
+
+        tokens = TokenManager(Credentials(1, "secret"), clock=clock, ask=ask)
+        server = Simulated(clock, answer)
+        resource = units(clock, server, tokens=tokens, max_calls_per_second=cap)
+        batch = resource.update_many(an_update(f"{number}") for number in range(100))
+        assert all([outcome.ok async for outcome in batch])
+        return server.arrived
+
+    times = run_virtual(main)
+    assert all(
+        later - earlier >= 1 - 1e-9 for earlier, later in zip(times, times[cap:], strict=False)
+    )
+
+
 async def test_a_copy_for_another_loop_remembers_cap_pace_and_wait() -> None:
     time = FakeClock()
     gate = Gate(max_in_flight=9, max_calls_per_second=2, clock=time.clock)
