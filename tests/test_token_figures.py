@@ -1,0 +1,286 @@
+"""The figures of the token manager as users are told them, and what holds at their edges."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from propq_async import (
+    Clock,
+    JsonFileTokenStore,
+    MemoryTokenStore,
+    Token,
+    TokenKey,
+    TokenManager,
+    TokenUnavailableError,
+)
+from propq_async.lanes import Body, Form
+from propq_async.plain_lane import _Content
+from propq_async.wire import Reply, _TokenFile
+
+from .support import FakeClock, run_virtual, until
+from .test_tokens import CREDENTIALS, DOWN, KEY, ONCE, Endpoint, a_manager, issued, settle
+
+DAY = 24 * 3600.0
+ALMOST_ONE = 0.999999
+
+
+def jittered(endpoint: Endpoint, clock: FakeClock, random: float) -> TokenManager:
+    return TokenManager(
+        CREDENTIALS, retry=ONCE, clock=clock.clock, random=lambda: random, ask=endpoint.ask
+    )
+
+
+def stored(value: str, issued_at: float, lifetime_seconds: float = 3600) -> Token:
+    begin = datetime.fromtimestamp(issued_at, UTC)
+    return Token(value, "Bearer", begin + timedelta(seconds=lifetime_seconds), begin)
+
+
+async def requests_after_a_call(manager: TokenManager, endpoint: Endpoint) -> int:
+    await manager.get_token()
+    await settle(manager)
+    return endpoint.requests
+
+
+@pytest.mark.parametrize(("random", "begins_before_end"), [(0.0, DAY / 2), (ALMOST_ONE, DAY)])
+async def test_a_token_of_thirty_days_is_renewed_in_its_last_day_at_a_moment_left_to_chance(
+    random: float, begins_before_end: float
+) -> None:
+    clock, endpoint = FakeClock(), Endpoint(issued(expires_in=int(30 * DAY)))
+    manager = jittered(endpoint, clock, random)
+    await manager.get_token()
+    clock.advance(30 * DAY - begins_before_end - 60)
+    assert await requests_after_a_call(manager, endpoint) == 1
+    clock.advance(120)
+    assert await requests_after_a_call(manager, endpoint) == 2
+
+
+@pytest.mark.parametrize(("random", "pause"), [(0.0, 1.0), (ALMOST_ONE, 2.0)])
+async def test_the_pause_after_a_failed_refresh_ahead_is_left_to_chance(
+    random: float, pause: float
+) -> None:
+    clock, endpoint = FakeClock(), Endpoint(issued(), DOWN)
+    manager = jittered(endpoint, clock, random)
+    await manager.get_token()
+    clock.advance(3300)
+    assert await requests_after_a_call(manager, endpoint) == 2
+    clock.advance(pause - 0.1)
+    assert await requests_after_a_call(manager, endpoint) == 2
+    clock.advance(0.2)
+    assert await requests_after_a_call(manager, endpoint) == 3
+
+
+async def test_a_failure_is_the_answer_for_a_second_and_everybody_gets_one_of_its_own() -> None:
+    clock, endpoint = FakeClock(), Endpoint(DOWN)
+    manager = a_manager(endpoint, clock)
+    errors = []
+    for requests, pause in ((1, 0.5), (1, 0.4), (1, 0.2), (2, 0.0)):
+        with pytest.raises(TokenUnavailableError) as caught:
+            await manager.get_token()
+        errors.append(caught.value)
+        assert endpoint.requests == requests
+        clock.advance(pause)
+    assert len({id(error) for error in errors}) == 4
+
+
+async def test_refused_tokens_cost_three_requests_at_once_and_then_one_in_thirty_seconds() -> None:
+    clock, endpoint = FakeClock(), Endpoint()
+    manager = a_manager(endpoint, clock)
+    for requests, pause in ((1 + 3, 29.0), (1 + 3, 2.0), (1 + 3 + 1, 28.0), (1 + 3 + 1, 0.0)):
+        for _ in range(10):
+            manager.invalidate(await manager.get_token())
+        await manager.get_token()
+        assert endpoint.requests == requests
+        clock.advance(pause)
+
+
+@pytest.mark.parametrize(
+    ("later", "is_taken"),
+    [
+        ([f"other-{number}" for number in range(15)], False),
+        ([f"other-{number}" for number in range(16)], True),
+        (["other"] * 16, False),
+    ],
+    ids=["15 others", "16 others", "one other, 16 times"],
+)
+async def test_the_last_sixteen_refused_tokens_are_not_taken_from_the_store(
+    later: list[str],
+    is_taken: bool,  # noqa: FBT001
+) -> None:
+    clock, endpoint, store = FakeClock(), Endpoint(), MemoryTokenStore()
+    manager = a_manager(endpoint, clock, store=store)
+    refused = stored("refused", clock.wall_now)
+    await store.save(KEY, refused)
+    manager.invalidate(refused)
+    for value in later:
+        manager.invalidate(stored(value, clock.wall_now))
+    assert ((await manager.get_token()).access_token == "refused") is is_taken
+    assert endpoint.requests == (0 if is_taken else 1)
+
+
+@pytest.mark.parametrize(
+    ("wall", "monotonic", "issued_at"),
+    [
+        # The wall clock was set forward: by its age the stored token began before ours.
+        (3000.0, 20.0, 10.0),
+        # It was set back: the stored token seems to begin now, but was issued before ours.
+        (-2000.0, 3000.0, -1000.0),
+    ],
+    ids=["by the monotonic clock", "by the wall clock"],
+)
+async def test_a_stored_token_that_is_older_on_either_clock_saves_no_request(
+    wall: float, monotonic: float, issued_at: float
+) -> None:
+    clock, endpoint, store = FakeClock(), Endpoint(), MemoryTokenStore()
+    manager = a_manager(endpoint, clock, store=store)
+    await manager.get_token()
+    await store.save(KEY, stored("older", clock.wall_now + issued_at))
+    clock.wall_now += wall
+    clock.monotonic_now += monotonic
+    assert await requests_after_a_call(manager, endpoint) == 2
+    assert (await manager.get_token()).access_token == "token-2"
+
+
+async def test_a_stored_token_lives_no_longer_than_any_endpoint_can_issue() -> None:
+    clock, endpoint, store = FakeClock(), Endpoint(), MemoryTokenStore()
+    manager = a_manager(endpoint, clock, store=store)
+    await store.save(KEY, stored("eternal", clock.wall_now, 3000 * DAY))
+    assert (await manager.get_token()).access_token == "eternal"
+    await store.clear(KEY)
+    clock.monotonic_now += 2999 * DAY
+    assert (await manager.get_token()).access_token == "token-1"
+
+
+@pytest.mark.parametrize(
+    ("during", "after", "lives"),
+    [
+        # Seconds on the wall clock and on the monotonic one.
+        ((0.0, 100.0), (0.0, 3500.0), False),
+        ((100.0, 100.0), (3500.0, 0.0), False),
+        ((100.0, 100.0), (0.0, 3400.0), True),
+    ],
+    ids=["monotonic", "wall", "and not twice"],
+)
+async def test_a_life_counts_from_before_the_request_on_both_clocks(
+    during: tuple[float, float],
+    after: tuple[float, float],
+    lives: bool,  # noqa: FBT001
+) -> None:
+    clock = FakeClock()
+
+    def move(wall: float, monotonic: float) -> None:
+        clock.wall_now += wall
+        clock.monotonic_now += monotonic
+
+    async def slow() -> Reply:
+        move(*during)
+        return issued("first")
+
+    manager = a_manager(Endpoint(slow, issued("second")), clock)
+    await manager.get_token()
+    move(*after)
+    assert (await manager.get_token()).access_token == ("first" if lives else "second")
+    await settle(manager)
+
+
+async def test_the_end_of_a_flight_that_was_cancelled_does_not_hide_the_next_one() -> None:
+    answered = asyncio.Event()
+
+    async def slow() -> Reply:
+        await answered.wait()
+        return issued()
+
+    endpoint = Endpoint(slow)
+    manager = a_manager(endpoint)
+    first = asyncio.create_task(manager.get_token())
+    await until(lambda: endpoint.requests == 1)
+    old = manager.detach()
+    assert old is not None
+    second = asyncio.create_task(manager.get_token())
+    await asyncio.wait((old, first))
+    await until(lambda: endpoint.requests == 2)
+    third = asyncio.create_task(manager.get_token())
+    await asyncio.sleep(0)
+    answered.set()
+    assert await second is await third
+    assert endpoint.requests == 2
+    assert isinstance(first.exception(), TokenUnavailableError)
+
+
+async def test_a_waiter_cancelled_in_the_moment_the_flight_is_gone_is_cancelled() -> None:
+    async def hang() -> Reply:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    endpoint = Endpoint(hang)
+    manager = a_manager(endpoint)
+    waiter = asyncio.create_task(manager.get_token())
+    await until(lambda: endpoint.requests)
+    flight = manager.detach()
+    assert flight is not None
+    flight.add_done_callback(lambda _: waiter.cancel())
+    await asyncio.wait((waiter,))
+    assert waiter.cancelled()
+
+
+def test_a_lock_that_never_comes_costs_a_call_35_seconds() -> None:
+    class Locked(MemoryTokenStore):
+        @asynccontextmanager
+        async def lock(self, _: TokenKey) -> AsyncIterator[bool]:
+            await asyncio.Event().wait()
+            yield True
+
+    async def main(clock: Clock) -> float:
+        manager = TokenManager(CREDENTIALS, store=Locked(), clock=clock, ask=Endpoint().ask)
+        begun = clock.monotonic()
+        await manager.get_token()
+        return clock.monotonic() - begun
+
+    assert run_virtual(main) == pytest.approx(35, abs=0.1)
+
+
+async def test_a_lock_is_given_back_though_the_caller_is_cancelled_on_the_way_out(
+    token_file: Path,
+) -> None:
+    loop, go_on, inside = asyncio.get_running_loop(), threading.Event(), asyncio.Event()
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    # Kept, since it holds the frame and with it the lock, which else ends with its last reference.
+    kept: list[BaseException] = []
+
+    async def hold() -> None:
+        try:
+            async with JsonFileTokenStore(token_file).lock(KEY) as locked:
+                assert locked
+                loop.run_in_executor(None, go_on.wait)  # the release has to queue
+                inside.set()
+        except asyncio.CancelledError as error:
+            kept.append(error)
+            raise
+
+    holder = asyncio.create_task(hold())
+    await inside.wait()
+    holder.cancel()
+    await asyncio.wait((holder,))
+    go_on.set()
+    assert kept
+    async with JsonFileTokenStore(token_file, lock_timeout_seconds=5).lock(KEY) as locked:
+        assert locked
+
+
+def test_nothing_that_carries_a_token_shows_it() -> None:
+    body = Body([b"worth-hiding"])
+    now = datetime.now(UTC)
+    for carrier in (
+        _Content({"Authorization": "Bearer worth-hiding"}, b"worth-hiding"),
+        body,
+        Form(b"worth-hiding"),
+        _TokenFile(1, KEY.token_url, 7, "worth-hiding", "Bearer", now, now),
+    ):
+        assert "worth-hiding" not in repr(carrier)
