@@ -120,6 +120,16 @@ class Process:
     callers: list[asyncio.Task[Token]] = attrs.field(factory=list)
     given: list[Token] = attrs.field(factory=list)
     received: list[Issued] = attrs.field(factory=list)
+    # What a refusal may cost, if every token that arrived had been asked for because of one.
+    at_least_allowed: float = 3.0
+    allowed_since: float = 0.0
+
+    def may_surely_ask(self, now: float) -> bool:
+        """Return whether a refused token has to make way: three at once, then one in 30 s."""
+        gained = (now - self.allowed_since) / 30.0
+        self.at_least_allowed = min(3.0, self.at_least_allowed + gained)
+        self.allowed_since = now
+        return self.at_least_allowed >= 1 + EPSILON
 
 
 @attrs.define(eq=False)
@@ -172,6 +182,7 @@ class TokenMachine(RuleBasedStateMachine):
         process.refused.clear()
         process.unwanted.clear()
         process.received.clear()
+        process.at_least_allowed, process.allowed_since = 3.0, self.time.monotonic_now
 
     def _drain(self) -> None:
         """Run the loop until nothing is left that could go on by itself."""
@@ -246,6 +257,8 @@ class TokenMachine(RuleBasedStateMachine):
         issued = Issued(value, lifetime, request.wall, request.monotonic, request.by.manager)
         self.issued.append(issued)
         request.by.received.append(issued)
+        request.by.may_surely_ask(self.time.monotonic_now)
+        request.by.at_least_allowed -= 1
         # A server that issues it once more takes its refusal back.
         request.by.refused.discard(value)
         request.by.unwanted.discard(value)
@@ -305,7 +318,9 @@ class TokenMachine(RuleBasedStateMachine):
         after = process.manager._held
         if before is not None and before.token.access_token != token.access_token:
             assert after is before
-        if after is None or after.token.access_token != token.access_token:
+        dropped = after is None or after.token.access_token != token.access_token
+        assert dropped or not process.may_surely_ask(self.time.monotonic_now)
+        if dropped:
             process.refused.add(token.access_token)
 
     @rule(number=which, restart=st.booleans())
