@@ -77,6 +77,27 @@ async def test_the_pause_after_a_failed_refresh_ahead_is_left_to_chance(
     assert await requests_after_a_call(manager, endpoint) == 3
 
 
+@pytest.mark.parametrize(("lifetime", "ahead"), [(30 * DAY, 30), (3600, 30), (100, 2)])
+@pytest.mark.parametrize("counts", ["both clocks", "the wall clock", "the monotonic clock"])
+async def test_a_token_is_not_given_out_so_shortly_before_its_end(
+    lifetime: float, ahead: float, counts: str
+) -> None:
+    clock, endpoint = FakeClock(), Endpoint(issued(expires_in=int(lifetime)), DOWN)
+    manager = jittered(endpoint, clock, 0.5)
+    first = await manager.get_token()
+
+    def pass_by(seconds: float) -> None:
+        clock.wall_now += 0 if counts == "the monotonic clock" else seconds
+        clock.monotonic_now += 0 if counts == "the wall clock" else seconds
+
+    pass_by(lifetime - ahead - 1)
+    assert await manager.get_token() == first
+    await settle(manager)
+    pass_by(1.5)
+    with pytest.raises(TokenUnavailableError):
+        await manager.get_token()
+
+
 async def test_a_failure_is_the_answer_for_a_second_and_everybody_gets_one_of_its_own() -> None:
     clock, endpoint = FakeClock(), Endpoint(DOWN)
     manager = a_manager(endpoint, clock)
