@@ -476,6 +476,7 @@ async def test_the_input_itself_may_close_the_batch(*, goes_on: bool) -> None:
         for update in named(range(5)):
             yield update
         await batch.aclose()
+        await batch.aclose()
         if goes_on:
             yield an_update("too late")
 
