@@ -107,6 +107,8 @@ class Api:
         return refuse(call.accept, 503, "Service Unavailable", self.maintenance)
 
     def _wrong_method(self, call: Call, allowed: str) -> Reply:
+        if call.method == "OPTIONS":
+            return Reply(200, {"Content-Type": stock.HTML, "Allow": allowed.replace(" ", "")}, b"")
         if self.switches.wrong_method_status == 405:  # noqa: PLR2004
             route = call.path.removeprefix("/") or "/"
             message = (
@@ -164,8 +166,11 @@ class Api:
         )
         if key is None:
             return self._unknown(call, development_id)
+        directions = fields["UntDirections"]
+        if isinstance(directions, dict):
+            directions = directions.values()
         self.estate.update(
-            key, UnitValues(fields["UntStatus"], fields["UntPrice"], tuple(fields["UntDirections"]))
+            key, UnitValues(fields["UntStatus"], fields["UntPrice"], tuple(directions))
         )
         body = _BODIES.get(switches.success_body, fields)
         return json_reply(200, body)

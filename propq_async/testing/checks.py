@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import ipaddress
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
 
+from propq_async.models import Credentials
+
 from . import stock
 
 __all__ = [
     "check_bool",
+    "check_callable",
     "check_count",
+    "check_credentials",
     "check_match",
     "check_path",
     "check_port",
@@ -33,6 +36,9 @@ __all__ = [
 _LOWEST_STATUS: Final = 200
 _HIGHEST_STATUS: Final = 599
 _HIGHEST_PORT: Final = 65535
+# What the emulator is told must not overflow a float or a length later, within an answer.
+_LARGEST: Final = 10**15
+_LARGEST_COUNT: Final = 10**9
 
 _Validator = Callable[[object, "attrs.Attribute[Any]", Any], None]
 
@@ -44,7 +50,7 @@ def one_of(*options: int | str) -> _Validator:
     def check(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
         # The type as well, since 404.0 == 404.
         if not any(type(value) is type(option) and value == option for option in options):
-            raise ValueError(f"{attribute.name} must be one of {listed}, not {value!r}")
+            raise ValueError(f"{attribute.name} must be one of {listed}, not {_shown(value)}")
 
     return check
 
@@ -52,13 +58,21 @@ def one_of(*options: int | str) -> _Validator:
 def _is_number(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return isinstance(value, int) or math.isfinite(value)
+    return -_LARGEST <= value <= _LARGEST  # which is false of NaN
+
+
+def _shown(value: object) -> str:
+    if not isinstance(value, int | float) or _is_number(value) or isinstance(value, bool):
+        return repr(value)
+    # An integer may be too long to be written.
+    shown = repr(value) if isinstance(value, float) else f"an integer of {value.bit_length()} bits"
+    return f"{shown}, which is beyond {_LARGEST:.0e}"
 
 
 def check_positive(name: str, value: Any) -> None:
     """Raise `ValueError` unless the value is a finite number above zero."""
     if not _is_number(value) or value <= 0:
-        raise ValueError(f"{name} must be a finite number above 0, not {value!r}")
+        raise ValueError(f"{name} must be a finite number above 0, not {_shown(value)}")
 
 
 def positive_seconds(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
@@ -69,7 +83,9 @@ def positive_seconds(_: object, attribute: attrs.Attribute[Any], value: Any) -> 
 def non_negative_seconds(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
     """Validate a finite number that is not negative."""
     if not _is_number(value) or value < 0:
-        raise ValueError(f"{attribute.name} must be a finite number, at least 0, not {value!r}")
+        raise ValueError(
+            f"{attribute.name} must be a finite number, at least 0, not {_shown(value)}"
+        )
 
 
 def is_bool(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
@@ -104,28 +120,38 @@ def loopback(host: Any) -> str:
 def check_port(_: object, __: attrs.Attribute[Any], value: Any) -> None:
     """Validate a port; 0 lets the system choose."""
     if type(value) is not int or not 0 <= value <= _HIGHEST_PORT:
-        raise ValueError(f"port must be an integer from 0 to {_HIGHEST_PORT}, not {value!r}")
+        raise ValueError(f"port must be an integer from 0 to {_HIGHEST_PORT}, not {_shown(value)}")
 
 
 def check_count(name: str, value: Any) -> None:
-    """Raise `ValueError` unless the value is an integer from 1."""
-    if type(value) is not int or value < 1:
-        raise ValueError(f"{name} must be an integer, at least 1, not {value!r}")
+    """Raise `ValueError` unless the value is an integer from 1 to a billion."""
+    if type(value) is not int or not 1 <= value <= _LARGEST_COUNT:
+        raise ValueError(
+            f"{name} must be an integer from 1 to {_LARGEST_COUNT:,}, not {_shown(value)}"
+        )
 
 
 def check_status(value: Any) -> None:
     """Raise `ValueError` unless the value can be the status of an answer."""
     if type(value) is not int or not _LOWEST_STATUS <= value <= _HIGHEST_STATUS:
         raise ValueError(
-            f"status must be an integer from {_LOWEST_STATUS} to {_HIGHEST_STATUS}, not {value!r}"
+            f"status must be an integer from {_LOWEST_STATUS} to {_HIGHEST_STATUS}, "
+            f"not {_shown(value)}"
         )
 
 
 def check_retry_after(value: Any) -> None:
     """Raise `ValueError` unless the value can stand in a `Retry-After` header, or is `None`."""
-    if value is None or (isinstance(value, str) and value.isprintable()) or _is_number(value):
-        return
-    raise ValueError(f"retry_after must be a number or a string, not {value!r}")
+    if isinstance(value, str):
+        # Spaces at the end would not arrive, nor what HTTP has no bytes for.
+        is_valid = bool(value.strip()) and value.isprintable() and value.isascii()
+    else:
+        is_valid = value is None or (_is_number(value) and value >= 0)
+    if not is_valid:
+        raise ValueError(
+            "retry_after must be a number from 0, or a string that a header can carry, "
+            f"not {_shown(value)}"
+        )
 
 
 def check_path(value: Any) -> None:
@@ -150,6 +176,21 @@ def check_text(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be a string that is not empty, not {value!r}")
 
 
+def check_callable(_: object, attribute: attrs.Attribute[Any], value: Any) -> None:
+    """Validate a function."""
+    if not callable(value):
+        raise ValueError(f"{attribute.name.lstrip('_')} must be a function, not {_shown(value)}")  # noqa: TRY004
+
+
+def check_credentials(_: object, __: object, value: Any) -> None:
+    """Raise `TypeError` unless the value is `Credentials`. It does not show what may be secret."""
+    if not isinstance(value, Credentials):
+        raise TypeError(
+            "credentials must be Credentials(client_id, client_secret), "
+            f"not of type {type(value).__name__}"
+        )
+
+
 def _directions(name: str, value: Any) -> tuple[str, ...]:
     if (
         isinstance(value, str)
@@ -172,7 +213,7 @@ def check_unit(name: Any, status: Any, price: Any, directions: Any) -> None:
     if name != stock.trim(name):
         raise ValueError(f"name must not begin or end with white space, which is trimmed: {name!r}")
     if isinstance(status, bool) or status not in stock.STATES:
-        raise ValueError(f"status must be one of 1, 2, 4, 8, not {status!r}")
+        raise ValueError(f"status must be one of 1, 2, 4, 8, not {_shown(status)}")
     if not _is_number(price):
-        raise ValueError(f"price must be a finite number, not {price!r}")
+        raise ValueError(f"price must be a finite number, not {_shown(price)}")
     _directions("directions", directions)

@@ -7,12 +7,13 @@ published call, content negotiation, validation, throttling and the ways in whic
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType, TracebackType
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, NoReturn, Self
 
 import attrs
 from aiohttp import web
@@ -23,7 +24,9 @@ from . import stock
 from .api import Api, Call
 from .checks import (
     check_bool,
+    check_callable,
     check_count,
+    check_credentials,
     check_port,
     check_positive,
     check_retry_after,
@@ -34,16 +37,18 @@ from .checks import (
     one_of,
     positive_seconds,
 )
-from .desk import Desk
+from .desk import ADMIN_PREFIX, Desk
 from .faults import Fault, Faults, Match
 from .journal import Journal
-from .limiter import Window
+from .limiter import STOCK_LIMIT, Window
 from .listener import Listener
 from .oauth import ErrorStyle, Tokens, new_credentials
-from .replies import Reply
+from .replies import Reply, json_reply
 from .values import RecordedRequest, Unit
 
 __all__ = ["PropQEmulator"]
+
+_LOGGER: Final = logging.getLogger(__name__)
 
 _SWITCHES: Final = (
     "latency_seconds",
@@ -57,6 +62,11 @@ _SWITCHES: Final = (
     "case_sensitive_names",
     "known_directions",
 )
+
+
+class _Units(dict[tuple[str, str], Unit]):
+    def __missing__(self, key: object) -> NoReturn:
+        raise KeyError(f"no unit {key!r}; a key is (development_id, name)")
 
 
 def _new_run_id() -> str:
@@ -84,7 +94,7 @@ class PropQEmulator:
         clock: the time of day in seconds since the epoch, for the expiry of tokens and the windows
             of `throttle` and `throttle_tokens`.
         on_request: called in the emulator's event loop with each request that was dealt with, after
-            it was logged. It must not raise.
+            it was logged. If it raises, the answer is a 501 that says so, which no client repeats.
         latency_seconds: how long a call waits before anything is done with it.
         token_latency_seconds: the same for token requests.
         token_lifetime_seconds: the lifetime of the tokens issued from now on, sent as `expires_in`.
@@ -109,11 +119,13 @@ class PropQEmulator:
     _port: int = attrs.field(default=0, validator=check_port)
     credentials: Credentials = attrs.field(
         factory=new_credentials,
-        validator=attrs.validators.instance_of(Credentials),
+        validator=check_credentials,
         on_setattr=attrs.setters.frozen,
     )
-    _clock: Callable[[], float] = time.time
-    on_request: Callable[[RecordedRequest], None] | None = None
+    _clock: Callable[[], float] = attrs.field(default=time.time, validator=check_callable)
+    on_request: Callable[[RecordedRequest], None] | None = attrs.field(
+        default=None, validator=attrs.validators.optional(check_callable)
+    )
     latency_seconds: float = attrs.field(default=0.0, validator=non_negative_seconds)
     token_latency_seconds: float = attrs.field(default=0.0, validator=non_negative_seconds)
     token_lifetime_seconds: float = attrs.field(default=2_592_000, validator=positive_seconds)
@@ -174,6 +186,14 @@ class PropQEmulator:
         To repeat it is harmless.
         """
         await self._listener.close()
+
+    def __enter__(self) -> NoReturn:
+        raise TypeError(
+            "use `async with PropQEmulator() as emulator:`, or "
+            "`with run_in_thread(PropQEmulator()) as emulator:` where nothing is asynchronous"
+        )
+
+    __exit__ = __enter__  # which the language looks up first
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -240,7 +260,7 @@ class PropQEmulator:
         """Return all units as they are now, by development id and name."""
         with self._lock:
             units = {(unit.development_id, unit.name): unit for unit in self._api.estate.units()}
-        return MappingProxyType(units)
+        return MappingProxyType(_Units(units))
 
     def unit(self, development_id: str, name: str) -> Unit:
         """Return a unit as it is now.
@@ -309,7 +329,7 @@ class PropQEmulator:
         with self._lock:
             self._api.window = window
 
-    def throttle_tokens(self, calls: int | None = 60, per_seconds: float = 60.0) -> None:
+    def throttle_tokens(self, calls: int | None = STOCK_LIMIT, per_seconds: float = 60.0) -> None:
         """Allow so many token requests in each window of time; `None` allows any number.
 
         A stock server allows 60 a minute; the emulator allows any number until told.
@@ -346,20 +366,28 @@ class PropQEmulator:
         What is asked for by several `fail_next` and `drop_next` happens in that order.
 
         Args:
-            status: from 200 to 599. A redirect leads to `/login`.
+            status: from 200 to 599. A redirect leads to `/login`; 405 has `Allow`, and 429 the
+                `X-RateLimit-*` of the present throttle, or of 60 a minute.
             times: the number of requests.
             retry_after: the value of a `Retry-After` header, sent as it is.
             body: `None` for what the stock server sends, a `str` as an HTML page, `bytes` verbatim
                 as JSON, anything else encoded as JSON. With 200 it is by default a JSON object that
-                says that it is an error.
+                says that it is an error; 400 and 401 of the token endpoint are in its
+                `token_error_style`.
             path: only requests for this path, as it is sent; `None` means any call, but no token
                 request, which is "/oauth/token".
             match: only requests whose JSON body has these fields with these values, such as
                 `{"UntName": "A-101"}`, or for which this function of the `RecordedRequest`, whose
-                status is still `None`, is true.
+                status is still `None`, is true. If it raises, the answer is a 501 that says so.
         """
         with self._lock:
-            self._faults.fail(status, times, retry_after, body, path, match)
+            is_of_token = path == stock.TOKEN_PATH
+            window = self._api.token_window if is_of_token else self._api.window
+            self._faults.fail(
+                status, times, retry_after, body, path, match,
+                style=self.token_error_style,
+                limit=window.calls if window else STOCK_LIMIT,
+            )  # fmt: skip
 
     def drop_next(
         self,
@@ -418,6 +446,8 @@ class PropQEmulator:
         except ConnectionError:
             # The client is gone half-way, and aiohttp would log an error.
             return None
+        except web.HTTPRequestEntityTooLarge:
+            return self._too_large(request.method, path)
         with self._lock:
             reply = self._desk.answer(request, path, body)
             if reply is not None:
@@ -440,9 +470,29 @@ class PropQEmulator:
                 return None
             reply, entry = self._answer(call)
             self._journal.append(entry)
+        return self._tell(entry, reply)
+
+    def _tell(self, entry: RecordedRequest, reply: Reply | None) -> Reply | None:
         if self.on_request is not None:
-            self.on_request(entry)
+            try:
+                self.on_request(entry)
+            except Exception as error:  # noqa: BLE001 - the same
+                return _broken("on_request", error)
         return reply
+
+    def _too_large(self, method: str, path: str) -> Reply | None:
+        content_type, content = stock.default_body(413, of_token=False)
+        reply = Reply(413, {"Content-Type": content_type}, content)
+        if path.startswith(ADMIN_PREFIX):
+            return reply
+        with self._lock:
+            if path == stock.TOKEN_PATH:
+                self._token_requests += 1
+            else:
+                self._calls += 1
+            entry = self._journal.entry(method, path, 413, b"", None, self._clock())
+            self._journal.append(entry)
+        return self._tell(entry, reply)
 
     def _answer(self, call: Call) -> tuple[Reply | None, RecordedRequest]:
         now = self._clock()
@@ -458,11 +508,21 @@ class PropQEmulator:
         return reply, self._entry(call, reply, now)
 
     def _fault(self, call: Call, now: float) -> Fault | None:
-        return self._faults.take(self._entry(call, None, now))
+        try:
+            return self._faults.take(self._entry(call, None, now))
+        except Exception as error:  # noqa: BLE001 - of a function that is not ours
+            return Fault(_broken("the match of a fault", error), 1, None, None)
 
     def _entry(self, call: Call, reply: Reply | None, now: float) -> RecordedRequest:
         status = None if reply is None else reply.status
         return self._journal.entry(call.method, call.path, status, call.body, call.data, now)
+
+
+def _broken(what: str, error: Exception) -> Reply:
+    # Of all that says that the server failed, this is what nobody tries again.
+    said = f"{what} raised {type(error).__name__}: {error}"
+    _LOGGER.error("The emulator cannot answer: %s", said, exc_info=error)
+    return json_reply(501, {"message": said})
 
 
 def _window(calls: int | None, per_seconds: float) -> Window | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 import attrs
@@ -16,6 +17,7 @@ from .checks import (
     check_retry_after,
     check_status,
 )
+from .oauth import ErrorStyle, default_refusal
 from .replies import Reply
 from .values import RecordedRequest
 
@@ -52,6 +54,20 @@ class Fault:
         )
 
 
+def _reply(status: int, body: Any, token_style: ErrorStyle | None) -> Reply:
+    if body is None:
+        refusal = token_style and default_refusal(status, token_style)
+        if refusal:
+            return refusal
+        content_type, content = stock.default_body(status, of_token=token_style is not None)
+    elif isinstance(body, str):
+        content_type, content = stock.HTML, body.encode()
+    else:
+        content_type = stock.JSON
+        content = body if isinstance(body, bytes) else stock.dump_json(body)
+    return Reply(status, {"Content-Type": content_type}, content)
+
+
 @attrs.define
 class Faults:
     """The faults to come, in the order in which they were asked for."""
@@ -83,26 +99,26 @@ class Faults:
         body: Any,
         path: str | None,
         match: Match | None,
+        *,
+        style: ErrorStyle,
+        limit: int,
     ) -> None:
-        """Add an answer."""
+        """Add an answer. `style` is that of token errors, `limit` what the throttle allows."""
         check_status(status)
         check_count("times", times)
         check_retry_after(retry_after)
         check_path(path)
         check_match(match)
-        if body is None:
-            content_type, content = stock.default_body(status, of_token=path == stock.TOKEN_PATH)
-        elif isinstance(body, str):
-            content_type, content = stock.HTML, body.encode()
-        else:
-            content_type = stock.JSON
-            content = body if isinstance(body, bytes) else stock.dump_json(body)
-        headers = {"Content-Type": content_type}
+        reply = _reply(status, body, style if path == stock.TOKEN_PATH else None)
         if retry_after is not None:
-            headers["Retry-After"] = str(retry_after)
+            reply.headers["Retry-After"] = str(retry_after)
         if 300 <= status < 400:  # noqa: PLR2004 - a redirect
-            headers["Location"] = "/login"
-        self._faults.append(Fault(Reply(status, headers, content), times, path, match))
+            reply.headers["Location"] = "/login"
+        elif status == HTTPStatus.METHOD_NOT_ALLOWED:
+            reply.headers["Allow"] = "POST"
+        elif status == HTTPStatus.TOO_MANY_REQUESTS:
+            reply.headers |= {"X-RateLimit-Limit": str(limit), "X-RateLimit-Remaining": "0"}
+        self._faults.append(Fault(reply, times, path, match))
 
     def drop(
         self, times: int, path: str | None, match: Match | None, *, after_applying: bool

@@ -44,13 +44,20 @@ class Journal:
         self, method: str, path: str, status: int | None, raw: bytes, data: Any, now: float
     ) -> RecordedRequest:
         """Return a request as it may be shown. `data` is what `raw` says, if it is shown at all."""
-        if data is not None and any(mark in raw for mark in self._marks):
+        if data is not None and (self._is_marked(raw) or (b"\\" in raw and self._hides(data))):
             data = REDACTED
         return RecordedRequest(method, self._clean(path), status, data, now)
 
+    def _is_marked(self, text: bytes) -> bool:
+        return any(mark in text for mark in self._marks)
+
+    def _hides(self, data: Any) -> bool:
+        # Any letter may be written as an escape, so that what was sent shows no mark.
+        return self._is_marked(json.dumps(data, ensure_ascii=False).encode())
+
     def _clean(self, path: str) -> str:
         plain = (unquote(path) if "%" in path else path).encode(errors="replace")
-        return f"/{REDACTED}" if any(mark in plain for mark in self._marks) else path
+        return f"/{REDACTED}" if self._is_marked(plain) else path
 
     def append(self, entry: RecordedRequest) -> None:
         """Add a request."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import attrs
 
-__all__ = ["Window"]
+__all__ = ["STOCK_LIMIT", "Window"]
+
+STOCK_LIMIT: Final = 60
+"""What a stock server allows in a minute."""
 
 
 @attrs.define

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
@@ -66,7 +67,7 @@ class Listener:
         runner = self._runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN_SECONDS)
         try:
             await runner.setup()
-            await web.TCPSite(runner, self.host, self.port, backlog=_BACKLOG).start()
+            await self._bind(runner)
         except BaseException:
             self._runner = None
             raise
@@ -74,6 +75,17 @@ class Listener:
         self.port = runner.addresses[0][1]
         host = f"[{self.host}]" if ":" in self.host else self.host
         self.url = f"http://{host}:{self.port}"
+
+    async def _bind(self, runner: web.ServerRunner) -> None:
+        try:
+            await web.TCPSite(runner, self.host, self.port, backlog=_BACKLOG).start()
+        except OSError as error:
+            number = error.errno or 0
+            raise OSError(
+                number,
+                f"cannot listen at port {self.port} of {self.host}: {os.strerror(number)}; "
+                "choose another port, or 0 to get a free one",
+            ) from error
 
     async def _close(self) -> None:
         runner, self._runner, self.url = self._runner, None, None

@@ -17,13 +17,19 @@ from propq_async.models import Credentials
 from . import stock
 from .replies import Reply, json_reply
 
-__all__ = ["TOKEN_START", "ErrorStyle", "Tokens", "new_credentials"]
+__all__ = ["TOKEN_START", "ErrorStyle", "Tokens", "default_refusal", "new_credentials"]
 
 ErrorStyle = Literal["message", "both", "description"]
 
 _FORM: Final = "application/x-www-form-urlencoded"
 _BEARER: Final = "Bearer "
 _BASIC: Final = "basic "
+
+_MALFORMED: Final = (
+    "The request is missing a required parameter, includes an invalid parameter value, "
+    "includes a parameter more than once, or is otherwise malformed."
+)
+_UNKNOWN_CLIENT: Final = "Client authentication failed"
 
 
 def new_credentials() -> Credentials:
@@ -85,6 +91,17 @@ def _refusal(
     return json_reply(status, body, headers or {})
 
 
+def default_refusal(status: int, style: ErrorStyle) -> Reply | None:
+    """Return the error that usually comes with a status, `None` if it is none of the endpoint's."""
+    match status:
+        case 400:
+            return _refusal(style, 400, "invalid_request", _MALFORMED)
+        case 401:
+            return _refusal(style, 401, "invalid_client", _UNKNOWN_CLIENT)
+        case _:
+            return None
+
+
 @attrs.define
 class Tokens:
     """The access tokens that were issued, and when each of them expires."""
@@ -135,16 +152,13 @@ class Tokens:
                 style,
                 400,
                 "invalid_request",
-                "The request is missing a required parameter, includes an invalid parameter value, "
-                "includes a parameter more than once, or is otherwise malformed.",
+                _MALFORMED,
                 "Check the `client_id` parameter",
             )
         expected = (str(self._credentials.client_id), self._credentials.client_secret)
         if (given["client_id"], given.get("client_secret")) != expected:
             challenge = {"WWW-Authenticate": 'Basic realm="OAuth"'} if basic else {}
-            return _refusal(
-                style, 401, "invalid_client", "Client authentication failed", headers=challenge
-            )
+            return _refusal(style, 401, "invalid_client", _UNKNOWN_CLIENT, headers=challenge)
         if float(lifetime_seconds).is_integer():  # 7200 and not 7200.0
             lifetime_seconds = int(lifetime_seconds)
         token = _new_token(self._credentials.client_id, now, lifetime_seconds)

@@ -101,7 +101,18 @@ def parse_json(body: bytes) -> Any:
     except (ValueError, RecursionError):
         return None
     suspicious = body.count(b"[") + body.count(b"{") > _DEEPEST
-    return None if suspicious and _is_too_deep(value) else value
+    if (suspicious and _is_too_deep(value)) or (b"\\u" in body and _has_half_a_pair(value)):
+        return None
+    return value
+
+
+def _has_half_a_pair(value: Any) -> bool:
+    # Half of a surrogate pair is no character, and PHP reads nothing that has one.
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _is_too_deep(value: Any) -> bool:
@@ -136,14 +147,26 @@ def trim(value: str) -> str:
 
 
 def _arrived(value: Any) -> Any:
-    # Strings are trimmed on arrival, and what is then empty becomes null.
+    # Strings are trimmed on arrival, and what is then empty becomes null. To PHP, an object is an
+    # array as well; one with the keys 0, 1, 2 and so on is the same as the list.
     if isinstance(value, list):
         return [_trimmed(item) for item in value]
-    return _trimmed(value)
+    if not isinstance(value, dict):
+        return _trimmed(value)
+    items = {key: _trimmed(item) for key, item in value.items()}
+    is_list = list(items) == [str(index) for index in range(len(items))]
+    return list(items.values()) if is_list else items
 
 
 def _trimmed(value: Any) -> Any:
-    return value.strip(_TRIMMED) or None if isinstance(value, str) else value
+    if isinstance(value, str):
+        return value.strip(_TRIMMED) or None
+    return [] if value == {} else value
+
+
+def _is_missing(value: Any) -> bool:
+    # What `required` takes for nothing.
+    return value is None or value == []
 
 
 def _number(value: Any) -> float | None:
@@ -168,13 +191,13 @@ def validate(
     must_be = "must be" if style == "older" else "field must be"
     errors: dict[str, list[str]] = {}
     name = fields["UntName"]
-    if name is None:
+    if _is_missing(name):
         errors["UntName"] = [_REQUIRED.format("unt name")]
     elif not isinstance(name, str):
         errors["UntName"] = [f"The unt name {must_be} a string."]
 
     status = _number(fields["UntStatus"])
-    if fields["UntStatus"] is None:
+    if _is_missing(fields["UntStatus"]):
         errors["UntStatus"] = [_REQUIRED.format("unt status")]
     elif status is None or status not in STATES:
         errors["UntStatus"] = ["The selected unt status is invalid."]
@@ -182,7 +205,7 @@ def validate(
         fields["UntStatus"] = int(status)
 
     price = _number(fields["UntPrice"])
-    if fields["UntPrice"] is None:
+    if _is_missing(fields["UntPrice"]):
         errors["UntPrice"] = [_REQUIRED.format("unt price")]
     elif price is None:
         errors["UntPrice"] = [f"The unt price {must_be} a number."]
@@ -196,15 +219,16 @@ def validate(
 def _direction_errors(
     directions: Any, must_be: str, known: tuple[str, ...] | None
 ) -> dict[str, list[str]]:
-    if directions is None or directions == []:
+    if _is_missing(directions):
         return {"UntDirections": [_REQUIRED.format("unt directions")]}
-    if not isinstance(directions, list):
+    if not isinstance(directions, list | dict):
         return {"UntDirections": [f"The unt directions {must_be} an array."]}
     errors = {}
-    for index, item in enumerate(directions):
+    items = directions.items() if isinstance(directions, dict) else enumerate(directions)
+    for index, item in items:
         # Of an item of an array, the framework shows the raw name.
         key = f"UntDirections.{index}"
-        if item is None or item == []:
+        if _is_missing(item):
             errors[key] = [_REQUIRED.format(key)]
         elif not isinstance(item, str):
             errors[key] = [f"The {key} {must_be} a string."]
@@ -270,6 +294,13 @@ _MESSAGES: Final[dict[int, str]] = {
 }
 
 
+_OF_GATEWAY: Final = (
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.GATEWAY_TIMEOUT,
+)
+
+
 def default_body(status: int, *, of_token: bool) -> tuple[str, bytes]:
     """Return content type and body that usually come with a status.
 
@@ -277,7 +308,7 @@ def default_body(status: int, *, of_token: bool) -> tuple[str, bytes]:
     """
     if of_token and status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return HTML, b"Error."  # Passport's own, and said to be HTML
-    if status in (HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT):
+    if status in _OF_GATEWAY:
         return HTML, _gateway_page(status)
     if status in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
         return HTML, b""

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
 import pytest
 
-from propq_async.testing import PropQEmulator, Unit, UnitValues
+from propq_async.testing import PropQEmulator, RecordedRequest, Unit, UnitValues
 
 from .client import (
     ECHO,
@@ -131,6 +132,9 @@ async def test_a_content_type_of_json_may_have_parameters(
         b'"UntName"',
         b"\xff",
         b"{}",
+        # Halves of a pair, which PHP refuses.
+        ECHO.replace("A-101", "\\ud800").encode(),
+        ECHO.replace("A-101", "\\udc00\\ud800").encode(),
     ],
 )
 async def test_json_that_is_broken_or_no_object_counts_as_empty(
@@ -149,8 +153,18 @@ async def test_json_that_is_broken_or_no_object_counts_as_empty(
     }
 
 
-IMPOSSIBLE_STATES: list[Any] = [0, 3, 16, 1.5, True, "sold", [1], {}]
-IMPOSSIBLE_PRICES: list[Any] = [True, "1.234,50", "12 €", "0x1A", "1_000", "inf", "1e999", [1], {}]
+IMPOSSIBLE_STATES: list[Any] = [0, 3, 16, 1.5, True, "sold", [1], {"a": 1}]
+IMPOSSIBLE_PRICES: list[Any] = [
+    True,
+    "1.234,50",
+    "12 €",
+    "0x1A",
+    "1_000",
+    "inf",
+    "1e999",
+    [1],
+    {"0": 1},
+]
 NOT_A_NUMBER = {"UntPrice": ["The unt price field must be a number."]}
 NOT_A_STATE = {"UntStatus": ["The selected unt status is invalid."]}
 NO_DIRECTIONS = {"UntDirections": ["The unt directions field is required."]}
@@ -170,7 +184,21 @@ NOT_AN_ARRAY = {"UntDirections": ["The unt directions field must be an array."]}
         ("UntDirections", None, NO_DIRECTIONS),
         ("UntDirections", [], NO_DIRECTIONS),
         ("UntDirections", "N", NOT_AN_ARRAY),
-        ("UntDirections", {"0": "N"}, NOT_AN_ARRAY),
+        # What is empty is missing, and an object is an array to PHP.
+        ("UntName", [], {"UntName": ["The unt name field is required."]}),
+        ("UntName", {}, {"UntName": ["The unt name field is required."]}),
+        ("UntName", {"a": 1}, {"UntName": ["The unt name field must be a string."]}),
+        ("UntStatus", [], {"UntStatus": ["The unt status field is required."]}),
+        ("UntPrice", {}, {"UntPrice": ["The unt price field is required."]}),
+        ("UntDirections", {}, NO_DIRECTIONS),
+        (
+            "UntDirections",
+            {"0": "N", "b": 7, "c": {}},
+            {
+                "UntDirections.b": ["The UntDirections.b field must be a string."],
+                "UntDirections.c": ["The UntDirections.c field is required."],
+            },
+        ),
         (
             "UntDirections",
             ["N", 7, None, " ", []],
@@ -191,6 +219,62 @@ async def test_each_field_is_validated(
     assert reply.json["errors"] == errors
     assert reply.json["message"].startswith(next(iter(errors.values()))[0])
     assert client.emulator.applied == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "echo", "kept"),
+    [
+        ({"0": " N", "1": "S "}, ["N", "S"], ("N", "S")),
+        ({"1": "N", "0": "S"}, {"1": "N", "0": "S"}, ("N", "S")),
+        ({"a": "N"}, {"a": "N"}, ("N",)),
+    ],
+)
+async def test_an_object_is_an_array(
+    client: Client, given: Any, echo: Any, kept: tuple[str, ...]
+) -> None:
+    reply = await client.call({**UPDATE, "UntDirections": given})
+    assert (reply.status, reply.json) == (200, {**UPDATE, "UntDirections": echo})
+    assert client.emulator.unit("4711", "A-101").directions == kept
+
+
+@pytest.mark.parametrize("path", [PATH, "/oauth/token", "/v1/x"])
+async def test_a_body_that_is_too_large_never_reaches_the_application(
+    client: Client, path: str
+) -> None:
+    told: list[RecordedRequest] = []
+    client.emulator.on_request = told.append
+    reply = await client.send("POST", path, data=io.BytesIO(bytes(2**20 + 1)))
+    assert reply.status == 413
+    assert reply.headers["Content-Type"] == "text/html; charset=UTF-8"
+    assert "<center>nginx</center>" in reply.text
+    assert client.emulator.requests[-1] == told[-1] == RecordedRequest("POST", path, 413, None)
+    assert client.emulator.calls + client.emulator.token_requests == 2
+
+
+async def test_a_refusal_is_a_page_for_whoever_does_not_ask_for_json(client: Client) -> None:
+    emulator = client.emulator
+    plain: dict[str, str | None] = {"Accept": None}
+    emulator.unknown_status = 422
+    reply = await client.call({**UPDATE, "UntName": "nobody"}, headers=plain)
+    assert (reply.status, reply.headers["Location"]) == (302, "/")
+    emulator.throttle(1)
+    emulator.throttle_tokens(1)
+    await client.call()
+    await client.ask_for_token()
+    for reply in (await client.call(headers=plain), await client.ask_for_token()):
+        assert reply.status == 429
+        assert "429 | Too Many Requests" in reply.text
+        assert "Retry-After" in reply.headers
+
+
+async def test_options_are_always_told(client: Client) -> None:
+    for path, allowed in ((PATH, "POST"), ("/oauth/token", "POST"), ("/login", "GET,HEAD")):
+        reply = await client.call(method="OPTIONS", path=path)
+        assert (reply.status, reply.text, reply.headers["Allow"]) == (200, "", allowed)
+    client.emulator.wrong_method_status = 405
+    for path in ("/", "/login"):
+        reply = await client.call(path=path)
+        assert (reply.status, reply.headers["Allow"]) == (405, "GET, HEAD")
 
 
 async def test_a_number_too_large_is_none(client: Client) -> None:

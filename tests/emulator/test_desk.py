@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 import re
 from importlib import resources
@@ -60,7 +61,11 @@ async def test_another_process_can_steer_it(client: Client, clock: FakeClock) ->
         ("throttle", b"[" * 100_000, "throttle: the body is not valid JSON"),
         ("throttle", b"[]", "throttle: the body must be a JSON object with the arguments"),
         ("throttle", b"{}", "throttle: the argument 'calls' is missing"),
-        ("throttle", b'{"calls": 0}', "throttle: calls must be an integer, at least 1, not 0"),
+        (
+            "throttle",
+            b'{"calls": 0}',
+            "throttle: calls must be an integer from 1 to 1,000,000,000, not 0",
+        ),
         (
             "throttle",
             b'{"call": 1}',
@@ -105,6 +110,15 @@ async def test_the_admin_path_has_its_own_manners(client: Client) -> None:
         reply = await client.send(method, f"/_emulator/{name}")
         assert (reply.status, reply.headers["Allow"]) == (405, allowed)
         assert reply.json == {"message": f"{name} takes {allowed}, not {method}."}
+    bare = {"skip_auto_headers": ["Content-Type"]}
+    assert (await client.send("POST", "/_emulator/revoke_tokens", **bare)).status == 200
+    assert (await client.call()).status == 401
+    await client.log_in()
+    form = await client.send("POST", "/_emulator/reset", data=b"{}", **bare)
+    assert form.status == 415
+    assert (
+        await client.send("POST", "/_emulator/set", data=io.BytesIO(bytes(2**20 + 1)))
+    ).status == 413
     form = await client.send("POST", "/_emulator/reset", data={"a": "b"})
     assert (form.status, form.json) == (
         415,

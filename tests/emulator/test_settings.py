@@ -48,6 +48,9 @@ from .client import (
         ("token_latency_seconds", float("inf"), "token_latency_seconds must be"),
         ("token_lifetime_seconds", 0, "token_lifetime_seconds must be a finite number above 0"),
         ("token_lifetime_seconds", None, "token_lifetime_seconds must be"),
+        ("token_lifetime_seconds", 10**400, "not an integer of 1329 bits, which is beyond 1e.15"),
+        ("token_lifetime_seconds", 1e300, "not 1e.300, which is beyond 1e.15"),
+        ("latency_seconds", 10**400, "latency_seconds must be"),
     ],
 )
 def test_a_switch_has_only_its_values(name: str, value: Any, message: str) -> None:
@@ -87,8 +90,11 @@ def test_a_misspelt_switch_is_an_error() -> None:
     for name, value in (("credentials", Credentials(2, "x")), ("url", "x"), ("calls", 0)):
         with pytest.raises(AttributeError):
             setattr(emulator, name, value)
-    with pytest.raises(TypeError, match="credentials"):
-        PropQEmulator(credentials=("1", "x"))  # type: ignore[arg-type]
+    with pytest.raises(
+        TypeError, match=r"credentials must be Credentials.*, not of type tuple"
+    ) as e:
+        PropQEmulator(credentials=(1, "REAL-SECRET"))  # type: ignore[arg-type]
+    assert "REAL-SECRET" not in repr((e.value, e.value.args))
 
 
 async def test_switches_are_arguments_as_well(clock: FakeClock) -> None:
@@ -121,6 +127,7 @@ async def test_switches_are_arguments_as_well(clock: FakeClock) -> None:
         ({"status": True}, "status must be"),
         ({"price": "1"}, "price must be a finite number, not '1'"),
         ({"price": float("nan")}, "price must be"),
+        ({"price": 10**400}, "price must be a finite number, not an integer of 1329 bits"),
         ({"directions": "N"}, "directions must be a sequence"),
         ({"directions": ()}, "directions must be"),
         ({"directions": ["N", ""]}, "directions must be"),
@@ -133,6 +140,20 @@ def test_a_unit_that_cannot_be_is_refused(kwargs: Any, message: str) -> None:
     assert not emulator.units
 
 
+def test_a_number_that_python_does_not_write_out_is_refused_like_any_other() -> None:
+    emulator = PropQEmulator()
+    huge: Any = 10**5000
+    for name in ("unknown_status", "latency_seconds"):
+        with pytest.raises(ValueError, match=f"{name} must be .*, not an integer of 16610 bits"):
+            setattr(emulator, name, huge)
+    with pytest.raises(ValueError, match="status must be"):
+        emulator.add_unit("4711", "A-1", status=huge)
+    with pytest.raises(ValueError, match="status must be"):
+        emulator.fail_next(huge)
+    with pytest.raises(ValueError, match="port must be"):
+        PropQEmulator(port=huge)
+
+
 def test_units_are_added_and_replaced() -> None:
     emulator = PropQEmulator()
     emulator.add_unit("4711", "A-1", status=8, price=1.5, directions=["S"])
@@ -142,6 +163,8 @@ def test_units_are_added_and_replaced() -> None:
     assert emulator.unit("4711", "A-1").history == (UnitValues(1, 100_000, ("N",)),)
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         unit.price = 2  # type: ignore[misc]
+    with pytest.raises(KeyError, match=r"no unit '4711'; a key is \(development_id, name\)"):
+        _ = emulator.units["4711"]  # type: ignore[index]
     with pytest.raises(KeyError, match="no development '4712'"):
         emulator.unit("4712", "A-1")
     with pytest.raises(KeyError, match="no unit 'A-2' in the development '4711'"):
@@ -181,6 +204,9 @@ async def test_a_secret_that_strays_is_not_logged(secret: str) -> None:
         bodies = [json.dumps(astray, ensure_ascii=way) for way in (False, True)]
         bodies += [body.replace("/", r"\/") for body in bodies]
         bodies += [json.dumps({"a": [{"token": f"Bearer {client.token}"}]})]
+        # Any letter may be written as an escape.
+        bodies += ['{"a": ["' + "".join(f"\\u{ord(char):04x}" for char in secret) + '"]}']
+        bodies += ['{"\\u0065' + client.token[1:] + '": 1}']
         for body in bodies:
             await client.call(body.encode(), path="/oauth/token/")
             assert emulator.requests[-1].body == "***"
@@ -248,6 +274,12 @@ async def test_reset_leaves_only_address_and_credentials() -> None:
         assert (await client.call()).status == 401
         await client.log_in()
         assert (await client.call()).status == 404
+        # Nor does a name live on in another case.
+        emulator.add_development("4711")
+        emulator.case_sensitive_names = False
+        assert (await client.call({**UPDATE, "UntName": "a-101"})).status == 404
+        emulator.reset()
+        await client.log_in()
         emulator.add_unit("4711", "A-101")
         assert [(await client.call()).text for _ in range(2)] == ["{}", "{}"]
 
