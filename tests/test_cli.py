@@ -335,7 +335,7 @@ async def test_emulate_serves_until_it_is_asked_to_end(
     path = price_list(tmp_path / "prices.csv", "4711,A-101,HOLD,199500.50,N S", "4711,A-102,SOLD")
     with propq("emulate", "--units", str(path), "--throttle", "1/h") as process:
         said = read_until(process, "PROPQ_CLIENT_SECRET")
-        assert re.fullmatch(r"(export PROPQ_\w+=[\w:/.]+\n){3}", said)
+        assert re.fullmatch(r"(export PROPQ_\w+=[\w:/.-]+\n){5}", said)
         variables = dict(re.findall(r"export (\w+)=(\S+)", said))
         url = variables["PROPQ_BASE_URL"]
         factory = AsyncPropQ(

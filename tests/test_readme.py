@@ -179,9 +179,8 @@ def test_testing_your_integration(
         pytester.makeconftest(NAIVE)
     options = ("pytest_asyncio.plugin", "propq_async.testing.plugin", "no:cacheprovider")
     result = pytester.runpytest_subprocess(
-        *(argument for option in options for argument in ("-p", option)),
-        "-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function",
-    )  # fmt: skip
+        *(argument for option in options for argument in ("-p", option))
+    )
     result.assert_outcomes(passed=int(recovers), failed=int(not recovers))
     if not recovers:
         result.stdout.fnmatch_lines(["E *ClientResponseError: 401, message='Unauthorized'*"])
@@ -246,7 +245,7 @@ def command_lines() -> list[str]:
 
 def test_the_emulator_runs_from_the_command_line(emulator: PropQEmulator) -> None:
     del emulator  # its prices.csv is what is needed
-    start, steer = block("propq emulate", "bash").splitlines()
+    start, *steer = block("propq emulate", "bash").splitlines()
     command = [sys.executable, "-m", "propq_async", *shlex.split(start)[1:]]
     # Somebody else may have the port of the README.
     place = command.index("--port") + 1
@@ -256,14 +255,14 @@ def test_the_emulator_runs_from_the_command_line(emulator: PropQEmulator) -> Non
         try:
             assert process.stdout is not None
             exports: dict[str, str] = {}
-            while len(exports) < 3:
+            while "PROPQ_CLIENT_SECRET" not in exports:
                 line = process.stdout.readline()
                 assert line, "it ended before it had printed the variables"
                 exports |= dict(re.findall(r"(PROPQ_\w+)=(\S+)", line))
             environment, url = os.environ | exports, exports["PROPQ_BASE_URL"]
-            assert address in steer
-            if shutil.which("curl"):
-                arguments = shlex.split(steer.replace(address, url))
+            assert all(address in line for line in steer)
+            for line in steer if shutil.which("curl") else ():
+                arguments = shlex.split(line.replace(address, url))
                 subprocess.run([*arguments, "--fail", "--silent"], check=True, timeout=60)
             update = [sys.executable, "-c", blocks("python")[0]]
             subprocess.run(update, env=environment, check=True, timeout=60)
@@ -284,7 +283,7 @@ def test_the_two_commands_are_those_that_ci_runs() -> None:
         "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin/pytest"
     )
     assert "grep '^python3 -m venv' README.md" in (README.parent / ".ci" / "run").read_text()
-    assert len(commands) == 6, "a command line that no test runs"
+    assert len(commands) == 8, "a command line that no test runs"
 
 
 def table(first: str) -> dict[str, str]:
@@ -318,6 +317,11 @@ def test_the_tables_of_settings_are_complete_and_true() -> None:
 
 def test_the_tables_of_the_emulator_are_complete_and_true() -> None:
     switches = PropQEmulator().switches
+    settings = table("Setting of `PropQEmulator`")
+    actual = defaults(PropQEmulator.__init__)
+    assert list(settings) == [name for name in actual if name not in switches]
+    for name in ("host", "port", "on_request"):
+        assert eval(settings[name]) == actual[name]
     told = table("Switch of `PropQEmulator`")
     assert {name: eval(text) for name, text in told.items()} == switches
 

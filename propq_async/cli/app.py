@@ -19,12 +19,14 @@ from propq_async import PropQError, __version__
 from . import lists
 from .ending import CommandError, Exit
 from .rate import Rate
+from .reading import Reading
 
 __all__ = ["app", "run"]
 
 DEBUG = "--debug"
 
 
+_READ_AS_FOUND = Reading()
 AtLeastOne = Annotated[int, Parameter(validator=Number(gte=1))]
 
 app = App(
@@ -80,6 +82,7 @@ def emulate(
     port: int = 0,
     host: str = "127.0.0.1",
     units: Path | None = None,
+    reading: Reading = _READ_AS_FOUND,
     throttle: str | None = None,
     token_lifetime_seconds: float = 2_592_000,
     latency_seconds: float = 0,
@@ -93,19 +96,21 @@ def emulate(
     case_sensitive_names: bool = True,
     known_directions: str | None = None,
     quiet: Annotated[bool, Parameter(negative="")] = False,
+    credentials_from_env: Annotated[bool, Parameter(negative="")] = False,
     end_with_stdin: Annotated[bool, Parameter(show=False, negative="")] = False,
 ) -> Coroutine[Any, Any, Exit]:
     """Run an emulator of the PropQ API until Ctrl-C, to test your own program against.
 
-    Prints the environment variables that lead a program to it, then each call as it comes; client
-    id and secret are made up. At its address is a page that shows units and calls and makes things
-    go wrong; programs do the same with POST to /_emulator/fail_next and so on.
+    Prints the environment variables that lead a program to it, then each call as it comes. Client
+    id and secret are made up; token file and ledger are in a directory that ends with it. At its
+    address is a page that shows units and calls and makes things go wrong; programs do the same
+    with POST to /_emulator/fail_next and so on.
 
     Args:
         port: The port to listen at; 0 lets the system choose a free one.
         host: The loopback address to listen at.
-        units: A CSV of the units that it has, with the header
-            development_id,name,status,price,directions; directions are separated by spaces.
+        units: The price list of the units that it has: CSV, TSV, XLSX or JSON lines.
+        reading: How that is read.
         throttle: The calls that it allows, such as 60/min, 10/s or 300/2s. [default: any number]
         token_lifetime_seconds: How long its access tokens live.
         latency_seconds: How long each call waits before it is dealt with.
@@ -120,6 +125,8 @@ def emulate(
         case_sensitive_names: Whether the name of a unit must match with its case.
         known_directions: The directions that are valid, such as "N S E W". [default: any]
         quiet: Print no line for each call.
+        credentials_from_env: Take those in PROPQ_CLIENT_ID and PROPQ_CLIENT_SECRET instead of made
+            up ones, and print no secret: then a restart leaves the programs' credentials valid.
         end_with_stdin: End when standard input does.
     """
     from .emulate import Emulate
@@ -128,10 +135,12 @@ def emulate(
         host=host,
         port=port,
         units=units,
+        reading=reading,
         throttle=_rate(throttle),
         throttle_tokens=_rate(throttle_tokens, "--throttle-tokens"),
         quiet=quiet,
         end_with_stdin=end_with_stdin,
+        credentials_from_env=credentials_from_env,
         switches={
             "token_lifetime_seconds": token_lifetime_seconds,
             "latency_seconds": latency_seconds,

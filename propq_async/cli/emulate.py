@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import attrs
 
+from propq_async.models import Credentials
 from propq_async.testing import PropQEmulator, RecordedRequest
 
 from .ending import CommandError, Exit, on_interrupt
 from .output import complain, printable
 from .rate import Rate
+from .reading import Reading
 from .units_file import BrokenRow, read_units
 
 __all__ = ["EXPORT", "Emulate"]
@@ -35,16 +39,21 @@ class Emulate:
     host: str
     port: int
     units: Path | None
+    reading: Reading
     throttle: Rate | None
     throttle_tokens: Rate | None
     quiet: bool
     end_with_stdin: bool
+    credentials_from_env: bool
     switches: dict[str, Any]
 
     async def run(self) -> Exit:
         """Serve until Ctrl-C, SIGTERM or, if so wished, the end of standard input."""
+        settings = dict(self.switches)
+        if self.credentials_from_env:
+            settings["credentials"] = Credentials.from_env()
         try:
-            emulator = PropQEmulator(host=self.host, port=self.port, **self.switches)
+            emulator = PropQEmulator(host=self.host, port=self.port, **settings)
             if self.throttle is not None:
                 emulator.throttle(self.throttle.calls, self.throttle.per_seconds)
             if self.throttle_tokens is not None:
@@ -53,12 +62,12 @@ class Emulate:
         except ValueError as error:
             raise CommandError(str(error), Exit.USAGE) from error
         if self.units is not None:
-            _add_units(emulator, self.units)
+            _add_units(emulator, self.units, self.reading)
         end = asyncio.Event()
-        with on_interrupt(end.set):
+        with on_interrupt(end.set), _directory() as directory:
             await self._listen(emulator)
             try:
-                self._announce(emulator)
+                self._announce(emulator, Path(directory))
                 if not self.quiet:
                     emulator.on_request = _log
                 if self.end_with_stdin:
@@ -82,25 +91,37 @@ class Emulate:
                 Exit.STOPPED,
             ) from error
 
-    def _announce(self, emulator: PropQEmulator) -> None:
+    def _announce(self, emulator: PropQEmulator, directory: Path) -> None:
         count = len(emulator.units)
         pace = f", {self.throttle}" if self.throttle else ""
         _note(f"PropQ emulator at {emulator.url} with {count:,} units{pace}; Ctrl-C ends it")
         if not count:
+            remedy = "name a price list with --units FILE"
+            if self.units is not None:
+                remedy = f"no row of {printable(str(self.units))} could be read; mend it"
             _note(
-                f"without units every update is a {emulator.unknown_status}: name a price list "
-                "with --units FILE.csv, or add one on the page"
+                f"without units every update is a {emulator.unknown_status}: {remedy}, or add one "
+                "on the page"
             )
-        # A secret of the emulator's own, made up for this one run.
+        # What is kept of a server must not outlive it: another at this address knows nothing of it.
         variables = {
             "PROPQ_BASE_URL": emulator.url,
-            "PROPQ_CLIENT_ID": emulator.credentials.client_id,
-            "PROPQ_CLIENT_SECRET": emulator.credentials.client_secret,
+            "PROPQ_TOKEN_FILE": str(directory / "token.json"),
+            "PROPQ_LEDGER": str(directory / "ledger.sqlite3"),
+            "PROPQ_CLIENT_ID": str(emulator.credentials.client_id),
         }
-        lines = [f"{EXPORT}{name}={value}\n" for name, value in variables.items()]
+        if not self.credentials_from_env:
+            # A secret of the emulator's own, made up for this one run.
+            variables["PROPQ_CLIENT_SECRET"] = emulator.credentials.client_secret
+        lines = [f"{EXPORT}{name}={shlex.quote(value)}\n" for name, value in variables.items()]
         sys.stdout.write("".join(lines))
         sys.stdout.flush()
         _note(f"watch and disturb it at {emulator.url}/")
+
+
+def _directory() -> TemporaryDirectory[str]:
+    # A program that still has a file open there is no reason to fail at the end.
+    return TemporaryDirectory(prefix="propq-emulate-", ignore_cleanup_errors=True)
 
 
 def _note(text: str) -> None:
@@ -120,8 +141,8 @@ def _shortened(text: str) -> str:
     return text if len(text) <= LONGEST_BODY else text[: LONGEST_BODY - 3] + "..."
 
 
-def _add_units(emulator: PropQEmulator, path: Path) -> None:
-    for row in read_units(path):
+def _add_units(emulator: PropQEmulator, path: Path, reading: Reading) -> None:
+    for row in read_units(path, reading):
         if isinstance(row, BrokenRow):
             complain(f"left out: {row}")
             continue

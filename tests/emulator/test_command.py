@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import inspect
 import json
+import os
 import re
 import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from propq_async.cli import app
 from propq_async.testing import PropQEmulator
-from tests.test_cli import propq, read_until
+from tests.test_cli import PROPQ, propq, read_until
 
 from .client import PATH, UPDATE
 
@@ -77,7 +79,7 @@ def test_the_switches_are_options() -> None:
             urllib.request.urlopen(url + PATH, timeout=30)
         process.terminate()
         _, err = process.communicate(timeout=60)
-    assert "without units every update is a 422" in err
+    assert "without units every update is a 422: name a price list with --units" in err
     assert "POST" not in err
 
 
@@ -106,6 +108,52 @@ def test_what_is_logged_is_short_and_cannot_steer_a_terminal() -> None:
     assert any(line.endswith("xxx...") and len(line) < 230 for line in lines)
     assert "drop POST /v1/%1b%5bx" in lines
     assert form.decode().rpartition("=")[2] not in err
+
+
+HEADER = "development_id,name,status,price,directions\n"
+
+
+def test_what_is_kept_of_it_ends_with_it(tmp_path: Path) -> None:
+    prices = tmp_path / "prices.csv"
+    prices.write_text(HEADER + "4711,A-101,SOLD,250000,N\n", encoding="utf-8")
+    secret = "of-the-environment"
+    credentials = {"PROPQ_CLIENT_ID": "7", "PROPQ_CLIENT_SECRET": secret}
+    environment = {**os.environ, **credentials, "TMPDIR": str(tmp_path)}
+    options = ["--units", str(prices), "--quiet", "--credentials-from-env"]
+    port = "0"
+    for _ in range(2):
+        with propq("emulate", *options, "--port", port, env=environment) as process:
+            told = read_until(process, "PROPQ_CLIENT_ID")
+            said = dict(re.findall(r"export (\w+)=(\S+)", told))
+            port = said["PROPQ_BASE_URL"].rpartition(":")[2]
+            pushed = subprocess.run(
+                [*PROPQ, "push", str(prices), "--yes"],
+                env=environment | said, capture_output=True, text=True, timeout=60, check=True,
+            )  # fmt: skip
+            with urllib.request.urlopen(said["PROPQ_BASE_URL"] + "/_emulator/state") as state:
+                assert json.load(state)["applied"] == 1, pushed.stdout
+            files = [Path(said[name]) for name in ("PROPQ_TOKEN_FILE", "PROPQ_LEDGER")]
+            assert [file.is_relative_to(tmp_path) for file in files] == [True, True]
+            assert [file.exists() for file in files] == [True, True]
+            process.terminate()
+            out, err = process.communicate(timeout=60)
+        assert secret not in told + out + err
+        assert not files[0].parent.exists()
+
+
+def test_it_reads_a_list_as_it_is_told(tmp_path: Path) -> None:
+    prices = tmp_path / "prices.csv"
+    prices.write_text(HEADER + "4711,A-101,Under contract,250000,N\n", encoding="utf-8")
+    with propq("emulate", "--units", str(prices), "--end-with-stdin") as process:
+        start(process)
+        _, err = process.communicate(timeout=60)
+    assert "left out: " in err
+    assert f"is a 404: no row of {prices} could be read; mend it, or add one on the page" in err
+    word = ["--status-word", "Under contract=RESERVED"]
+    with propq("emulate", "--units", str(prices), "--end-with-stdin", *word) as process:
+        url, _ = start(process)
+        with urllib.request.urlopen(url + "/_emulator/units") as units:
+            assert [unit["status"] for unit in json.load(units)] == [8]
 
 
 def test_it_goes_on_when_nobody_reads_its_log() -> None:

@@ -72,6 +72,14 @@ async def test_it_shows_what_happens_and_makes_things_go_wrong(tab: Tab, client:
     await tab.click("#throttle button:nth-child(2)")
     await tab.until("document.querySelector('#throttle [aria-pressed=true]').innerText[0] === '6'")
     assert (await client.call()).headers["X-RateLimit-Limit"] == "60"
+    shown = "document.getElementById('rate').textContent"
+    pressed = "document.querySelectorAll('#throttle [aria-pressed=true]').length"
+    assert await tab.run(shown) == ""
+    emulator.throttle(60, per_seconds=1)
+    await tab.until(f"{shown} === '60 in 1 s'")
+    assert await tab.run(pressed) == 0
+    emulator.throttle(None)
+    await tab.until(f"{pressed} === 1 && {shown} === ''")
     await tab.click("#latency button:nth-child(2)")
     await tab.until("document.querySelector('#latency [aria-pressed=true]').innerText[0] === '0'")
     assert emulator.latency_seconds == 0.3
