@@ -18,13 +18,13 @@ from typing import Any
 import attrs
 
 from propq_async.models import Credentials
+from propq_async.pricelist import BrokenRow
 from propq_async.testing import PropQEmulator, RecordedRequest
 
 from .ending import CommandError, Exit, on_interrupt
 from .output import complain, printable
 from .rate import Rate
-from .reading import Reading
-from .units_file import BrokenRow, read_units
+from .reading import Reading, open_list
 
 __all__ = ["EXPORT", "Emulate"]
 
@@ -142,16 +142,17 @@ def _shortened(text: str) -> str:
 
 
 def _add_units(emulator: PropQEmulator, path: Path, reading: Reading) -> None:
-    for row in read_units(path, reading):
+    for row in open_list(path, reading):
         if isinstance(row, BrokenRow):
             complain(f"left out: {row}")
             continue
+        unit = row.update
         emulator.add_unit(
-            row.development_id,
-            row.name,
-            status=row.status,
-            price=float(row.price),
-            directions=row.directions,
+            unit.development_id,
+            unit.name,
+            status=unit.status,
+            price=float(unit.price),
+            directions=unit.directions,
         )
 
 
