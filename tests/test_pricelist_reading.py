@@ -72,7 +72,7 @@ def _rows(updates: list[UnitUpdate], group: str, point: str, sign: str) -> list[
             one.development_id,
             one.name,
             WORDS[one.status],
-            as_text(one.price, group, point) + sign,
+            sign.format(as_text(one.price, group, point)),
             "/".join(one.directions),
         ]
         for one in updates
@@ -83,7 +83,7 @@ def _rows(updates: list[UnitUpdate], group: str, point: str, sign: str) -> list[
 @given(
     updates=LISTS,
     number=NUMBERS,
-    sign=st.sampled_from(["", " €", "€", " EUR"]),
+    sign=st.sampled_from(["{}", "{} €", "{}€", "{} EUR", "{} eur.", "{}eur.", "{} euros", "€ {}"]),
     delimiter=st.sampled_from(",;\t|"),
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "cp1252", "utf-16"]),
     newline=st.sampled_from(["\n", "\r\n"]),
@@ -152,6 +152,10 @@ Read = int | Decimal | None
         ("250 000,5 euros", Decimal("250000.5")),
         ("199500.50", Decimal("199500.50")),
         ("199500,5", Decimal("199500.5")),
+        ("199500.50 eur.", Decimal("199500.50")),
+        ("1,234.5 eur. ", Decimal("1234.5")),
+        ("Eur. 199500.50", Decimal("199500.50")),
+        ("1.234.567 Eur.", 1_234_567),
         ("0,1234", Decimal("0.1234")),
         ("007", 7),
         *(
@@ -160,6 +164,7 @@ Read = int | Decimal | None
                 "", "€", "-5", "$5", "5 USD", "5%", "1e5", "1_000", "٣", "NaN", "1.", ".5", "1..5",
                 "1.23.456", "1,23,456", "12.34,567", "1.234,567.8", "1 2345", "1234 567", "POA",
                 "5 000 0", "0.000.000", "1.234 567", "250.000,-", "9" * 41, "9" * 5000, "5 € €",
+                "5 euro\u017f",
             )
         ),
     ],
@@ -217,12 +222,13 @@ def test_the_separator_can_be_stated(decimals: Literal[".", ","], text: str, val
 @given(
     price=st.integers(1, 10**9).map(lambda cents: Decimal(cents) / 100),
     number=NUMBERS,
+    sign=st.sampled_from(["{}", "{} eur.", "{}EUR", "{} euros", "€{}", "Eur. {}"]),
     other=st.sampled_from(["1.234,5", "1,234.5", "99.5", "99,5", "1.000.000", "1,000,000", "5"]),
 )
 def test_no_price_is_ever_taken_for_another(
-    price: Decimal, number: tuple[str, str], other: str
+    price: Decimal, number: tuple[str, str], sign: str, other: str
 ) -> None:
-    text = as_text(price, *number)
+    text = sign.format(as_text(price, *number))
     assert PriceStyle.of([text, other], None).read(text) in (price, IN_DOUBT)
 
 

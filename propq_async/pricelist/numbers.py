@@ -35,8 +35,9 @@ _GROUP: Final = 3
 MAX_LENGTH: Final = 40
 _BODY: Final = re.compile(r"[0-9]+(?:[.,' ][0-9]+)*", re.ASCII)
 _SEPARATOR: Final = re.compile(r"[.,' ]")
-_CURRENCY: Final = r"(?:€|eur(?:os?)?\.?)"
-_DRESS: Final = re.compile(rf"{_CURRENCY}?\s*(?P<body>[^\s€].*?)\s*{_CURRENCY}?", re.IGNORECASE)
+# Both cases are spelled out, since to `re.IGNORECASE` a long s is an s as well.
+_CURRENCY: Final = r"(?:€|[eE][uU][rR](?:[oO][sS]?)?\.?)"
+_DRESS: Final = re.compile(rf"{_CURRENCY}?\s*(?P<body>[^\s€].*?)\s*{_CURRENCY}?")
 # No-break and thin spaces, and the apostrophes of keyboards and typesetters.
 _SPACES: Final = str.maketrans("\u00a0\u2007\u2009\u202f\u2019", "    '")
 
@@ -173,7 +174,8 @@ class PriceStyle:
             return IN_DOUBT
         if kind is _Kind.WHOLE:
             return int(text.translate(_UNDIGIT))
-        whole, _, fraction = text.rpartition(separator)
+        # The point of `eur.` begins no decimals.
+        whole, _, fraction = text.rstrip().removesuffix(".").rpartition(separator)
         return Decimal(f"{whole.translate(_UNDIGIT)}.{fraction.translate(_UNDIGIT)}")
 
     def _kind(self, shape: str) -> tuple[_Kind, str]:
