@@ -268,6 +268,24 @@ def test_what_is_suspicious_needs_a_yes(emulator: PropQEmulator, propq: Any) -> 
     assert json.loads(propq("plan", "x.csv", "--json").out)["warnings"] == []
 
 
+def test_units_that_vanished_need_a_yes_with_nothing_to_send(
+    emulator: PropQEmulator, propq: Any
+) -> None:
+    text_list(Path("x.csv"), *LIST[:3])
+    propq("push", "x.csv")
+    text_list(Path("x.csv"), *LIST[:1])
+    # Asked twice: a push without a yes must not count as one.
+    for _ in range(2):
+        said = propq("push", "x.csv")
+        assert (said.status, said.out) == (Exit.UNCONFIRMED, "")
+        lines(said.err, r"^  - 2 units of 4711 .* not in the list: A-102, A-103 ")
+    agreed = propq("push", "x.csv", "--yes")
+    assert agreed.status == Exit.DONE
+    lines(agreed.out, r"^  - 2 units of 4711 ", r"^Nothing to send\.$")
+    assert propq("push", "x.csv").status == Exit.DONE
+    assert emulator.applied == 3
+
+
 def on_a_terminal(*arguments: str, keys: bytes) -> tuple[int, str]:
     """Run a command on a terminal, and type when it asks."""
     ours, theirs = pty.openpty()

@@ -100,7 +100,7 @@ class _Run:
 
     def _confirm(self, made: Plan) -> None:
         """Go on only if what is suspicious is meant."""
-        if not made.warnings or not made.changes or self.command.yes:
+        if not made.warnings or self.command.yes:
             return
         texts = [str(one) for one in made.warnings[: self.command.listed]]
         more = len(made.warnings) - len(texts)
@@ -111,6 +111,7 @@ class _Run:
                 "nothing was sent, since the above needs a yes: if it is meant, push with --yes",
                 Exit.UNCONFIRMED,
             )
+        # With nothing to send, too: a yes is what lets the ledger forget what vanished.
         if not _ask(f"Push all the same ({len(made.changes):,} to be sent)? [y/N] "):
             raise CommandError("nothing was sent", Exit.UNCONFIRMED)
 

@@ -92,7 +92,7 @@ class Summary:
         screen.sentence(f"PropQ push of {self.plan.path}", "bold")
         screen.section("", list(self._facts()))
         screen.section("The list", totals(self.plan), right=[1, 2])
-        if self.plan.warnings and self.standing.total:
+        if self.plan.warnings:
             texts = [str(one) for one in self.plan.warnings[:LISTED_FAILURES]]
             more = len(self.plan.warnings) - len(texts)
             texts += [f"and {more:,} more"] if more else []
