@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import random as _random
 from collections.abc import Callable, Coroutine
 from enum import Enum
@@ -245,7 +244,7 @@ class _Run:
 
     async def _attempt(self) -> _Done | APIError | float:
         """Make one attempt; return the value, the final error, or the seconds until the next."""
-        asked_at = self._calls.clock.monotonic() if self._gate.is_pacing else math.inf
+        asked_at = self._calls.clock.monotonic() if self._gate.is_pacing else None
         try:
             token = await self._calls.tokens.get_token()
         except TokenError as error:
@@ -255,7 +254,7 @@ class _Run:
             # An outage like any other: one row asks again now and then, and the others are held.
             self._gate.failed(error)
             return 0.0
-        if asked_at < self._calls.clock.monotonic() - LATE_SECONDS:
+        if asked_at is not None and self._calls.clock.monotonic() - asked_at > LATE_SECONDS:
             # The gate gave this pass for a moment that is over. All who waited for the token have
             # one, and would go out at once: so each asks the gate again.
             return 0.0

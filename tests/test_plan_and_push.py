@@ -441,8 +441,8 @@ def test_failures_of_several_sheets(tmp_path: Path) -> None:
         written = list(csv.reader(file))
     assert written == [
         [*ENGLISH, "extra", "propq_problem"],
-        # With four decimals, since three would be in doubt.
-        ["4711", "B", "SOLD", "0.1250", "N", "", "why"],
+        # As it was, and no more of a price than before.
+        ["4711", "B", "SOLD", "0.125", "N", "", "why"],
         ["4711", "C", "SOLD", "199500.5", "N", "", "why"],
         ["4711", "A", "SOLD", "5", "N", "y", "why"],
     ]

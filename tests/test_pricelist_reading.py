@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from propq_async import Direction, UnitStatus, UnitUpdate, pricelist
 from propq_async.pricelist import BrokenRow, PriceListError, Row
-from propq_async.pricelist.numbers import IN_DOUBT, PriceStyle
+from propq_async.pricelist.numbers import IN_DOUBT, PriceStyle, exact_price
 from propq_async.pricelist.rows import text_of
-from propq_async.pricelist.words import COLUMNS, STATES, directions_in, fold
+from propq_async.pricelist.words import COLUMNS, STATES, directions_in, fold, status_of
 from tests.lists import (
     ENGLISH,
     SPANISH,
@@ -653,3 +653,40 @@ def test_a_list_that_changes_is_not_read_as_two_halves(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(PriceListError, match=r"cannot read .*: No such file"):
         list(prices)
+
+
+@pytest.mark.parametrize("word", ["Vendido?", "≠ vendido", "!sold", "4%", "-1", "1€", "(sold)"])
+def test_a_sign_that_says_more_makes_another_word(word: str) -> None:
+    assert status_of(word, {}) is None
+    assert status_of(word, {fold(word): UnitStatus.HOLD}) is UnitStatus.HOLD
+
+
+@pytest.mark.parametrize("word", ["Vendido", " vendido. ", "EN  VENTA", "no-disponible", "4"])
+def test_how_a_word_is_dressed_does_not_matter(word: str) -> None:
+    assert status_of(word, {}) is not None
+
+
+@pytest.mark.parametrize("text", ["N?", "N, S?", "Norte!"])
+def test_a_direction_with_a_question_is_asked_about(text: str) -> None:
+    assert isinstance(directions_in(text, {}), str)
+
+
+@pytest.mark.parametrize(
+    ("number", "price"),
+    [
+        (1.234, None),
+        (Decimal("199500.505"), None),
+        (float("nan"), None),
+        (float("inf"), None),
+        (1e300, None),
+        (250000.0, 250000),
+        (199500.5, Decimal("199500.5")),
+        (275000.00000000006, 275000),
+        (Decimal("0.10"), Decimal("0.1")),
+    ],
+)
+def test_a_number_with_more_than_two_decimals_is_no_price(
+    number: float | Decimal, price: int | Decimal | None
+) -> None:
+    assert exact_price(number) == price
+    assert type(exact_price(number)) is type(price)

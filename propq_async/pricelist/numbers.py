@@ -25,12 +25,13 @@ from typing import Final, Literal
 
 import attrs
 
-__all__ = ["IN_DOUBT", "Decimals", "Doubt", "PriceStyle"]
+__all__ = ["IN_DOUBT", "Decimals", "Doubt", "PriceStyle", "exact_price"]
 
 Decimals = Literal[".", ","]
 
 _OTHER: Final[dict[str, str]] = {".": ",", ",": "."}
 _GROUP: Final = 3
+_TOO_LARGE: Final = 10**15
 # No price is longer, and no amount of digits may keep the parser busy.
 MAX_LENGTH: Final = 40
 _BODY: Final = re.compile(r"[0-9]+(?:[.,' ][0-9]+)*", re.ASCII)
@@ -40,6 +41,25 @@ _CURRENCY: Final = r"(?:€|[eE][uU][rR](?:[oO][sS]?)?\.?)"
 _DRESS: Final = re.compile(rf"{_CURRENCY}?\s*(?P<body>[^\s€].*?)\s*{_CURRENCY}?")
 # No-break and thin spaces, and the apostrophes of keyboards and typesetters.
 _SPACES: Final = str.maketrans("\u00a0\u2007\u2009\u202f\u2019", "    '")
+
+
+_CENT: Final = Decimal("0.01")
+# What a formula may be off by: 275000.00000000006 is 275000.
+_OFF: Final = Decimal("0.000001")
+
+
+def exact_price(value: float | Decimal) -> int | Decimal | None:
+    """Return the price that a number of a workbook or of JSON is, `None` if it is none.
+
+    With more than two decimals it is none: 1.234 is more likely a 1234 that was misread.
+    """
+    exact = Decimal(str(value))
+    if not exact.is_finite() or abs(exact) >= _TOO_LARGE:
+        return None
+    cents = exact.quantize(_CENT)
+    if abs(exact - cents) > _OFF:
+        return None
+    return int(cents) if cents == cents.to_integral_value() else cents.normalize()
 
 
 class Doubt(Enum):

@@ -14,7 +14,7 @@ from propq_async.errors import InvalidUpdateError
 from propq_async.ledger import Unit
 from propq_async.models import UnitStatus, UnitUpdate
 
-from .numbers import IN_DOUBT, PriceStyle
+from .numbers import IN_DOUBT, PriceStyle, exact_price
 from .problems import Problem, Remark, Table, where
 from .tables import Found
 from .text import BrokenLine
@@ -287,9 +287,9 @@ class Rows:
     def _price(self, cell: Any) -> Any:
         if type(cell) is str:
             return self._style.read(cell)
-        if isinstance(cell, float):
-            return int(cell) if cell.is_integer() else Decimal(text_of(cell))
-        if isinstance(cell, int | Decimal) and not isinstance(cell, bool):
+        if isinstance(cell, float | Decimal):
+            return exact_price(cell)
+        if isinstance(cell, int) and not isinstance(cell, bool):
             return cell
         return None
 

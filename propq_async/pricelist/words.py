@@ -1,6 +1,7 @@
 """The words of price lists, in English and Spanish: columns, states, directions.
 
-Words are compared without regard to case, accents, punctuation and the number of spaces.
+Words are compared without regard to case, accents and the number of spaces. A sign that says more
+than the word (`Vendido?`, `4%`, `-1`) makes it another one, which only a user's mapping knows.
 """
 
 from __future__ import annotations
@@ -88,10 +89,19 @@ _NORTH_OR_SOUTH: Final = frozenset("NS")
 _EAST_OR_WEST: Final = frozenset("EW")
 
 
+# What may stand in a word of ours: "Vendido?" and "4%" do not say "sold".
+_PLAIN: Final = re.compile(r"\s*\w[\w\s'.-]*")
+
+
+def _known(word: str, more: Mapping[str, str]) -> str | None:
+    folded = fold(word)
+    return more.get(folded) or (DIRECTIONS.get(folded) if _PLAIN.fullmatch(word) else None)
+
+
 def status_of(word: str, more: Mapping[str, UnitStatus]) -> UnitStatus | None:
     """Return the state that the word stands for, `None` if that is not known."""
     folded = fold(word)
-    return more.get(folded) or STATES.get(folded)
+    return more.get(folded) or (STATES.get(folded) if _PLAIN.fullmatch(word) else None)
 
 
 def directions_in(text: str, more: Mapping[str, str]) -> tuple[str, ...] | str:
@@ -102,11 +112,11 @@ def directions_in(text: str, more: Mapping[str, str]) -> tuple[str, ...] | str:
     """
     found: list[str] = []
     for part in _BETWEEN.split(text.strip()):
-        whole = more.get(fold(part)) or DIRECTIONS.get(fold(part))
+        whole = _known(part, more)
         if whole is not None:
             found.append(whole)
             continue
-        pair = [more.get(fold(word)) or DIRECTIONS.get(fold(word)) for word in _PAIR.split(part)]
+        pair = [_known(word, more) for word in _PAIR.split(part)]
         known = [word for word in pair if word is not None]
         if len(known) < len(pair):
             return (
