@@ -15,7 +15,7 @@ import asyncio
 import logging
 import math
 import re
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import cache, partial
 from typing import Any, Final, TypeVar, cast
 
@@ -50,6 +50,8 @@ READ_BYTES: Final = 65_536
 QUIET_SECONDS: Final = 0.5
 TURNS_TO_SEE: Final = 4
 MOST_TARGETS: Final = 1024
+# A connection goes back to aiohttp's connector after so long without use, or twice as long.
+KEPT_SECONDS: Final = 1.0
 
 # RFC 9110 section 5.6.2.
 _METHOD: Final = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
@@ -67,10 +69,12 @@ class _Handler(ResponseHandler):
     """A connection.
 
     `reads_on`: its parser may read the next answer, too: it has read one, all at once, that had a
-    body or could have had one. Else the next answer gets a new parser.
+    body or could have had one. Else the next answer gets a new parser. `was_used`: since
+    somebody last looked for those that nobody uses.
     """
 
     reads_on = False
+    was_used = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -87,6 +91,7 @@ class _Origin(aiohttp.ClientRequest):
         super().__init__("GET", url, loop=loop)
         # Worked out once, and not for each connection that is asked for.
         self.connection_key = super().connection_key
+        self.kept: list[Any] = []
 
 
 @attrs.frozen
@@ -137,7 +142,12 @@ class _Deadlines:
 
 
 class FastLane:
-    """A `Lane` over a `TCPConnector`. Making it needs a running event loop, and does no I/O."""
+    """A `Lane` over a `TCPConnector`. Making it needs a running event loop, and does no I/O.
+
+    A connection that has done its work is kept for the next call, which takes the one used last.
+    To the connector go back those that nobody has used for a while, for it to close them in time,
+    and all of them when somebody needs another, since that one counts against the limit.
+    """
 
     def __init__(self, connector: Any, *, active_at: float = -math.inf) -> None:
         self._loop = asyncio.get_running_loop()
@@ -146,6 +156,9 @@ class FastLane:
         self._connector._factory = partial(_Handler, loop=self._loop)  # noqa: SLF001
         self._deadlines = _Deadlines(self._loop)
         self._targets: dict[URL, _Target] = {}
+        self._origins: dict[URL, _Origin] = {}
+        self._connecting = 0
+        self._giving_back: asyncio.TimerHandle | None = None
         self._token: Token | None = None
         self._authorization = b""
         self._active_at = active_at
@@ -153,6 +166,12 @@ class FastLane:
     async def close(self) -> None:
         """Close every connection, for good."""
         self._deadlines.clear()
+        if self._giving_back is not None:
+            self._giving_back.cancel()
+        self._connecting += 1  # for good: whoever is still under way keeps nothing
+        for origin in self._origins.values():
+            while origin.kept:
+                origin.kept.pop().close()
         await self._connector.close()
 
     # In one piece, since a coroutine that awaits another costs more than much of what is left out.
@@ -169,9 +188,10 @@ class FastLane:
         if method not in _USUAL_METHODS and not _METHOD.fullmatch(method):
             raise ValueError(f"{method!r} is no HTTP method")
         target = self._targets.get(url) or self._target(url)
-        now = self._loop.time()
+        loop = self._loop
+        now = loop.time()
         # Here and below as asyncio.timeout() does it.
-        task = cast("asyncio.Task[Any]", asyncio.current_task(self._loop))
+        task: Any = asyncio.current_task(loop)
         cancelling = task.cancelling()
         deadlines = self._deadlines
         deadlines.running[task] = deadline = now + timeout_seconds
@@ -182,9 +202,25 @@ class FastLane:
             if now - self._active_at > QUIET_SECONDS:
                 await _let_the_loop_see()
             self._active_at = now
-            connection = await self._connector.connect(target.origin, [], _NEVER)
+            kept = target.origin.kept
+            connection = kept.pop() if kept else await self._connect(target.origin)
             handler: _Handler = connection.protocol
-            transport = _usable(handler, attempt)
+            transport = handler.transport
+            if transport is None or transport.is_closing():
+                connection.close()
+                connection = await self._connect(target.origin)
+                handler = connection.protocol
+                transport = handler.transport
+            # There may also be an answer to no request. The rest of `should_close` was looked at
+            # when the connection was kept.
+            if (
+                transport is None
+                or transport.is_closing()
+                or handler._should_close  # noqa: SLF001
+                or handler._buffer  # noqa: SLF001
+            ):
+                attempt.stale = True
+                raise aiohttp.ServerDisconnectedError
             is_head = method == "HEAD"
             if is_head or not handler.reads_on:
                 handler.set_response_params(
@@ -194,7 +230,10 @@ class FastLane:
             transport.write(self._request(method, target, token, body))
             attempt.sent, attempt.stale = True, False
             answer = _Answer()
-            answer.head, answer.payload = await handler.read()
+            # As handler.read() does it.
+            handler._waiter = loop.create_future()  # noqa: SLF001
+            await handler._waiter  # noqa: SLF001
+            answer.head, answer.payload = handler._buffer.popleft()[0]  # noqa: SLF001
             while answer.head.code < _FIRST_FINAL and answer.head.code != _SWITCHING:
                 answer.head, answer.payload = await handler.read()
             payload = answer.payload
@@ -205,9 +244,10 @@ class FastLane:
                 # From here on the status is known, whatever becomes of the body.
                 reply = Reply(answer.head.code, answer.head.headers, b"", truncated=True)
                 reply = await _with_body(reply, payload)
-                if reply.truncated:
-                    connection.close()
-            connection.release()
+            if reply.truncated:
+                connection.close()
+            else:
+                self._keep(connection, target.origin)
             connection = None
         except asyncio.CancelledError:
             if task in deadlines.running or task.uncancel() > cancelling:
@@ -225,6 +265,46 @@ class FastLane:
         # An error remains one without its body; a success does not.
         return lost if reply is None or reply.is_success else reply
 
+    async def _connect(self, origin: _Origin) -> Any:
+        self.give_all_back()
+        self._connecting += 1
+        try:
+            return await self._connector.connect(origin, [], _NEVER)
+        finally:
+            self._connecting -= 1
+
+    def _keep(self, connection: Any, origin: _Origin) -> None:
+        handler: _Handler = connection.protocol
+        # Whoever waits for a connection may wait for this one.
+        if self._connecting or handler.should_close:
+            connection.release()
+            return
+        handler.was_used = True
+        origin.kept.append(connection)
+        if self._giving_back is None:
+            self._giving_back = self._loop.call_later(KEPT_SECONDS, self._give_unused_back)
+
+    def _give_unused_back(self) -> None:
+        for origin in self._origins.values():
+            kept, origin.kept = origin.kept, []
+            for connection in kept:
+                if connection.protocol.was_used:
+                    connection.protocol.was_used = False
+                    origin.kept.append(connection)
+                else:
+                    connection.release()
+        again = any(origin.kept for origin in self._origins.values())
+        self._giving_back = (
+            self._loop.call_later(KEPT_SECONDS, self._give_unused_back) if again else None
+        )
+
+    def give_all_back(self) -> None:
+        """Leave all connections that are kept to the connector."""
+        for origin in self._origins.values():
+            while origin.kept:
+                origin.kept[-1].release()
+                origin.kept.pop()
+
     def _target(self, url: URL) -> _Target:
         if len(self._targets) >= MOST_TARGETS:
             self._targets.clear()
@@ -234,8 +314,11 @@ class FastLane:
             *(f"{name}: {value}" for name, value in HEADERS.items()),
             "",
         ]
-        target = _Target(_Origin(url.origin(), self._loop), "\r\n".join(lines).encode())
-        self._targets[url] = target
+        where = url.origin()
+        origin = self._origins.get(where)
+        if origin is None:
+            origin = self._origins[where] = _Origin(where, self._loop)
+        target = self._targets[url] = _Target(origin, "\r\n".join(lines).encode())
         return target
 
     def _request(
@@ -266,15 +349,6 @@ def _authorization(token: Token) -> bytes:
     return f"Authorization: Bearer {token.access_token}\r\n".encode()
 
 
-def _usable(handler: _Handler, attempt: Attempt) -> asyncio.Transport:
-    transport = handler.transport
-    # There may also be an answer to no request.
-    if transport is None or transport.is_closing() or handler.should_close:
-        attempt.stale = True
-        raise aiohttp.ServerDisconnectedError
-    return transport
-
-
 def _whole(payload: Any) -> bytes:
     """Return a body that is there to its end.
 
@@ -302,21 +376,25 @@ _TRIALS: Final = {
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
     b"3\r\n[1]\r\n0\r\n\r\n": (200, b"[1]"),
 }
+# The first trial is followed by one on a connection that this lane has kept, the second by one on a
+# connection that aiohttp has kept.
+_GIVEN_BACK_AFTER: Final = 204
 
 
 class _Echo(asyncio.Transport):
     """Has the answer to whatever is written to it: the next of the trials."""
 
-    def __init__(self, handler: _Handler) -> None:
+    def __init__(self, handler: _Handler, owed: list[Callable[[], None]]) -> None:
         super().__init__()
         self._handler = handler
         self._answers = iter(_TRIALS)
+        self._owed = owed
 
     def is_closing(self) -> bool:
         return False
 
     def write(self, _: object) -> None:
-        self._handler.data_received(next(self._answers))
+        self._owed.append(partial(self._handler.data_received, next(self._answers)))
 
     def resume_reading(self) -> None: ...
 
@@ -326,9 +404,13 @@ class _Echo(asyncio.Transport):
 class _TrialConnector(aiohttp.TCPConnector):
     """Connects to nowhere. Each connection begins with the first trial: so it must be kept."""
 
+    def __init__(self, owed: list[Callable[[], None]]) -> None:
+        super().__init__(resolver=aiohttp.ThreadedResolver())
+        self._owed = owed
+
     async def _create_connection(self, *_: object) -> _Handler:
         handler = cast("_Handler", self._factory())
-        handler.connection_made(_Echo(handler))
+        handler.connection_made(_Echo(handler, self._owed))
         return handler
 
 
@@ -340,7 +422,7 @@ def fits() -> bool:
     """
     try:
         problem = None if aiohttp.__version__.startswith("3.") else "it is of another generation"
-        problem = problem or _run(_try())
+        problem = problem or _try()
     except Exception as error:  # noqa: BLE001 - whatever it is, there is another lane
         problem = repr(error)
     if problem is not None:
@@ -352,24 +434,30 @@ def fits() -> bool:
     return problem is None
 
 
-async def _try() -> str | None:
-    connector = _TrialConnector(resolver=aiohttp.ThreadedResolver())
-    lane = FastLane(connector, active_at=math.inf)
+def _try() -> str | None:
+    owed: list[Callable[[], None]] = []
+    lane = FastLane(_TrialConnector(owed), active_at=math.inf)
     url = URL("http://127.0.0.1/")
-    for status, body in _TRIALS.values():
-        reply = await lane.send("POST", url, None, b"{}", math.inf, Attempt())
-        if not isinstance(reply, Reply) or (reply.status, reply.body) != (status, body):
-            return f"an answer was read as {reply!r}"
-    await lane.close()
+    try:
+        for status, body in _TRIALS.values():
+            reply = _run(lane.send("POST", url, None, b"{}", math.inf, Attempt()), owed)
+            if not isinstance(reply, Reply) or (reply.status, reply.body) != (status, body):
+                return f"an answer was read as {reply!r}"
+            if status == _GIVEN_BACK_AFTER:
+                lane.give_all_back()
+    finally:
+        _run(lane.close(), owed)
     return None
 
 
-def _run(coroutine: Coroutine[Any, Any, _T]) -> _T:
-    """Run it without the event loop, for which it must have nothing to wait."""
+def _run(coroutine: Coroutine[Any, Any, _T], owed: list[Callable[[], None]]) -> _T:
+    """Run it without the event loop: when it waits, then for what is owed."""
     for _ in range(10):
         try:
             coroutine.send(None)
         except StopIteration as end:
             return cast("_T", end.value)
+        while owed:
+            owed.pop()()
     coroutine.close()
     raise RuntimeError("it waits")

@@ -106,6 +106,10 @@ async def _reads_too_much(_: object) -> Any:
     raise aiohttp.ClientPayloadError
 
 
+def _wakes_nobody(self: ResponseHandler, data: Any, _: int = 0) -> None:
+    self._buffer.append((data, 0))
+
+
 async def _never(_: object) -> Any:
     while True:  # noqa: ASYNC110 - what it must not do
         await asyncio.sleep(0)
@@ -119,7 +123,8 @@ async def _never(_: object) -> Any:
         (Connection, "release", _keeps_none, "an answer was read as Reply(status=404"),
         (DataQueue, "read", _reads_too_much, "an answer was read as Lost"),
         (DataQueue, "read", _never, "it waits"),
-        (ResponseHandler, "should_close", "yes", "an answer was read as Lost"),
+        (ResponseHandler, "should_close", "yes", "an answer was read as Reply(status=404"),
+        (ResponseHandler, "feed_data", _wakes_nobody, "RuntimeError"),
     ],
     ids=lambda part: part if isinstance(part, str) else "",
 )
@@ -170,8 +175,8 @@ async def test_an_answer_that_comes_while_nobody_asks_is_nobodys() -> None:
     async with Pool(Connections()) as pool, ScriptedServer(and_another_later, OK) as server:
         await call(pool, server)
         served.set()
-        (kept,) = pool._lane._connector._conns.values()  # type: ignore[union-attr]
-        await until(lambda: kept[0][0].should_close)
+        ((kept,),) = (origin.kept for origin in pool._lane._origins.values())  # type: ignore[union-attr]
+        await until(lambda: kept.protocol.should_close)
         attempt = Attempt()
         lost = await call(pool, server, attempt=attempt)
         # Nothing was written, and whoever called knows that another connection may do.
@@ -284,6 +289,46 @@ async def test_one_timer_is_there_for_all_and_none_when_the_pool_is_closed() -> 
         timer = deadlines._timer
     assert timer is not None
     assert timer.cancelled()
+
+
+async def test_a_connection_that_nobody_uses_goes_back_to_aiohttp(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fast_lane, "KEPT_SECONDS", 0.02)
+    async with Pool(Connections()) as pool, ScriptedServer(OK) as server:
+        await call(pool, server)
+        lane: Any = pool._lane
+        (origin,) = lane._origins.values()
+        (kept,) = origin.kept
+        assert not lane._connector._conns
+        # Twice: since it was used lately, the first time it stays.
+        lane._give_unused_back()
+        assert origin.kept == [kept]
+        lane._giving_back.cancel()
+        lane._give_unused_back()
+        assert (origin.kept, lane._giving_back) == ([], None)
+        assert len(lane._connector._conns) == 1
+        # The same by the clock, and with the connection that was given back.
+        await call(pool, server)
+        await until(lambda: not origin.kept)
+        assert server.connections == 1
+        assert lane._giving_back is None
+
+
+async def test_what_is_kept_makes_room_for_another_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fast_lane, "KEPT_SECONDS", 60.0)
+    async with (
+        Pool(Connections(max_connections=1)) as pool,
+        ScriptedServer(OK) as one,
+        ScriptedServer(OK) as other,
+    ):
+        for _ in range(3):
+            for server in (one, other):
+                assert isinstance(await call(pool, server, timeout_seconds=5), Reply)
+        # aiohttp counts those in use, and has one of each at hand.
+        assert (one.connections, other.connections) == (1, 1)
 
 
 async def test_where_calls_go_is_remembered_within_bounds() -> None:
