@@ -71,6 +71,9 @@ class Direction(StrEnum):
     NW = "NW"
 
 
+_DIRECTIONS = frozenset(Direction)
+
+
 @attrs.frozen(init=False)
 class Credentials:
     """What Resales Online gave you. The secret never shows in `repr`, logs, errors or files.
@@ -193,6 +196,10 @@ def _to_status(value: int) -> Any:
 
 
 def _to_directions(value: Sequence[str]) -> Any:
+    if type(value) is tuple:
+        return value
+    if type(value) is list:
+        return tuple(value)
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         return value  # refused by the check that follows
     return tuple(value)
@@ -221,16 +228,26 @@ class UnitUpdate:
 
     def __attrs_post_init__(self) -> None:
         # Nearly all are like this: seen at a glance, instead of field by field.
+        development_id, name, price = self.development_id, self.name, self.price
         if (
-            type(self.price) is int
-            and 0 < self.price < _PLAIN_BELOW
+            type(development_id) is type(name) is str
+            and development_id
+            and name
+            and (text := development_id + name).isascii()
+            and text.isprintable()
+            # It is the only space that is printable ASCII.
+            and (" " not in text or development_id[0] != " " != development_id[-1])
+            and (" " not in name or name[0] != " " != name[-1])
+            and development_id not in (".", "..")
+            and type(price) is int
+            and 0 < price < _PLAIN_BELOW
             and type(self.status) is UnitStatus
-            and type(self.directions) is tuple
-            and self.directions != ()
-            and self.development_id not in (".", "..")
-            and all(map(_is_plain, (self.development_id, self.name, *self.directions)))
+            and _are_known(self.directions)
         ):
             return
+        self._check()
+
+    def _check(self) -> None:
         development_id = _development_id_problems(self.development_id)
         name = _string_problems(self.name)
         status = _status_problems(self.status)
@@ -247,15 +264,12 @@ class UnitUpdate:
             raise InvalidUpdateError({field: texts for field, texts in errors.items() if texts})
 
 
-def _is_plain(value: object) -> bool:
-    """Return whether it is printable ASCII with no space at either end: then all is well."""
-    return (
-        isinstance(value, str)
-        and value != ""
-        and value.isascii()
-        and value.isprintable()
-        and value.strip() == value
-    )
+def _are_known(directions: object) -> bool:
+    """Return whether these are directions of ours, at least one."""
+    try:
+        return type(directions) is tuple and directions != () and _DIRECTIONS.issuperset(directions)
+    except TypeError:  # one that has no hash is no string
+        return False
 
 
 def _string_problems(value: object) -> list[str]:
