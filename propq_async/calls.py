@@ -66,10 +66,9 @@ class Options:
     retry: RetryPolicy
 
 
-# Not frozen: it is made for each call, and that would cost five times as much.
-@attrs.define
+@attrs.frozen
 class Request:
-    """A call before it is made.
+    """A call before it is made, but for its body.
 
     `repeatable`: whether it may be made again when its answer was lost. `read` turns the reply into
     the value, or into the error that it is.
@@ -77,7 +76,6 @@ class Request:
 
     call: Call
     url: URL = attrs.field(repr=False)
-    body: bytes | None = attrs.field(repr=False)
     repeatable: bool
     read: Callable[[Reply, Call, Token], Any]
 
@@ -95,29 +93,23 @@ class Row:
     is_suspect: Callable[[], bool]
 
 
-# Of a call that is not under way. Nothing writes to it.
-_NONE: Final = Attempt(sent=False)
+class Progress(Attempt):
+    """What is known of a call while it runs, and of its attempt that is under way.
 
-
-@attrs.define
-class Progress:
-    """What is known of a call while it runs. It survives the call's cancellation.
-
-    `attempts` are those that count, `requests` those that were made. `is_final`: what ended the
-    call makes every further one pointless, too.
+    It survives the call's cancellation. `attempts` are those that count, `requests` those that were
+    made. `is_final`: what ended the call makes every further one pointless, too.
     """
 
-    attempts: int = 0
-    requests: int = 0
+    attempts = 0
+    requests = 0
     error: APIError | None = None
-    in_doubt: bool = False
-    is_final: bool = False
-    attempt: Attempt = _NONE
+    in_doubt = False
+    is_final = False
 
     @property
     def may_have_been_applied(self) -> bool:
         """Return whether an attempt that is over, or the one under way, may have taken effect."""
-        return self.in_doubt or self.attempt.sent
+        return self.in_doubt or self.sent
 
     @property
     def counted(self) -> int:
@@ -166,7 +158,12 @@ class Calls:
     # Neither this nor `Pool.call` nor `Units._update` is a coroutine function: they return the
     # coroutine that does the work, since one that only awaits another has its price, too.
     def make(
-        self, request: Request, options: Options, progress: Progress, row: Row | None = None
+        self,
+        request: Request,
+        body: bytes | None,
+        options: Options,
+        progress: Progress,
+        row: Row | None = None,
     ) -> Coroutine[Any, Any, Any]:
         """Make the call, as often as it takes, and return its value.
 
@@ -175,18 +172,24 @@ class Calls:
             TokenError: there is no token to make it with.
         """
         self.counters.calls += 1
-        run = _Run(self, request, options, progress, row)
+        run = _Run(self, request, body, options, progress, row)
         total = options.retry.total_timeout_seconds
         return run.run() if total is None else run.run_within(total)
 
 
-class _Run:
-    """One call from its first attempt to its end."""
+class _Run(Ticket):
+    """One call from its first attempt to its end. It is its own ticket at the gate."""
+
+    _refused: tuple[Token, APIError] | None = None
+    _value: Any = None
+    _waits = 0
+    _stale = 0
 
     def __init__(
         self,
         calls: Calls,
         request: Request,
+        body: bytes | None,
         options: Options,
         progress: Progress,
         row: Row | None,
@@ -194,22 +197,15 @@ class _Run:
         self._calls = calls
         self._gate = calls.gate
         self._request = request
+        self._body = body
         self._options = options
-        self._policy = options.retry
         self._progress = progress
         self._row = row
-        self._began = calls.clock.monotonic()
-        self._ticket = Ticket(
-            held=row is not None,
-            patience_seconds=(
-                self._policy.max_retry_after_seconds if row is None else row.max_outage_seconds
-            ),
-            since=self._began,
-        )
-        self._refused: tuple[Token, APIError] | None = None
-        self._value: Any = None
-        self._waits = 0
-        self._stale = 0
+        self.since = calls.clock.monotonic()
+        if row is None:
+            self.held, self.patience_seconds = False, options.retry.max_retry_after_seconds
+        else:
+            self.held, self.patience_seconds = True, row.max_outage_seconds
 
     async def run_within(self, total_seconds: float) -> Any:
         try:
@@ -220,30 +216,63 @@ class _Run:
         raise self._progress.settle(self._out_of_time(total_seconds))
 
     async def run(self) -> Any:
-        while not self._calls.is_left:
-            shut = await self._gate.enter(self._ticket)
-            if shut is not None:
-                self._progress.is_final = self._row is not None
-                raise self._shut_out(shut)
-            if self._calls.is_left:
-                self._gate.leave(self._ticket)
-                break
+        calls, gate = self._calls, self._gate
+        while not calls.is_left:
+            # Most need not wait, and a coroutine for each would have its price.
+            if not gate.pass_at_once(self):
+                shut = await gate.enter(self)
+                if shut is not None:
+                    self._progress.is_final = self._row is not None
+                    raise self._shut_out(shut)
+                if calls.is_left:
+                    gate.leave(self)
+                    break
             try:
                 verdict = await self._attempt()
             finally:
-                self._gate.leave(self._ticket)
+                gate.leave(self)
             if verdict is _Done.DONE:
                 return self._value
             if isinstance(verdict, APIError):
                 raise self._progress.settle(verdict)
             if verdict > 0:
-                await self._calls.clock.sleep(verdict)
+                await calls.clock.sleep(verdict)
         if self._progress.error is not None:
             raise self._progress.settle(self._progress.error)
         raise RuntimeError("the session was left before this call was made")
 
     async def _attempt(self) -> _Done | APIError | float:
         """Make one attempt; return the value, the final error, or the seconds until the next."""
+        calls, request, progress = self._calls, self._request, self._progress
+        token = calls.tokens.at_hand() or await self._wait_for_token()
+        if token is None:
+            return 0.0
+        if self._refused is not None and self._refused[0].access_token == token.access_token:
+            # Too many tokens were refused lately: there is no other to be had yet.
+            return self._refused[1]
+        others = self._gate.successes
+        if progress.requests:
+            calls.counters.retries += 1
+            progress.stale = False
+        progress.requests += 1
+        call = request.call
+        outcome = await calls.pool.call(
+            call.method, request.url, self._body, token, self._options.timeout_seconds, progress
+        )
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s %s: %s", call.method, call.url, getattr(outcome, "status", "lost"))
+        if isinstance(outcome, Reply) and outcome.is_success:
+            self._gate.succeeded(self, outcome)
+            progress.attempts += 1
+            value = request.read(outcome, call, token)
+            if isinstance(value, UnexpectedResponseError):
+                return value
+            self._value = value
+            return _Done.DONE
+        return self._verdict(outcome, token, others)
+
+    async def _wait_for_token(self) -> Token | None:
+        """Return the token, `None` if the call has to ask the gate again."""
         asked_at = self._calls.clock.monotonic() if self._gate.is_pacing else None
         try:
             token = await self._calls.tokens.get_token()
@@ -253,40 +282,12 @@ class _Run:
                 raise
             # An outage like any other: one row asks again now and then, and the others are held.
             self._gate.failed(error)
-            return 0.0
+            return None
         if asked_at is not None and self._calls.clock.monotonic() - asked_at > LATE_SECONDS:
             # The gate gave this pass for a moment that is over. All who waited for the token have
             # one, and would go out at once: so each asks the gate again.
-            return 0.0
-        if self._refused is not None and self._refused[0].access_token == token.access_token:
-            # Too many tokens were refused lately: there is no other to be had yet.
-            return self._refused[1]
-        others = self._gate.successes
-        request = self._request
-        attempt = self._progress.attempt = Attempt()
-        if self._progress.requests:
-            self._calls.counters.retries += 1
-        self._progress.requests += 1
-        outcome = await self._calls.pool.call(
-            request.call.method,
-            request.url,
-            request.body,
-            token,
-            self._options.timeout_seconds,
-            attempt,
-        )
-        logger.debug(
-            "%s %s: %s", request.call.method, request.call.url, getattr(outcome, "status", "lost")
-        )
-        if isinstance(outcome, Reply) and outcome.is_success:
-            self._gate.succeeded(self._ticket, outcome)
-            self._progress.attempts += 1
-            value = request.read(outcome, request.call, token)
-            if isinstance(value, UnexpectedResponseError):
-                return value
-            self._value = value
-            return _Done.DONE
-        return self._verdict(outcome, token, others)
+            return None
+        return token
 
     def _verdict(self, outcome: Reply | Lost, token: Token, others: int) -> APIError | float:
         """Tell gate and tokens what came back; return the final error, or the seconds to wait."""
@@ -294,7 +295,7 @@ class _Run:
         self._progress.error = error
         self._progress.in_doubt |= error.may_have_been_applied
         # From here on nothing is under way that a cancellation could leave in doubt.
-        self._progress.attempt = _NONE
+        self._progress.sent = False
         if self._calls.is_left:
             # That is why the connection was lost, and says nothing of the server.
             return error
@@ -303,10 +304,10 @@ class _Run:
         if wait is not None:
             self._calls.counters.refused += 1
             limited = status == HTTPStatus.TOO_MANY_REQUESTS
-            self._gate.refused(self._ticket, error, wait, limited=limited)
+            self._gate.refused(self, error, wait, limited=limited)
             return 0.0
         if status is not None and status not in _RETRIED:
-            self._gate.succeeded(self._ticket)
+            self._gate.succeeded(self)
             if status == HTTPStatus.UNAUTHORIZED:
                 self._calls.tokens.invalidate(token)
                 if self._refused is None:
@@ -361,13 +362,13 @@ class _Run:
 
     def _after_failure(self, outcome: Reply | Lost, error: APIError) -> APIError | float:
         attempts = self._progress.attempts
-        if attempts >= self._policy.attempts:
+        if attempts >= self._options.retry.attempts:
             return error
         if lost_answer(outcome) and not self._request.repeatable:
             return error
-        delay = self._policy.delay_seconds(max(attempts, 1), self._calls.random)
-        total = self._policy.total_timeout_seconds
-        elapsed = self._calls.clock.monotonic() - self._began
+        delay = self._options.retry.delay_seconds(max(attempts, 1), self._calls.random)
+        total = self._options.retry.total_timeout_seconds
+        elapsed = self._calls.clock.monotonic() - self.since
         return error if total is not None and elapsed + delay > total else delay
 
     def _shut_out(self, shut: Shut) -> PropQError:

@@ -36,6 +36,7 @@ from collections import deque
 from typing import Final, TypeAlias
 
 import attrs
+from multidict import istr
 
 from .config import Clock
 from .errors import APIError, APIStatusError, TokenUnavailableError
@@ -74,7 +75,6 @@ MOST_EARLY: Final = 3
 SHRINKING: Final = 0.9
 
 
-@attrs.define
 class Ticket:
     """One call's claim to pass.
 
@@ -82,13 +82,17 @@ class Ticket:
         held: it is a row of a batch, to be held while nobody gets through.
         patience_seconds: the longest that it waits while nothing gets through.
         since: when it came, by the monotonic clock.
+
+    Attributes:
         passed: when it was last let pass.
     """
 
-    held: bool
-    patience_seconds: float
-    since: float
-    passed: float = 0.0
+    passed = 0.0
+
+    def __init__(self, *, held: bool, patience_seconds: float, since: float) -> None:
+        self.held = held
+        self.patience_seconds = patience_seconds
+        self.since = since
 
 
 # What may keep everybody from getting through.
@@ -121,6 +125,9 @@ class _Window:
 
 
 _NUMBER: Final = re.compile(r"[0-9]{1,18}")
+# They are looked for in every answer, and so are looked up three times as fast.
+_LIMIT: Final = istr("X-RateLimit-Limit")
+_REMAINING: Final = istr("X-RateLimit-Remaining")
 
 _Waiter = tuple["asyncio.Future[Shut | None]", Ticket]
 
@@ -141,6 +148,7 @@ class Gate:
         self._max_in_flight = max_in_flight
         self._max_calls_per_second = max_calls_per_second
         self._clock = clock
+        self._monotonic = clock.monotonic
         self._cap: _Window | None = None
         if max_calls_per_second is not None:
             whole = max_calls_per_second >= 1
@@ -151,6 +159,8 @@ class Gate:
 
         self.successes = 0
         self.in_flight = 0
+        # Nothing is known of but the number of connections that keeps anybody from passing.
+        self._is_calm = False
         self._singles: deque[_Waiter] = deque()
         self._rows: deque[_Waiter] = deque()
         self._rows_turn = False
@@ -211,7 +221,7 @@ class Gate:
     def opens_in_seconds(self) -> float:
         """Return the seconds until the moment that the server named, 0 if it named none."""
         until = self._closed_until
-        return 0.0 if until is None else max(0.0, until - self._clock.monotonic())
+        return 0.0 if until is None else max(0.0, until - self._monotonic())
 
     def copy(self) -> Gate:
         """Return an idle gate that knows what this one has learned of the server."""
@@ -232,10 +242,23 @@ class Gate:
 
     # --- passing ------------------------------------------------------------------------------
 
+    def pass_at_once(self, ticket: Ticket) -> bool:
+        """Let pass who need not wait, if that is plain to see. Who may not, has to `enter`."""
+        if (
+            not self._is_calm
+            or self.in_flight >= self._max_in_flight
+            or self._singles
+            or self._rows
+        ):
+            return False
+        self.in_flight += 1
+        ticket.passed = self._monotonic()
+        return True
+
     async def enter(self, ticket: Ticket) -> Shut | None:
         """Wait for the turn. Returns `None` for a pass, or why there is none to be had."""
         queue = self._rows if ticket.held else self._singles
-        now = self._clock.monotonic()
+        now = self._monotonic()
         shut = self._shut(ticket, now)
         if shut is not None:
             return shut
@@ -264,7 +287,7 @@ class Gate:
             self._probe = None
             if self._next_probe == math.inf:
                 # It was cancelled, or had no token to go with: the next one may go at once.
-                self._next_probe = self._clock.monotonic()
+                self._next_probe = self._monotonic()
         if self._singles or self._rows or self._timer is not None:
             self._pump()
 
@@ -286,11 +309,16 @@ class Gate:
 
         `reply`: where the answer is a success, what it says of the limit is taken for true.
         """
-        now = self._clock.monotonic()
+        now = self._monotonic()
         self.successes += 1
         self._held.append(ticket.passed)
         self._went(ticket, now)
         self._most_in_flight = max(self._most_in_flight, self.in_flight)
+        # The headers may echo the token: so no variable holds them.
+        if self._is_calm and (
+            reply is None or (_REMAINING not in reply.headers and _LIMIT not in reply.headers)
+        ):
+            return
         # What was under way when the gate closed says nothing of what comes after.
         if self._blocked_since is not None and self._closed_until is None:
             logger.log(logging.INFO if self._warned else logging.DEBUG, "the server answers again")
@@ -305,17 +333,25 @@ class Gate:
         if reply is None:
             self._remaining = None
         else:
-            self._remaining = _number(reply.headers.get("X-RateLimit-Remaining"))
-            self._stated = _number(reply.headers.get("X-RateLimit-Limit")) or self._stated
+            self._remaining = _number(reply.headers.get(_REMAINING))
+            self._stated = _number(reply.headers.get(_LIMIT)) or self._stated
         if self._pace is not None:
             self._adjust(self._pace, now)
+        self._is_calm = (
+            self._blocked_since is None
+            and self._closed_until is None
+            and self._ramp is None
+            and self._remaining is None
+            and self._cap is None
+            and self._pace is None
+        )
 
     def refused(self, ticket: Ticket, error: APIError, seconds: float, *, limited: bool) -> None:
         """Take note that the server asked everybody to wait so many seconds.
 
         `limited`: because it counts calls, and not because it is down.
         """
-        now = self._clock.monotonic()
+        now = self._monotonic()
         self._went(ticket, now)
         if limited and self._pace is not None and ticket.passed in self._pace.taken:
             # What the server refuses it does not count.
@@ -329,7 +365,7 @@ class Gate:
 
     def failed(self, error: Blocking) -> None:
         """Take note of a connection error or a 5xx, or of a row that gets no token to go with."""
-        now = self._clock.monotonic()
+        now = self._monotonic()
         self._failures += 1
         self._block(error, now, "the server does not answer as it should")
         if self._failures < OUTAGE_FAILURES:
@@ -344,6 +380,7 @@ class Gate:
         self._shortest_trip = min(self._shortest_trip, trip)
 
     def _block(self, error: Blocking, now: float, what: str) -> None:
+        self._is_calm = False
         # Once for each time that the server goes away, and not for each if they are many: with one
         # call in ten failing, that would be once per call.
         level = logging.DEBUG
@@ -503,7 +540,7 @@ class Gate:
         if not (self._singles or self._rows):
             self.detach()
             return
-        now = self._clock.monotonic()
+        now = self._monotonic()
         self._send_home(now)
         soonest = math.inf
         stuck = 0

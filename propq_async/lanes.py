@@ -65,15 +65,15 @@ class Connections:
         )
 
 
-@attrs.define
 class Attempt:
     """What is known of a request while it is under way, and after it was cancelled.
 
     `sent`: the server may have got it. `stale`: it was meant for a connection that was closed.
     """
 
-    sent: bool = False
-    stale: bool = False
+    # Here and not in a constructor, which would cost more than all that a call changes of them.
+    sent = False
+    stale = False
 
 
 @attrs.frozen

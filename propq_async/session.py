@@ -126,8 +126,8 @@ class PropQSession:
         request = Request(
             call=Call(method, str(url.with_query(None).with_fragment(None))),
             url=url,
-            body=None if json is None else dump_json(json),
             repeatable=repeatable,
             read=read_json,
         )
-        return await calls.make(request, self._options, Progress())
+        body = None if json is None else dump_json(json)
+        return await calls.make(request, body, self._options, Progress())

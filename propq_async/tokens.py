@@ -198,13 +198,8 @@ class TokenManager:
         client_id = self._credentials.client_id if token_url else None
         return f"{type(self).__name__}(client_id={client_id}, token_url={token_url!r})"
 
-    async def get_token(self) -> Token:
-        """Return a token that can be used now.
-
-        Raises:
-            TokenRefusedError: the token endpoint refused the credentials.
-            TokenUnavailableError: it gave no usable answer, in spite of retries.
-        """
+    def at_hand(self) -> Token | None:
+        """Return a token that can be used now, `None` if that takes more than two clock reads."""
         held = self._held
         if (
             held is not None
@@ -212,7 +207,16 @@ class TokenManager:
             and self._monotonic() < held.soft_monotonic
         ):
             return held.token
-        return await self._get_token()
+        return None
+
+    async def get_token(self) -> Token:
+        """Return a token that can be used now.
+
+        Raises:
+            TokenRefusedError: the token endpoint refused the credentials.
+            TokenUnavailableError: it gave no usable answer, in spite of retries.
+        """
+        return self.at_hand() or await self._get_token()
 
     async def refresh(self) -> Token:
         """Return a token that is fetched now, or by the flight that is already under way.

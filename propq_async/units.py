@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Units"]
 
-MOST_TARGETS: Final = 256
+MOST_REQUESTS: Final = 256
 
 
 class Units:
@@ -37,7 +37,7 @@ class Units:
         self._options = options
         self._base_url = base_url
         self._batches = batches
-        self._targets: dict[str, tuple[Call, URL]] = {}
+        self._requests: dict[str, Request] = {}
 
     async def update(self, update: UnitUpdate) -> dict[str, Any]:
         """Set the status, price and directions of one unit, found by its name.
@@ -90,27 +90,26 @@ class Units:
         return batch
 
     def _call(self, update: UnitUpdate) -> Call:
-        return self._target(update.development_id)[0]
+        return self._request(update.development_id).call
 
-    def _target(self, development_id: str) -> tuple[Call, URL]:
-        """Return where the updates of a development go: kept, since the next one goes there too."""
-        target = self._targets.get(development_id)
-        if target is None:
-            if len(self._targets) >= MOST_TARGETS:
-                self._targets.clear()
+    def _request(self, development_id: str) -> Request:
+        """Return an update of a development: kept, since the next one differs only by its body."""
+        request = self._requests.get(development_id)
+        if request is None:
+            if len(self._requests) >= MOST_REQUESTS:
+                self._requests.clear()
             call = Call("POST", self._base_url + update_path(development_id))
-            target = self._targets[development_id] = call, URL(call.url, encoded=True)
-        return target
+            request = self._requests[development_id] = Request(
+                call,
+                URL(call.url, encoded=True),
+                self._options.retry.retry_unacknowledged,
+                read_object,
+            )
+        return request
 
     def _update(
         self, calls: Calls, update: UnitUpdate, progress: Progress, row: Row | None = None
     ) -> Coroutine[Any, Any, dict[str, Any]]:
-        call, url = self._target(update.development_id)
-        request = Request(
-            call,
-            url,
-            dump_update(update),
-            self._options.retry.retry_unacknowledged,
-            read_object,
-        )
-        return calls.make(request, self._options, progress, row)
+        development_id = update.development_id
+        request = self._requests.get(development_id) or self._request(development_id)
+        return calls.make(request, dump_update(update), self._options, progress, row)

@@ -68,7 +68,7 @@ class Simulated:
 class _OneToken:
     token = Token("x", "Bearer", *[datetime(2030, 1, 1, tzinfo=UTC)] * 2)
 
-    async def get_token(self) -> Token:
+    def at_hand(self) -> Token:
         return self.token
 
 

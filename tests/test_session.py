@@ -23,7 +23,7 @@ from propq_async import (
     UnexpectedResponseError,
 )
 from propq_async.testing import PropQEmulator
-from propq_async.units import MOST_TARGETS
+from propq_async.units import MOST_REQUESTS
 
 from .support import (
     EmulatorInThread,
@@ -391,10 +391,10 @@ async def test_a_new_session_is_not_held_up_by_calls_of_one_that_was_left() -> N
 
 
 async def test_any_number_of_developments_can_be_updated_and_few_are_remembered() -> None:
-    developments = [f"d{number}" for number in range(MOST_TARGETS + 5)]
+    developments = [f"d{number}" for number in range(MOST_REQUESTS + 5)]
     async with scripted(answer(200, {})) as server, a_client(server).session() as session:
         for development in [*developments, *developments[-5:]]:
             await session.units.update(an_update(development_id=development))
-        assert list(session.units._targets) == developments[-5:]
+        assert list(session.units._requests) == developments[-5:]
     paths = [seen.path.split("/")[3] for seen in server.seen[1:]]
     assert paths == [*developments, *developments[-5:]]
