@@ -58,7 +58,7 @@ _METHOD: Final = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 _USUAL_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 # Of these nobody expects a body (RFC 9110 section 8.6).
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-_JSON: Final = b"Content-Type: application/json\r\n"
+_JSON: Final = "Content-Type: application/json\r\n"
 _FORM: Final = b"Content-Type: application/x-www-form-urlencoded\r\n"
 _NEVER: Final = aiohttp.ClientTimeout()
 _FIRST_FINAL: Final = 200
@@ -68,13 +68,18 @@ _SWITCHING: Final = 101
 class _Handler(ResponseHandler):
     """A connection.
 
-    `reads_on`: its parser may read the next answer, too: it has read one, all at once, that had a
-    body or could have had one. Else the next answer gets a new parser. `was_used`: since
-    somebody last looked for those that nobody uses.
+    `held`: what the connector gave for it. `reads_on`: its parser may read the next answer, too: it
+    has read one, all at once, that had a body or could have had one. Else the next answer gets a
+    new parser. `was_used`: since somebody last looked for those that nobody uses.
     """
 
+    held: Any
     reads_on = False
     was_used = False
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self.answer = _Answer()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -91,24 +96,30 @@ class _Origin(aiohttp.ClientRequest):
         super().__init__("GET", url, loop=loop)
         # Worked out once, and not for each connection that is asked for.
         self.connection_key = super().connection_key
-        self.kept: list[Any] = []
+        self.kept: list[_Handler] = []
 
 
-@attrs.frozen
 class _Target:
-    """Where a request goes, and the lines of its head that are the same for all that go there."""
+    """Where requests go, and the lines of their head that are the same for all that go there.
 
-    origin: _Origin
-    lines: bytes
+    `head`: of the last one, up to what depends on its body, with `method` and `token`. It has the
+    token, so it does not show.
+    """
+
+    def __init__(self, origin: _Origin, lines: bytes) -> None:
+        self.origin = origin
+        self.lines = lines
+        self.method = ""
+        self.token: Token | None = None
+        self.head = b""
 
 
 class _Answer:
     """What the parser has read. Its head may echo the token, so it does not show."""
 
-    __slots__ = ("head", "payload")
+    __slots__ = ("head",)
 
     head: Any
-    payload: Any
 
 
 class _Deadlines:
@@ -153,14 +164,12 @@ class FastLane:
         self._loop = asyncio.get_running_loop()
         # A TCPConnector. Of no type here, since not all that is used of it is public.
         self._connector = connector
-        self._connector._factory = partial(_Handler, loop=self._loop)  # noqa: SLF001
+        self._connector._factory = partial(_Handler, self._loop)  # noqa: SLF001
         self._deadlines = _Deadlines(self._loop)
         self._targets: dict[URL, _Target] = {}
         self._origins: dict[URL, _Origin] = {}
         self._connecting = 0
         self._giving_back: asyncio.TimerHandle | None = None
-        self._token: Token | None = None
-        self._authorization = b""
         self._active_at = active_at
 
     async def close(self) -> None:
@@ -171,7 +180,7 @@ class FastLane:
         self._connecting += 1  # for good: whoever is still under way keeps nothing
         for origin in self._origins.values():
             while origin.kept:
-                origin.kept.pop().close()
+                origin.kept.pop().held.close()
         await self._connector.close()
 
     # In one piece, since a coroutine that awaits another costs more than much of what is left out.
@@ -185,8 +194,6 @@ class FastLane:
         attempt: Attempt,
     ) -> Reply | Lost:
         """Make one request."""
-        if method not in _USUAL_METHODS and not _METHOD.fullmatch(method):
-            raise ValueError(f"{method!r} is no HTTP method")
         target = self._targets.get(url) or self._target(url)
         loop = self._loop
         now = loop.time()
@@ -197,28 +204,21 @@ class FastLane:
         deadlines.running[task] = deadline = now + timeout_seconds
         if deadline < deadlines.soonest:
             deadlines.set_timer(deadline)
-        connection = reply = None
+        handler = reply = None
         try:
             if now - self._active_at > QUIET_SECONDS:
                 await _let_the_loop_see()
             self._active_at = now
-            kept = target.origin.kept
-            connection = kept.pop() if kept else await self._connect(target.origin)
-            handler: _Handler = connection.protocol
+            origin = target.origin
+            handler = origin.kept.pop() if origin.kept else await self._connect(origin)
             transport = handler.transport
             if transport is None or transport.is_closing():
-                connection.close()
-                connection = await self._connect(target.origin)
-                handler = connection.protocol
+                handler.held.close()
+                handler = await self._connect(origin)
                 transport = handler.transport
             # There may also be an answer to no request. The rest of `should_close` was looked at
             # when the connection was kept.
-            if (
-                transport is None
-                or transport.is_closing()
-                or handler._should_close  # noqa: SLF001
-                or handler._buffer  # noqa: SLF001
-            ):
+            if transport is None or handler._should_close or handler._buffer:  # noqa: SLF001
                 attempt.stale = True
                 raise aiohttp.ServerDisconnectedError
             is_head = method == "HEAD"
@@ -227,28 +227,44 @@ class FastLane:
                     skip_payload=is_head, read_until_eof=True, read_bufsize=READ_BYTES
                 )
             handler.reads_on = False
-            transport.write(self._request(method, target, token, body))
+            if token is not target.token or method != target.method:
+                _prepare(target, method, token)
+            transport.write(
+                b"%bContent-Length: %d\r\n\r\n%b" % (target.head, len(body), body)
+                if isinstance(body, bytes)
+                else _request(target, body)
+            )
             attempt.sent, attempt.stale = True, False
-            answer = _Answer()
             # As handler.read() does it.
             handler._waiter = loop.create_future()  # noqa: SLF001
             await handler._waiter  # noqa: SLF001
-            answer.head, answer.payload = handler._buffer.popleft()[0]  # noqa: SLF001
+            answer = handler.answer
+            answer.head, payload = handler._buffer.popleft()[0]  # noqa: SLF001
             while answer.head.code < _FIRST_FINAL and answer.head.code != _SWITCHING:
-                answer.head, answer.payload = await handler.read()
-            payload = answer.payload
+                answer.head, payload = await handler.read()
             if payload.is_eof() and payload.exception() is None:
                 handler.reads_on = not is_head
-                reply = Reply(answer.head.code, answer.head.headers, _whole(payload))
+                # Not by `read_nowait`, which wakes parser and transport for more.
+                reply = Reply(
+                    answer.head.code,
+                    answer.head.headers,
+                    b"".join(payload._buffer) if payload.total_bytes else b"",  # noqa: SLF001
+                )
             else:
                 # From here on the status is known, whatever becomes of the body.
                 reply = Reply(answer.head.code, answer.head.headers, b"", truncated=True)
                 reply = await _with_body(reply, payload)
             if reply.truncated:
-                connection.close()
+                handler.held.close()
+            elif self._connecting or handler.should_close:
+                # Whoever waits for a connection may wait for this one.
+                handler.held.release()
             else:
-                self._keep(connection, target.origin)
-            connection = None
+                handler.was_used = True
+                origin.kept.append(handler)
+                if self._giving_back is None:
+                    self._giving_back = loop.call_later(KEPT_SECONDS, self._give_unused_back)
+            handler = None
         except asyncio.CancelledError:
             if task in deadlines.running or task.uncancel() > cancelling:
                 raise
@@ -259,40 +275,36 @@ class FastLane:
             return reply
         finally:
             deadlines.running.pop(task, None)
-            if connection is not None:
+            if handler is not None:
                 # It owes an answer, or is broken.
-                connection.close()
+                handler.held.close()
         # An error remains one without its body; a success does not.
         return lost if reply is None or reply.is_success else reply
 
-    async def _connect(self, origin: _Origin) -> Any:
+    async def _connect(self, origin: _Origin) -> _Handler:
         self.give_all_back()
         self._connecting += 1
         try:
-            return await self._connector.connect(origin, [], _NEVER)
+            connection = await self._connector.connect(origin, [], _NEVER)
         finally:
             self._connecting -= 1
-
-    def _keep(self, connection: Any, origin: _Origin) -> None:
-        handler: _Handler = connection.protocol
-        # Whoever waits for a connection may wait for this one.
-        if self._connecting or handler.should_close:
-            connection.release()
-            return
-        handler.was_used = True
-        origin.kept.append(connection)
-        if self._giving_back is None:
-            self._giving_back = self._loop.call_later(KEPT_SECONDS, self._give_unused_back)
+        try:
+            handler: _Handler = connection.protocol
+        except AttributeError:
+            connection.close()
+            raise
+        handler.held = connection
+        return handler
 
     def _give_unused_back(self) -> None:
         for origin in self._origins.values():
             kept, origin.kept = origin.kept, []
-            for connection in kept:
-                if connection.protocol.was_used:
-                    connection.protocol.was_used = False
-                    origin.kept.append(connection)
+            for handler in kept:
+                if handler.was_used:
+                    handler.was_used = False
+                    origin.kept.append(handler)
                 else:
-                    connection.release()
+                    handler.held.release()
         again = any(origin.kept for origin in self._origins.values())
         self._giving_back = (
             self._loop.call_later(KEPT_SECONDS, self._give_unused_back) if again else None
@@ -302,7 +314,7 @@ class FastLane:
         """Leave all connections that are kept to the connector."""
         for origin in self._origins.values():
             while origin.kept:
-                origin.kept[-1].release()
+                origin.kept[-1].held.release()
                 origin.kept.pop()
 
     def _target(self, url: URL) -> _Target:
@@ -321,40 +333,29 @@ class FastLane:
         target = self._targets[url] = _Target(origin, "\r\n".join(lines).encode())
         return target
 
-    def _request(
-        self, method: str, target: _Target, token: Token | None, body: bytes | Form | None
-    ) -> bytes:
-        if token is not self._token and token is not None:
-            # Kept, since the next request most likely carries the same.
-            self._token, self._authorization = token, _authorization(token)
-        if body is None:
-            length = b"" if method in _WITHOUT_BODY else b"Content-Length: 0\r\n"
-            return b"".join(
-                (method.encode(), target.lines, _JSON, self._authorization, length, b"\r\n")
-            )
-        if isinstance(body, Form):
-            return b"%b%b%bContent-Length: %d\r\n\r\n%b" % (
-                *(method.encode(), target.lines, _FORM),
-                *(len(body.data), body.data),
-            )
-        return b"%b%b%b%bContent-Length: %d\r\n\r\n%b" % (
-            *(method.encode(), target.lines, _JSON, self._authorization),
-            *(len(body), body),
-        )
 
-
-def _authorization(token: Token) -> bytes:
-    if not token.access_token.isprintable():
+def _prepare(target: _Target, method: str, token: Token | None) -> None:
+    """Let the target have the head of a request, as far as it is the same for every body."""
+    if method not in _USUAL_METHODS and not _METHOD.fullmatch(method):
+        raise ValueError(f"{method!r} is no HTTP method")
+    if token is not None and not token.access_token.isprintable():
         raise ValueError("the access token has characters that no header may have")
-    return f"Authorization: Bearer {token.access_token}\r\n".encode()
+    target.method, target.token = method, token
+    target.head = b"%b%b%b" % (
+        *(method.encode(), target.lines),
+        b"" if token is None else f"{_JSON}Authorization: Bearer {token.access_token}\r\n".encode(),
+    )
 
 
-def _whole(payload: Any) -> bytes:
-    """Return a body that is there to its end.
-
-    Not by `read_nowait`, which wakes parser and transport for more.
-    """
-    return b"".join(payload._buffer) if payload.total_bytes else b""  # noqa: SLF001
+def _request(target: _Target, body: Form | None) -> bytes:
+    """Return a request whose body is none of JSON."""
+    if body is None:
+        length = b"" if target.method in _WITHOUT_BODY else b"Content-Length: 0\r\n"
+        return b"%b%b\r\n" % (target.head, length)
+    return b"%b%bContent-Length: %d\r\n\r\n%b" % (
+        *(target.head, _FORM),
+        *(len(body.data), body.data),
+    )
 
 
 async def _with_body(reply: Reply, payload: aiohttp.StreamReader) -> Reply:

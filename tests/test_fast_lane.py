@@ -176,7 +176,7 @@ async def test_an_answer_that_comes_while_nobody_asks_is_nobodys() -> None:
         await call(pool, server)
         served.set()
         ((kept,),) = (origin.kept for origin in pool._lane._origins.values())  # type: ignore[union-attr]
-        await until(lambda: kept.protocol.should_close)
+        await until(lambda: kept.should_close)
         attempt = Attempt()
         lost = await call(pool, server, attempt=attempt)
         # Nothing was written, and whoever called knows that another connection may do.
