@@ -16,7 +16,6 @@ import asyncio
 import logging
 import random as _random
 from collections.abc import Callable, Coroutine
-from enum import Enum
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -123,12 +122,6 @@ class Progress(Attempt):
         return error
 
 
-class _Done(Enum):
-    """The verdict that all is well."""
-
-    DONE = "done"
-
-
 class Calls:
     """Makes the calls of one event loop. Pool, tokens and gate are shared by all of them."""
 
@@ -181,7 +174,6 @@ class _Run(Ticket):
     """One call from its first attempt to its end. It is its own ticket at the gate."""
 
     _refused: tuple[Token, APIError] | None = None
-    _value: Any = None
     _waits = 0
     _stale = 0
 
@@ -215,61 +207,64 @@ class _Run(Ticket):
             pass
         raise self._progress.settle(self._out_of_time(total_seconds))
 
-    async def run(self) -> Any:
-        calls, gate = self._calls, self._gate
+    # In one piece, since a coroutine for each attempt would have its price.
+    async def run(self) -> Any:  # noqa: C901, PLR0912
+        calls, gate, request, progress = self._calls, self._gate, self._request, self._progress
+        call = request.call
         while not calls.is_left:
-            # Most need not wait, and a coroutine for each would have its price.
+            # Most need not wait, and a coroutine for each would have its price, too.
             if not gate.pass_at_once(self):
                 shut = await gate.enter(self)
                 if shut is not None:
-                    self._progress.is_final = self._row is not None
+                    progress.is_final = self._row is not None
                     raise self._shut_out(shut)
                 if calls.is_left:
                     gate.leave(self)
                     break
             try:
-                verdict = await self._attempt()
+                token = calls.tokens.at_hand() or await self._wait_for_token()
+                if token is None:
+                    continue
+                if self._refused is not None:
+                    self._check_is_another(token, *self._refused)
+                others = gate.successes
+                if progress.requests:
+                    calls.counters.retries += 1
+                    progress.stale = False
+                progress.requests += 1
+                outcome = await calls.pool.call(
+                    call.method,
+                    request.url,
+                    self._body,
+                    token,
+                    self._options.timeout_seconds,
+                    progress,
+                )
+                if logger.isEnabledFor(logging.DEBUG):
+                    status = getattr(outcome, "status", "lost")
+                    logger.debug("%s %s: %s", call.method, call.url, status)
+                if isinstance(outcome, Reply) and outcome.is_success:
+                    gate.succeeded(self, outcome)
+                    progress.attempts += 1
+                    value = request.read(outcome, call, token)
+                    if isinstance(value, UnexpectedResponseError):
+                        raise progress.settle(value)
+                    return value
+                verdict = self._verdict(outcome, token, others)
             finally:
                 gate.leave(self)
-            if verdict is _Done.DONE:
-                return self._value
             if isinstance(verdict, APIError):
-                raise self._progress.settle(verdict)
+                raise progress.settle(verdict)
             if verdict > 0:
                 await calls.clock.sleep(verdict)
-        if self._progress.error is not None:
-            raise self._progress.settle(self._progress.error)
+        if progress.error is not None:
+            raise progress.settle(progress.error)
         raise RuntimeError("the session was left before this call was made")
 
-    async def _attempt(self) -> _Done | APIError | float:
-        """Make one attempt; return the value, the final error, or the seconds until the next."""
-        calls, request, progress = self._calls, self._request, self._progress
-        token = calls.tokens.at_hand() or await self._wait_for_token()
-        if token is None:
-            return 0.0
-        if self._refused is not None and self._refused[0].access_token == token.access_token:
-            # Too many tokens were refused lately: there is no other to be had yet.
-            return self._refused[1]
-        others = self._gate.successes
-        if progress.requests:
-            calls.counters.retries += 1
-            progress.stale = False
-        progress.requests += 1
-        call = request.call
-        outcome = await calls.pool.call(
-            call.method, request.url, self._body, token, self._options.timeout_seconds, progress
-        )
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("%s %s: %s", call.method, call.url, getattr(outcome, "status", "lost"))
-        if isinstance(outcome, Reply) and outcome.is_success:
-            self._gate.succeeded(self, outcome)
-            progress.attempts += 1
-            value = request.read(outcome, call, token)
-            if isinstance(value, UnexpectedResponseError):
-                return value
-            self._value = value
-            return _Done.DONE
-        return self._verdict(outcome, token, others)
+    def _check_is_another(self, token: Token, refused: Token, error: APIError) -> None:
+        """Raise if too many tokens were refused lately, so that there is no other to be had yet."""
+        if token.access_token == refused.access_token:
+            raise self._progress.settle(error)
 
     async def _wait_for_token(self) -> Token | None:
         """Return the token, `None` if the call has to ask the gate again."""
