@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from typing import Any, Final, Protocol, Self, TypeAlias, cast
-
-import attrs
 
 from .aio import finish
 from .calls import Progress, Row
@@ -47,22 +45,21 @@ _END: Final = object()
 LEAST_LIMIT_OF_CREDIT: Final = 16
 
 
-@attrs.define(eq=False)
-class _Pulled:
-    """An update from the moment it is pulled until its outcome is yielded."""
+class _Pulled(Progress):
+    """An update from the moment it is pulled until its outcome is yielded.
 
-    index: int
-    update: UnitUpdate
-    began: float
-    previous: asyncio.Future[None] | None
-    done: asyncio.Future[None]
-    progress: Progress = attrs.field(factory=Progress)
+    `previous`: the one of the same unit before it, as long as that has no outcome. `done`: for
+    those who wait for this one's, if there are any.
+    """
 
-    @property
-    def key(self) -> _UnitKey:
-        # Whether the server's names are case-sensitive is not known: to be on the safe side, two
-        # that differ by case are one unit.
-        return self.update.development_id, self.update.name.casefold()
+    previous: _Pulled | None = None
+    done: asyncio.Future[None] | None = None
+
+    def __init__(self, index: int, update: UnitUpdate, key: _UnitKey, began: float) -> None:
+        self.index = index
+        self.update = update
+        self.key = key
+        self.began = began
 
 
 class UnitBatch:
@@ -94,7 +91,9 @@ class UnitBatch:
         self._monotonic = clock.monotonic
         self._row = Row(max_outage_seconds, self._is_suspect)
         self._on_close = on_close
-        self._source = _Source(updates)
+        self._iterator = iter(updates) if isinstance(updates, Iterable) else aiter(updates)
+        # An async generator does not allow two calls of anext at once.
+        self._turn = asyncio.Lock()
 
         self._workers: list[asyncio.Task[None]] = []
         self._pulling: set[asyncio.Task[Any]] = set()
@@ -107,14 +106,15 @@ class UnitBatch:
         self._count = 0
         self._open = 0
         self._pulled: dict[int, _Pulled] = {}
-        self._last_of_unit: dict[_UnitKey, asyncio.Future[None]] = {}
+        self._last_of_unit: dict[_UnitKey, _Pulled] = {}
         self._ready: deque[UnitOutcome] = deque()
-        self._news = asyncio.Event()
+        self._consumers: list[asyncio.Future[None]] = []
         # That it is closed, and nothing of it is left.
         self._ended = asyncio.Event()
         self._room: deque[asyncio.Future[None]] = deque()
         # One to begin with, so that the first row, alone, can be at fault.
         self._credit = 1
+        self._most_credit = max(concurrency, LEAST_LIMIT_OF_CREDIT)
         self.unfinished: list[UnitOutcome] = []
 
     # --- the consumer's side ------------------------------------------------------------------
@@ -127,14 +127,16 @@ class UnitBatch:
             self._start()
         try:
             while not self._ready and self._working:
-                self._news.clear()
-                await self._news.wait()
+                consumer = asyncio.get_running_loop().create_future()
+                self._consumers.append(consumer)
+                await consumer
         except asyncio.CancelledError:
             await self.aclose()
             raise
         if self._ready:
             self._open -= 1
-            self._wake_worker()
+            if self._room:
+                self._wake_worker()
             return self._ready.popleft()
         self._on_close(self)
         if self._fatal is not None and not self._closed:
@@ -182,7 +184,7 @@ class UnitBatch:
             self._ready.clear()
             self._pulled.clear()
             self._on_close(self)
-            self._news.set()
+            self._wake_consumers()
             self._ended.set()
 
     # --- the workers' side --------------------------------------------------------------------
@@ -203,20 +205,31 @@ class UnitBatch:
             self._fatal = self._fatal or error
             self.stop()
         if not self._working:
-            self._news.set()
+            self._wake_consumers()
 
-    async def _work(self) -> None:
+    # Much is written out here that could be a coroutine or an object of its own: they are paid for
+    # by each row.
+    async def _work(self) -> None:  # noqa: C901
+        is_async = isinstance(self._iterator, AsyncIterator)
         while True:
-            await self._has_room()
-            pulled = None if self._stopped else await self._pull()
+            while self._open >= self._concurrency and not self._stopped:
+                room = asyncio.get_running_loop().create_future()
+                self._room.append(room)
+                await room
+            self._open += 1
+            pulled = None
+            if not self._stopped:
+                pulled = await self._pull() if is_async else self._take()
             if pulled is None:
                 self._open -= 1
                 return
             if pulled.previous is not None:
-                # Not awaited itself, since that would cancel it with us.
-                await asyncio.wait((pulled.previous,))
+                await self._wait_for(pulled.previous)
+                pulled.previous = None
             try:
-                outcome = await self._process(pulled)
+                response = await self._make(pulled.update, pulled, self._row)
+            except PropQError as error:
+                outcome = self._failed(pulled, error)
             except (Exception, asyncio.CancelledError) as error:
                 # Of a trace hook, or a bug: raised at the end.
                 if isinstance(error, asyncio.CancelledError):
@@ -227,14 +240,15 @@ class UnitBatch:
                 else:
                     self._end(error)
                 outcome = self._cut_off(pulled)
+            else:
+                if self._credit < self._most_credit:
+                    self._credit += 1
+                took = self._monotonic() - pulled.began
+                attempts = pulled.attempts or pulled.counted
+                outcome = UnitOutcome(
+                    *(pulled.index, pulled.update, True, response, None, attempts, took)
+                )
             self._settle(pulled, outcome)
-
-    async def _has_room(self) -> None:
-        while self._open >= self._concurrency and not self._stopped:
-            room = asyncio.get_running_loop().create_future()
-            self._room.append(room)
-            await room
-        self._open += 1
 
     def _wake_worker(self) -> None:
         while self._room:
@@ -243,12 +257,29 @@ class UnitBatch:
                 room.set_result(None)
                 return
 
+    def _wake_consumers(self) -> None:
+        consumers, self._consumers = self._consumers, []
+        for consumer in consumers:
+            if not consumer.done():
+                consumer.set_result(None)
+
+    def _take(self) -> _Pulled | None:
+        """Pull the next update from an iterator."""
+        try:
+            update = next(cast("Iterator[UnitUpdate]", self._iterator), _END)
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - raised at the end
+            self._end(error)
+            return None
+        return self._admit(update)
+
     async def _pull(self) -> _Pulled | None:
+        """Pull the next update from an async iterator."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - for the type checker
         self._pulling.add(task)
         try:
-            update = await self._source.next()
+            async with self._turn:
+                update = await anext(cast("AsyncIterator[UnitUpdate]", self._iterator), _END)
         except asyncio.CancelledError as error:
             if not task.cancelling():
                 # Not ours: the input itself awaited something that was cancelled.
@@ -264,6 +295,9 @@ class UnitBatch:
             return None
         finally:
             self._pulling.discard(task)
+        return self._admit(update)
+
+    def _admit(self, update: object) -> _Pulled | None:
         # What the input yields after it has itself closed the batch is not taken.
         if update is _END or self._closed:
             self.stop()
@@ -271,68 +305,66 @@ class UnitBatch:
         if not isinstance(update, UnitUpdate):
             self._end(TypeError(f"update_many takes UnitUpdate, not {type(update).__name__}"))
             return None
-        loop = asyncio.get_running_loop()
-        pulled = _Pulled(
-            self._count, update, self._monotonic(), previous=None, done=loop.create_future()
-        )
-        pulled.previous = self._last_of_unit.get(pulled.key)
-        self._last_of_unit[pulled.key] = pulled.done
-        self._pulled[pulled.index] = pulled
-        self._count += 1
+        # Whether the server's names are case-sensitive is not known: to be on the safe side, two
+        # that differ by case are one unit.
+        key = update.development_id, update.name.casefold()
+        index = self._count
+        pulled = self._pulled[index] = _Pulled(index, update, key, self._monotonic())
+        if key in self._last_of_unit:
+            pulled.previous = self._last_of_unit[key]
+        self._last_of_unit[key] = pulled
+        self._count = index + 1
         return pulled
 
-    async def _process(self, pulled: _Pulled) -> UnitOutcome:
-        try:
-            response = await self._make(pulled.update, pulled.progress, self._row)
-        except PropQError as error:
-            if pulled.progress.is_final or isinstance(error, TokenError | AuthenticationError):
-                self._end(error.fresh())
-            gave_up = not isinstance(error, APIStatusError) or isinstance(error, ServerError)
-            self._credit = self._credit // 2 if gave_up else self._more_credit()
-            return self._outcome(pulled, error=error)
-        self._credit = self._more_credit()
-        return self._outcome(pulled, response=response)
+    @staticmethod
+    async def _wait_for(pulled: _Pulled) -> None:
+        if pulled.done is None:
+            pulled.done = asyncio.get_running_loop().create_future()
+        # Not awaited itself, since that would cancel it with us.
+        await asyncio.wait((pulled.done,))
 
-    def _more_credit(self) -> int:
-        return min(max(self._concurrency, LEAST_LIMIT_OF_CREDIT), self._credit + 1)
+    def _failed(self, pulled: _Pulled, error: PropQError) -> UnitOutcome:
+        if pulled.is_final or isinstance(error, TokenError | AuthenticationError):
+            self._end(error.fresh())
+        if not isinstance(error, APIStatusError) or isinstance(error, ServerError):
+            self._credit //= 2
+        else:
+            self._credit = min(self._most_credit, self._credit + 1)
+        return self._failure(pulled, error)
 
     def _settle(self, pulled: _Pulled, outcome: UnitOutcome) -> None:
-        pulled.done.set_result(None)
-        if self._last_of_unit.get(pulled.key) is pulled.done:
+        if pulled.done is not None:
+            pulled.done.set_result(None)
+        if self._last_of_unit[pulled.key] is pulled:
             del self._last_of_unit[pulled.key]
         del self._pulled[pulled.index]
         self._ready.append(outcome)
-        self._news.set()
+        if self._consumers:
+            self._wake_consumers()
 
-    def _outcome(
-        self,
-        pulled: _Pulled,
-        *,
-        response: dict[str, Any] | None = None,
-        error: PropQError | None = None,
-    ) -> UnitOutcome:
+    def _failure(self, pulled: _Pulled, error: PropQError) -> UnitOutcome:
         return UnitOutcome(
             index=pulled.index,
             update=pulled.update,
-            ok=error is None,
-            response=response,
+            ok=False,
+            response=None,
             error=error,
-            attempts=pulled.progress.counted,
+            attempts=pulled.counted,
             elapsed_seconds=self._monotonic() - pulled.began,
         )
 
     def _cut_off(self, pulled: _Pulled) -> UnitOutcome:
         """Return the outcome of an update whose worker was cancelled."""
-        progress, call = pulled.progress, self._call(pulled.update)
+        call = self._call(pulled.update)
         error = APIConnectionError(
             "the batch was closed before the update was done"
-            + (f"; the last attempt ended in: {progress.error.said}" if progress.error else ""),
+            + (f"; the last attempt ended in: {pulled.error.said}" if pulled.error else ""),
             method=call.method,
             url=call.url,
-            attempts=progress.counted,
-            may_have_been_applied=progress.may_have_been_applied,
+            attempts=pulled.counted,
+            may_have_been_applied=pulled.may_have_been_applied,
         )
-        return self._outcome(pulled, error=error)
+        return self._failure(pulled, error)
 
     def _end(self, error: BaseException) -> None:
         if self._fatal is None:
@@ -346,18 +378,3 @@ class UnitBatch:
         bounded, and each row that is given up halves it, so that an outage uses it up soon.
         """
         return self._credit >= len(self._pulled)
-
-
-class _Source:
-    """One iterator over any iterable, for several workers."""
-
-    def __init__(self, updates: Updates) -> None:
-        self._iterator = iter(updates) if isinstance(updates, Iterable) else aiter(updates)
-        # An async generator does not allow two calls of anext at once.
-        self._turn = asyncio.Lock()
-
-    async def next(self) -> object:
-        if not isinstance(self._iterator, AsyncIterator):
-            return next(self._iterator, _END)
-        async with self._turn:
-            return await anext(self._iterator, _END)

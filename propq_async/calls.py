@@ -113,7 +113,7 @@ class Progress(Attempt):
     @property
     def counted(self) -> int:
         """Return the attempts to report: one that cost nothing is one, if there was no other."""
-        return max(self.attempts, min(self.requests, 1))
+        return self.attempts or min(self.requests, 1)
 
     def settle(self, error: APIError) -> APIError:
         """Return the error with what is known of all attempts."""
