@@ -71,7 +71,7 @@ class Direction(StrEnum):
     NW = "NW"
 
 
-_DIRECTIONS = frozenset(Direction)
+_DIRECTIONS = frozenset(direction.value for direction in Direction)
 
 
 @attrs.frozen(init=False)
