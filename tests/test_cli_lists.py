@@ -8,10 +8,11 @@ import os
 import pty
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -473,6 +474,58 @@ async def test_two_pushes_at_once(tmp_path: Path) -> None:
     await holder.kill()
     assert (process.returncode, out) == (Exit.STOPPED, "")
     assert err.startswith(f"propq: another push is at work with the ledger {ledger} (process ")
+
+
+def break_ledger(trigger: str) -> None:
+    """Let the default ledger refuse something."""
+    with closing(sqlite3.connect(Ledger().path)) as db:
+        db.executescript(f"CREATE TRIGGER no {trigger} BEGIN SELECT raise(FAIL, 'no room'); END")
+
+
+@pytest.mark.parametrize("server", ["up", "down"])
+def test_a_ledger_that_fails_at_the_end_hides_nothing(
+    server: str, emulator: PropQEmulator, propq: Any
+) -> None:
+    text_list(Path("x.csv"), *LIST[:4])
+    assert propq("push", "x.csv").status == Exit.DONE
+    break_ledger("BEFORE UPDATE OF missed_at ON unit")
+    text_list(Path("x.csv"), *LIST[:2], unit("A-105"), unit("B"))
+    if server == "down":
+        emulator.maintenance()
+    said = propq("push", "x.csv", "--yes", "--max-outage-seconds", "0")
+    assert said.status == Exit.STOPPED
+    if server == "up":
+        lines(
+            said.out,
+            r"^  applied  +1$",
+            r"^Stopped: the ledger .* cannot be used: no room; .*\. 1 of 4 rows are not applied: "
+            r"mend x\.failed\.csv and push that\.$",
+        )
+        assert "B,SOLD," in Path("x.failed.csv").read_text("utf-8-sig")
+    else:  # which is what kept the rows from being sent
+        lines(said.out, r"^Stopped: .* 503 ")
+        assert "no room" not in said.out
+    # It was not noted, so it is asked again.
+    (warning,) = json.loads(propq("plan", "x.csv", "--json").out)["warnings"]
+    assert warning["kind"] == "missing"
+
+
+def test_ctrl_c_at_the_end_does_not_say_that_nothing_was_sent(
+    emulator: PropQEmulator, propq: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def interrupt(*_: Any) -> None:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.Event().wait()
+
+    text_list(Path("x.csv"), *LIST[:2])
+    propq("push", "x.csv")
+    text_list(Path("x.csv"), unit(price=260_000))
+    monkeypatch.setattr(Ledger, "note_missing", interrupt)
+    said = propq("push", "x.csv", "--yes")
+    assert said.status == Exit.DONE
+    lines(said.out, r"^  applied  +1$", r"^Everything that was sent is applied\.$")
+    assert emulator.applied == 3
 
 
 def test_failures_that_cannot_be_written_stop_nothing(emulator: PropQEmulator, propq: Any) -> None:

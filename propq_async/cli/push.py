@@ -141,7 +141,13 @@ class _Run:
         if self.interrupts:
             summary.is_interrupted = True
         elif made.missing:
-            await ledger.note_missing(made.account, made.missing)
+            try:
+                await ledger.note_missing(made.account, made.missing)
+            except PropQError as error:
+                # It is asked for again by the next push. What was sent is told all the same.
+                summary.stopped_by = summary.stopped_by or error
+            except asyncio.CancelledError:
+                summary.is_interrupted = True
         summary.show(Screen())
         return summary.status
 
