@@ -72,6 +72,8 @@ class UnitBatch:
 
     Attributes:
         unfinished: after `aclose`, an outcome for each update that was pulled and not yielded.
+        cut_off: the indexes of the outcomes that say nothing of their updates: what ended the batch
+            ended these as well.
     """
 
     def __init__(
@@ -116,6 +118,8 @@ class UnitBatch:
         self._credit = 1
         self._most_credit = max(concurrency, LEAST_LIMIT_OF_CREDIT)
         self.unfinished: list[UnitOutcome] = []
+        # They are those that were under way at the end, so there are not many.
+        self.cut_off: set[int] = set()
 
     # --- the consumer's side ------------------------------------------------------------------
 
@@ -325,6 +329,7 @@ class UnitBatch:
 
     def _failed(self, pulled: _Pulled, error: PropQError) -> UnitOutcome:
         if pulled.is_final or isinstance(error, TokenError | AuthenticationError):
+            self.cut_off.add(pulled.index)
             self._end(error.fresh())
         if not isinstance(error, APIStatusError) or isinstance(error, ServerError):
             self._credit //= 2
@@ -355,6 +360,7 @@ class UnitBatch:
 
     def _cut_off(self, pulled: _Pulled) -> UnitOutcome:
         """Return the outcome of an update whose worker was cancelled."""
+        self.cut_off.add(pulled.index)
         call = self._call(pulled.update)
         error = APIConnectionError(
             "the batch was closed before the update was done"

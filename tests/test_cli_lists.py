@@ -502,7 +502,17 @@ def test_a_ledger_that_fails_at_the_end_hides_nothing(
             r"mend x\.failed\.csv and push that\.$",
         )
         assert "B,SOLD," in Path("x.failed.csv").read_text("utf-8-sig")
-    else:  # which is what kept the rows from being sent
+    else:
+        lines(
+            said.out,
+            r"^  applied  +0$",
+            r"^  failed  +0$",
+            r"^  cut off  +2, 0 of them may have been applied$",
+            r"\. 0 of 2 rows are applied, 2 are still to be sent: the same command goes on from "
+            r"here\.$",
+        )
+        assert not list(Path().glob("*.failed*"))
+        # Which is what kept the rows from being sent, and goes first.
         lines(said.out, r"^Stopped: .* 503 ")
         assert "no room" not in said.out
     # It was not noted, so it is asked again.
@@ -514,7 +524,7 @@ def test_ctrl_c_at_the_end_does_not_say_that_nothing_was_sent(
     emulator: PropQEmulator, propq: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def interrupt(*_: Any) -> None:
-        for _ in range(2):
+        for _time in range(2):
             os.kill(os.getpid(), signal.SIGINT)
         await asyncio.Event().wait()
 

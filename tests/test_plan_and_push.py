@@ -315,6 +315,50 @@ async def test_what_ends_a_batch_ends_a_push(house: House) -> None:
     assert reasons(await house.plan(unit("A-101"))) == {"A-101": Reason.IN_DOUBT}
 
 
+@pytest.mark.parametrize("outage", ["503", "429", "lost", "token"])
+async def test_an_outage_leaves_nothing_to_mend(outage: str, house: House) -> None:
+    """What was cut off says nothing of the rows, and is sent again. A row that is refused does."""
+    rows = [unit("Nobody"), *(unit(f"A-{number}") for number in range(101, 141))]
+    made = await house.plan(*rows)
+    emulator = house.emulator
+    outcomes: list[PushOutcome] = []
+    push = pricelist.push(made, house.propq, house.ledger, concurrency=4, max_outage_seconds=0.2)
+
+    async def take() -> None:
+        async with push as batch:
+            async for outcome in batch:
+                outcomes.append(outcome)
+                if len(outcomes) == 6 and outage != "429":
+                    if outage == "503":
+                        emulator.maintenance()
+                    elif outage == "lost":
+                        emulator.drop_next(times=1000, after_applying=True)
+                    else:
+                        emulator.revoke_tokens()
+                        emulator.fail_next(500, times=1000, path="/oauth/token")
+
+    if outage == "429":
+        emulator.throttle(6, 1000)
+    with pytest.raises(PropQError):
+        await take()
+    assert [one.change.update.name for one in outcomes if one.is_failure] == ["Nobody"]
+    standing = push.standing
+    assert (standing.failed, standing.unsure) == (1, 0)
+    assert standing.cut_off == sum(one.is_cut_off for one in outcomes) > 0
+    assert bool(standing.cut_off_unsure) is (outage == "lost")
+    assert standing.applied >= 5
+    assert standing.not_sent == 41 - standing.applied - 1 - standing.cut_off > 0
+    emulator.reset()
+    for number in range(101, 141):
+        emulator.add_unit("4711", f"A-{number}")
+    # Later, with another client: this one still waits for as long as it was asked to.
+    later = AsyncPropQ(emulator.credentials, base_url=emulator.url, token_store=None)
+    async with later, pricelist.push(await house.plan(*rows), later, house.ledger) as again:
+        failed = [one.change.update.name async for one in again if not one.ok]
+    assert failed == ["Nobody"]
+    assert emulator.applied == 40 - standing.applied
+
+
 async def test_a_plan_that_is_out_of_date_is_refused(house: House) -> None:
     made = await house.plan(unit("A-101"))
     await house.push(unit("A-101", 5))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Self
 import attrs
 
 from propq_async.aio import finish
-from propq_async.errors import AuthenticationError, PropQError, TokenError
+from propq_async.errors import PropQError
 from propq_async.ledger import Ledger, LedgerError
 from propq_async.models import UnitOutcome, UnitUpdate
 
@@ -41,10 +41,13 @@ class PushOutcome:
     Args:
         change: the change, with its row.
         outcome: what the batch says of it.
+        is_cut_off: whether it says nothing of the row: credentials, an outage, or the end of the
+            push cut it off. There is nothing to mend in it, and the next push sends it again.
     """
 
     change: Change
     outcome: UnitOutcome
+    is_cut_off: bool = False
 
     @property
     def ok(self) -> bool:
@@ -53,9 +56,8 @@ class PushOutcome:
 
     @property
     def is_failure(self) -> bool:
-        """Return whether it is the row that failed, and not the credentials of all."""
-        error = self.outcome.error
-        return error is not None and not isinstance(error, TokenError | AuthenticationError)
+        """Return whether it is the row that failed, and not what ended the push."""
+        return not self.outcome.ok and not self.is_cut_off
 
     @property
     def error(self) -> PropQError | None:
@@ -72,8 +74,8 @@ class Standing:
         applied: how many the server acknowledged.
         failed: how many ended in an error.
         unsure: how many of those may have been applied.
-        cut_off: how many were under way when the push was closed, or found no credentials to go
-            with. They are no failures.
+        cut_off: how many were under way when the push was closed, or when credentials or an outage
+            ended it. They are no failures.
         cut_off_unsure: how many of those may have been applied.
     """
 
@@ -189,7 +191,7 @@ class Push:
                 raise
             error, self._error = self._error, None
             raise error from None
-        return self._take(outcome)
+        return self._take(outcome, is_cut_off=outcome.index in self._batch.cut_off)
 
     def stop(self) -> None:
         """Send no more. What is in flight is still finished and yielded."""
@@ -208,7 +210,7 @@ class Push:
                 self._unsettled += 1
                 yield update
 
-    def _take(self, outcome: UnitOutcome) -> PushOutcome:
+    def _take(self, outcome: UnitOutcome, *, is_cut_off: bool) -> PushOutcome:
         if outcome.ok:
             self.standing.applied += 1
             self._acknowledged.append(outcome.update)
@@ -216,16 +218,13 @@ class Push:
                 self._noting = asyncio.create_task(self._note(), name="propq_async push notes")
         else:
             self._settled(1)
-            if isinstance(outcome.error, TokenError | AuthenticationError):
-                self._cut_off(outcome)
+            if is_cut_off:
+                self.standing.cut_off += 1
+                self.standing.cut_off_unsure += _is_unsure(outcome)
             else:
                 self.standing.failed += 1
                 self.standing.unsure += _is_unsure(outcome)
-        return PushOutcome(self._plan.changes[outcome.index], outcome)
-
-    def _cut_off(self, outcome: UnitOutcome) -> None:
-        self.standing.cut_off += 1
-        self.standing.cut_off_unsure += _is_unsure(outcome)
+        return PushOutcome(self._plan.changes[outcome.index], outcome, is_cut_off)
 
     async def _note(self) -> None:
         """Write acknowledgements down, as many at once as have come meanwhile."""
@@ -260,10 +259,8 @@ class Push:
         try:
             await batch.aclose()
             for outcome in batch.unfinished:
-                if outcome.ok:
-                    self._take(outcome)
-                else:
-                    self._cut_off(outcome)
+                # Nobody sees these: a failure is told by the next push, which sends it again.
+                self._take(outcome, is_cut_off=not outcome.ok)
             batch.unfinished.clear()
             await self._source.aclose()
             await self._noted()
