@@ -282,7 +282,6 @@ async def test_refused_rows_are_outcomes_and_are_sent_again(house: House) -> Non
 async def test_a_stopped_push_goes_on_where_it_stood(house: House) -> None:
     rows = [unit(f"A-{number}") for number in range(101, 141)]
     push = pricelist.push(await house.plan(*rows), house.propq, house.ledger, concurrency=5)
-    push.stop()  # nothing is under way yet, and nothing comes of it
     async with push as outcomes:
         async for _ in outcomes:
             if push.standing.applied == 10:
@@ -293,6 +292,17 @@ async def test_a_stopped_push_goes_on_where_it_stood(house: House) -> None:
     assert applied == push.standing.applied
     assert len(await house.push(*rows)) == 40 - applied
     assert house.emulator.applied == 40
+
+
+async def test_a_push_that_is_stopped_before_it_is_entered_sends_nothing(house: House) -> None:
+    rows = [unit("A-101"), unit("A-102")]
+    push = pricelist.push(await house.plan(*rows), house.propq, house.ledger)
+    push.stop()
+    assert await taken(push) == 0
+    assert push.standing == Standing(2)
+    assert house.emulator.calls == 0
+    # Nor is anything said to be in doubt.
+    assert set(reasons(await house.plan(*rows)).values()) == {Reason.NEW}
 
 
 async def test_what_was_ready_when_it_was_left_is_noted(house: House) -> None:

@@ -148,6 +148,7 @@ class Push:
         self._stack = AsyncExitStack()
         self._source = self._feed()
         self._batch: UnitBatch | None = None
+        self._is_stopped = False
         # Handed to the batch and not settled: neither failed nor noted in the ledger.
         self._unsettled = 0
         self._room = asyncio.Event()
@@ -172,6 +173,8 @@ class Push:
                 max_outage_seconds=self._max_outage_seconds,
             )
             self._stack = stack.pop_all()
+        if self._is_stopped:
+            self._batch.stop()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -194,7 +197,11 @@ class Push:
         return self._take(outcome, is_cut_off=outcome.index in self._batch.cut_off)
 
     def stop(self) -> None:
-        """Send no more. What is in flight is still finished and yielded."""
+        """Send no more. What is in flight is still finished and yielded.
+
+        Called before the push is entered, it lets nothing be sent at all.
+        """
+        self._is_stopped = True
         if self._batch is not None:
             self._batch.stop()
 
