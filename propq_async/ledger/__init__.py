@@ -43,7 +43,7 @@ class Ledger:
     """The ledger in a file; `async with Ledger(path) as ledger:`.
 
     All of SQLite runs in one thread of its own, so that the event loop never waits for a disk. The
-    file is made when something is first written.
+    file is made when something is first written, and whoever only reads changes nothing.
 
     Args:
         path: the file; by default `ledger.sqlite3` in the user's data directory.

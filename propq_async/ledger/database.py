@@ -8,8 +8,9 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import attrs
 from filelock import FileLock, Timeout
@@ -27,13 +28,13 @@ from .entries import (
     dump_price,
     entry_of,
 )
+from .files import APPLICATION_ID, BUSY_SECONDS, is_ledger, read
 
 __all__ = ["Database"]
 
+_T = TypeVar("_T")
+
 VERSION: Final = 1
-# Tells the file from other SQLite files: "PrpQ".
-APPLICATION_ID: Final = 0x50727051
-_BUSY_SECONDS: Final = 10.0
 
 _SCHEMA: Final = """
     CREATE TABLE account (
@@ -76,72 +77,64 @@ class Database:
             db.close()
 
     def _open(self) -> sqlite3.Connection:
+        """Open the file to write to it. Make it if there is none."""
         if self._db is not None:
             return self._db
+        is_there = is_ledger(self.path)
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        db = sqlite3.connect(self.path, timeout=_BUSY_SECONDS, isolation_level=None)
+        db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
-            self._prepare(db)
+            if is_there:
+                self._check_version(db)
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = NORMAL")
+            if not is_there:
+                self._make(db)
         except BaseException:
             db.close()
             raise
         self._db, self._is_durable = db, False
         return db
 
-    def _prepare(self, db: sqlite3.Connection) -> None:
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
+    def _make(self, db: sqlite3.Connection) -> None:
+        with _transaction(db):
+            (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if not tables:
+                for statement in _SCHEMA.split(";"):
+                    db.execute(statement)
+                db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                db.execute(f"PRAGMA user_version = {VERSION}")
+        # Another process may have been faster.
+        self._check_version(db)
+
+    def _check_version(self, db: sqlite3.Connection) -> None:
         (version,) = db.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            with _transaction(db):
-                # Another process may have been faster.
-                (version,) = db.execute("PRAGMA user_version").fetchone()
-                (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-                if version == 0 and not tables:
-                    for statement in _SCHEMA.split(";"):
-                        db.execute(statement)
-                    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                    db.execute(f"PRAGMA user_version = {VERSION}")
-                    return
-        (application,) = db.execute("PRAGMA application_id").fetchone()
-        if application != APPLICATION_ID:
-            raise LedgerError(f"{self.path} is no ledger, but another database: name another file")
         if version != VERSION:
             raise LedgerError(
                 f"the ledger {self.path} was made by another version of propq-async: install that, "
                 "or name another --ledger (whatever is not in it is sent again)"
             )
 
-    def _existing(self) -> sqlite3.Connection | None:
-        return self._open() if self._db is not None or self.path.exists() else None
+    def _ask(self, question: Callable[[sqlite3.Connection], _T], nothing: _T) -> _T:
+        """Answer a question without writing anything: whoever only looks may not be able to."""
+        if self._db is not None:
+            return question(self._db)
+
+        def checked(db: sqlite3.Connection) -> _T:
+            self._check_version(db)
+            return question(db)
+
+        return read(self.path, checked, nothing)
 
     def entries(
         self, account: Account, development_ids: list[str], source: str | None
     ) -> dict[Unit, Entry]:
         """Return what is known of the units of these developments, or of a list."""
-        db = self._existing()
-        number = None if db is None else _account(db, account)
-        if db is None or number is None:
-            return {}
-        found: dict[Unit, Entry] = {}
-        query = f"SELECT {_COLUMNS} FROM unit WHERE account = ? AND "  # noqa: S608 - a constant
-        for development_id in development_ids:
-            for row in db.execute(query + "development_id = ?", (number, development_id)):
-                found[row[0], row[1]] = entry_of(row)
-        if source is not None:
-            others = "source = ? AND development_id NOT IN (SELECT value FROM json_each(?))"
-            known = json.dumps(development_ids)
-            for row in db.execute(query + others, (number, source, known)):
-                found[row[0], row[1]] = entry_of(row)
-        return found
+        return self._ask(partial(_entries, account, development_ids, source), {})
 
     def generation(self) -> int:
         """Return the number of marks."""
-        db = self._existing()
-        if db is None:
-            return 0
-        (generation,) = db.execute("SELECT generation FROM state").fetchone()
-        return int(generation)
+        return self._ask(_generation, 0)
 
     # A group in one statement, as JSON: SQLite gives the interpreter up and takes it back with each
     # one, which beside a busy event loop takes milliseconds.
@@ -271,6 +264,30 @@ def _each_alike_once(updates: list[UnitUpdate]) -> Iterator[list[UnitUpdate]]:
             group = {}
         group[key] = one
     yield list(group.values())
+
+
+def _entries(
+    account: Account, development_ids: list[str], source: str | None, db: sqlite3.Connection
+) -> dict[Unit, Entry]:
+    number = _account(db, account)
+    if number is None:
+        return {}
+    found: dict[Unit, Entry] = {}
+    query = f"SELECT {_COLUMNS} FROM unit WHERE account = ? AND "  # noqa: S608 - a constant
+    for development_id in development_ids:
+        for row in db.execute(query + "development_id = ?", (number, development_id)):
+            found[row[0], row[1]] = entry_of(row)
+    if source is not None:
+        others = "source = ? AND development_id NOT IN (SELECT value FROM json_each(?))"
+        known = json.dumps(development_ids)
+        for row in db.execute(query + others, (number, source, known)):
+            found[row[0], row[1]] = entry_of(row)
+    return found
+
+
+def _generation(db: sqlite3.Connection) -> int:
+    (generation,) = db.execute("SELECT generation FROM state").fetchone()
+    return int(generation)
 
 
 def _account(db: sqlite3.Connection, account: Account) -> int | None:
