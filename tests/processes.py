@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -103,7 +104,9 @@ async def read_ledger(path: str) -> Any:
             return [await ledger.generation(), sorted(name for _, name in found)]
 
     # Once as ourselves, so that everything is imported that nobody may not read.
-    await look(Path(path))
+    with tempfile.TemporaryDirectory() as directory:
+        shutil.copytree(Path(path).parent, directory, dirs_exist_ok=True)
+        await look(Path(directory) / Path(path).name)
     if os.geteuid() == 0:
         os.setuid(NOBODY)
     return await look(Path(path))
