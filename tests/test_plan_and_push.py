@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from decimal import Decimal
@@ -25,6 +26,7 @@ from propq_async import (
     pricelist,
 )
 from propq_async.ledger import Account, Ledger, LedgerBusyError, LedgerError
+from propq_async.ledger.database import Database
 from propq_async.pricelist import Failures, Plan, PushOutcome, Reason, Row, Standing, Warn
 from propq_async.testing import PropQEmulator
 from tests.lists import ENGLISH, text_list, unit, workbook
@@ -305,6 +307,101 @@ async def test_a_push_that_is_stopped_before_it_is_entered_sends_nothing(house: 
     assert set(reasons(await house.plan(*rows)).values()) == {Reason.NEW}
 
 
+@pytest.mark.parametrize("ending", ["stopped", "left"])
+async def test_what_was_never_sent_is_not_in_doubt(ending: str, house: House) -> None:
+    """Unless it was in doubt before, or may have been sent."""
+    names = [f"A-{number}" for number in range(101, 141)]
+    await house.push(*(unit(name, 1) for name in names[:-10]))
+    (stale,) = [row for row in house.write(unit("A-130", 2)) if isinstance(row, Row)]
+    account = Account(house.propq.base_url, house.propq.client_id)
+    await house.ledger.mark(account, [stale.update])
+
+    rows = [unit(name, 2, status="AVAILABLE") for name in names]
+    made = await house.plan(*rows)
+    house.emulator.throttle(9, 1000)
+    push = pricelist.push(made, house.propq, house.ledger, concurrency=5)
+    async with push as outcomes:
+        async for _ in outcomes:
+            if push.standing.applied == 4 and ending == "stopped":
+                outcomes.stop()
+            if push.standing.applied == 9:
+                break
+    assert push.standing.applied >= 4
+    assert push.standing.not_sent > 20
+    left = (await house.plan(*rows)).changes
+    doubtful = {one.update.name for one in left if one.before and one.before.is_in_doubt}
+    # What was in doubt before, and what was under way.
+    assert "A-130" in doubtful
+    assert doubtful - {"A-130"} <= set(names[:15])
+    assert len(doubtful) <= 1 + push.standing.cut_off
+    known = {one.update.name: one for one in left}
+    for name in names:
+        if house.emulator.unit("4711", name).price == 2:
+            assert name in doubtful or name not in known
+    assert {known[name].reason for name in names[-10:]} == {Reason.NEW}
+    # The list goes back to what it was: what was not sent is as it was, and needs nothing.
+    back = reasons(await house.plan(*(unit(name, 1) for name in names)))
+    assert not back.keys() & set(names[15:29])
+    assert back["A-130"] is Reason.IN_DOUBT
+
+
+async def test_names_alike_stay_in_doubt_if_one_of_them_was_sent(house: House) -> None:
+    """To the server they may be one unit, which has what was sent for the other one."""
+    house.emulator.add_unit("4711", "A 1")
+    house.emulator.add_unit("4711", "a1")
+    house.emulator.add_unit("4711", "a 2")
+    await house.push(unit("a1", 1), unit("a 2", 1))
+    made = await house.plan(unit("A 1"), unit("a1", 2), unit("A2"))
+    push = pricelist.push(made, house.propq, house.ledger, concurrency=1)
+    async with push as outcomes:
+        assert (await anext(outcomes)).change.update.name == "A 1"
+        outcomes.stop()
+        assert [outcome async for outcome in outcomes] == []
+    # Nothing was sent for 'a1', nor for 'A2', with which 'a 2' was marked.
+    back = await house.plan(unit("A 1"), unit("a1", 1), unit("a 2", 1), unit("A2"))
+    assert reasons(back) == {"a1": Reason.IN_DOUBT, "A2": Reason.NEW}
+
+
+async def test_a_mark_that_cannot_be_taken_back_does_no_harm(house: House) -> None:
+    rows = [unit(f"A-{number}") for number in range(101, 141)]
+    await house.ledger.mark(Account("https://x", 1), [])
+    with closing(sqlite3.connect(house.ledger.path)) as db:
+        db.executescript(
+            "CREATE TRIGGER no BEFORE DELETE ON unit BEGIN SELECT raise(FAIL, 'no room'); END"
+        )
+    push = pricelist.push(await house.plan(*rows), house.propq, house.ledger, concurrency=2)
+    async with push as outcomes:
+        await anext(outcomes)
+        outcomes.stop()
+        async for _ in outcomes:
+            pass
+    left = await house.plan(*rows)
+    assert set(reasons(left).values()) == {Reason.IN_DOUBT}
+    assert len(left.changes) == 40 - push.standing.applied
+
+
+async def test_marks_that_are_set_while_it_is_stopped_are_taken_back(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [unit("A-101"), unit("A-102")]
+    push = pricelist.push(await house.plan(*rows), house.propq, house.ledger)
+    real = Database.mark
+    loop = asyncio.get_running_loop()
+
+    def mark(*arguments: Any) -> Any:
+        marked = real(*arguments)
+        stopped = threading.Event()
+        loop.call_soon_threadsafe(push.stop)
+        loop.call_soon_threadsafe(stopped.set)
+        assert stopped.wait(10)
+        return marked
+
+    monkeypatch.setattr(Database, "mark", mark)
+    assert await taken(push) == 0
+    assert house.emulator.applied == 0
+    assert set(reasons(await house.plan(*rows)).values()) == {Reason.NEW}
+
+
 async def test_what_was_ready_when_it_was_left_is_noted(house: House) -> None:
     rows = [unit(f"A-{number}") for number in range(101, 109)]
     push = pricelist.push(await house.plan(*rows), house.propq, house.ledger)
@@ -322,7 +419,8 @@ async def test_what_ends_a_batch_ends_a_push(house: House) -> None:
     async with wrong:
         with pytest.raises(TokenRefusedError):
             await taken(pricelist.push(made, wrong, house.ledger))
-    assert reasons(await house.plan(unit("A-101"))) == {"A-101": Reason.IN_DOUBT}
+    # Nothing was sent, so nothing is in doubt.
+    assert reasons(await house.plan(unit("A-101"))) == {"A-101": Reason.NEW}
 
 
 @pytest.mark.parametrize("outage", ["503", "429", "lost", "token"])

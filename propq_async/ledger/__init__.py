@@ -6,8 +6,9 @@ claim more than is certain, whatever is killed at whatever moment:
     unknown ──mark──▶ in doubt ──acknowledge──▶ acknowledged ──mark──▶ in doubt ...
 
 A unit is marked in doubt, durably, before an update of it may be sent. Only an acknowledged update
-clears the mark. So if A is acknowledged, B is sent and the process dies, the ledger says "A, in
-doubt", and A is sent again although nobody ever saw B acknowledged.
+clears the mark; or whoever set it takes it back, being certain that nothing was sent. So if A is
+acknowledged, B is sent and the process dies, the ledger says "A, in doubt", and A is sent again
+although nobody ever saw B acknowledged.
 
 Whether the server tells names apart that differ only by case or spaces is not known. A mark of one
 is a mark of all of these, and an acknowledgement of one leaves the others in doubt.
@@ -105,13 +106,31 @@ class Ledger:
         """
         return await self._run(self._database.generation)
 
-    async def mark(self, account: Account, updates: Iterable[UnitUpdate]) -> None:
+    async def mark(self, account: Account, updates: Iterable[UnitUpdate]) -> list[Unit]:
         """Mark units in doubt, before their updates may be sent. It outlives a power cut.
+
+        Returns:
+            The units that were not in doubt before.
 
         Raises:
             LedgerError: nothing was marked.
         """
-        await self._run(self._database.mark, account, list(updates))
+        return await self._run(self._database.mark, account, list(updates))
+
+    async def unmark(
+        self, account: Account, updates: Iterable[UnitUpdate], marked: Iterable[Unit]
+    ) -> None:
+        """Take back the marks of updates of which it is certain that none was sent.
+
+        Args:
+            account: whose units they are.
+            updates: the updates.
+            marked: what `mark` has returned. What was in doubt before stays in doubt.
+
+        Raises:
+            LedgerError: nothing was taken back.
+        """
+        await self._run(self._database.unmark, account, list(updates), list(marked))
 
     async def acknowledge(
         self, account: Account, updates: Iterable[UnitUpdate], source: str | None = None

@@ -58,6 +58,15 @@ _COLUMNS: Final = (
     "development_id, name, status, price, directions, acknowledged_at, in_doubt_since, source, "
     "missed_at"
 )
+# Conditions on what is given as JSON: all units that are alike to these, and these alone.
+_ALIKE: Final = (
+    "(development_id, alike) IN "
+    "(SELECT json_extract(value, '$[0]'), json_extract(value, '$[2]') FROM json_each(?))"
+)
+_NAMED: Final = (
+    "(development_id, name) IN "
+    "(SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))"
+)
 
 
 class Database:
@@ -139,8 +148,8 @@ class Database:
     # A group in one statement, as JSON: SQLite gives the interpreter up and takes it back with each
     # one, which beside a busy event loop takes milliseconds.
 
-    def mark(self, account: Account, updates: list[UnitUpdate]) -> None:
-        """Mark units in doubt, durably."""
+    def mark(self, account: Account, updates: list[UnitUpdate]) -> list[Unit]:
+        """Mark units in doubt, durably. Return those that were not in doubt before."""
         with self._change(durably=True) as db:
             number = _make_account(db, account)
             units = json.dumps([(one.development_id, one.name, alike(one.name)) for one in updates])
@@ -150,14 +159,31 @@ class Database:
                 "json_extract(value, '$[2]') FROM json_each(?)",
                 (number, units),
             )
+            (marked,) = db.execute(
+                "SELECT json_group_array(json_array(development_id, name)) FROM unit "  # noqa: S608
+                f"WHERE account = ? AND in_doubt_since IS NULL AND {_ALIKE}",
+                (number, units),
+            ).fetchone()
             self._doubt(db, number, units)
             db.execute("UPDATE state SET generation = generation + 1")
+        return [(development_id, name) for development_id, name in json.loads(marked)]
+
+    def unmark(self, account: Account, updates: list[UnitUpdate], marked: list[Unit]) -> None:
+        """Take marks back, and with them the units of which nothing else is known."""
+        # Not durably: a mark that a power cut brings back does no harm.
+        with self._change(durably=False) as db:
+            number = _make_account(db, account)
+            units = json.dumps([(one.development_id, one.name, alike(one.name)) for one in updates])
+            these = f"account = ? AND {_ALIKE} AND {_NAMED}"
+            values = number, units, json.dumps(marked)
+            db.execute(f"UPDATE unit SET in_doubt_since = NULL WHERE {these}", values)  # noqa: S608
+            forget = "DELETE FROM unit WHERE acknowledged_at IS NULL AND "
+            db.execute(forget + these, values)
 
     def _doubt(self, db: sqlite3.Connection, number: int, units: str) -> None:
         db.execute(
-            "UPDATE unit SET in_doubt_since = coalesce(in_doubt_since, ?) WHERE account = ? AND "
-            "(development_id, alike) IN (SELECT json_extract(value, '$[0]'), "
-            "json_extract(value, '$[2]') FROM json_each(?))",
+            "UPDATE unit SET in_doubt_since = coalesce(in_doubt_since, ?) "  # noqa: S608
+            f"WHERE account = ? AND {_ALIKE}",
             (self._wall(), number, units),
         )
 

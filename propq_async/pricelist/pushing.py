@@ -5,20 +5,24 @@
 A change is sent only after it is marked in doubt in the ledger, and its place is given to another
 one only after its acknowledgement is in the ledger. So at most `concurrency` changes have been sent
 and are not yet noted: that is how many are sent twice if the process is killed.
+
+When a push ends otherwise, the marks of what was not sent are taken back. A kill before that leaves
+them, and they do no harm: what is in doubt is sent again.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Final, Self
 
 import attrs
 
 from propq_async.aio import finish
 from propq_async.errors import PropQError
-from propq_async.ledger import Ledger, LedgerError
+from propq_async.ledger import Ledger, LedgerError, Unit, alike
 from propq_async.models import UnitOutcome, UnitUpdate
 
 from .planning import Change, Plan
@@ -151,6 +155,12 @@ class Push:
         self._is_stopped = False
         # Handed to the batch and not settled: neither failed nor noted in the ledger.
         self._unsettled = 0
+        self._handed = 0
+        # Up to which change they are marked, and which marks are our own and not an earlier push's.
+        self._marked_to = 0
+        self._marked: set[Unit] = set()
+        # Handed to the batch, and cut off before a request was made.
+        self._unsent: list[UnitUpdate] = []
         self._room = asyncio.Event()
         self._acknowledged: list[UnitUpdate] = []
         self._noting: asyncio.Task[None] | None = None
@@ -209,18 +219,29 @@ class Push:
         changes = self._plan.changes
         for start in range(0, len(changes), MARKED_AT_ONCE):
             group = [change.update for change in changes[start : start + MARKED_AT_ONCE]]
-            await self._ledger.mark(self._plan.account, group)
+            # To its end, also when it is stopped meanwhile: what is marked must be known.
+            await finish(self._mark(group))
             for update in group:
                 while self._unsettled >= self._concurrency:
                     self._room.clear()
                     await self._room.wait()
                 self._unsettled += 1
+                self._handed += 1
                 yield update
 
+    async def _mark(self, group: list[UnitUpdate]) -> None:
+        self._marked.update(await self._ledger.mark(self._plan.account, group))
+        self._marked_to += len(group)
+
     def _take(self, outcome: UnitOutcome, *, is_cut_off: bool) -> PushOutcome:
+        update = outcome.update
+        if is_cut_off and not outcome.attempts:
+            self._unsent.append(update)
+        else:
+            self._marked.discard((update.development_id, update.name))
         if outcome.ok:
             self.standing.applied += 1
-            self._acknowledged.append(outcome.update)
+            self._acknowledged.append(update)
             if self._noting is None:
                 self._noting = asyncio.create_task(self._note(), name="propq_async push notes")
         else:
@@ -271,8 +292,26 @@ class Push:
             batch.unfinished.clear()
             await self._source.aclose()
             await self._noted()
+            await self._unmark()
         finally:
             await self._stack.aclose()
+
+    async def _unmark(self) -> None:
+        """Take back the marks of what was not sent: nothing of it is in doubt."""
+        unsent = await asyncio.to_thread(self._certainly_unsent)
+        if unsent:
+            # If it fails they are sent again, and that is all.
+            with suppress(LedgerError):
+                await self._ledger.unmark(self._plan.account, unsent, self._marked)
+
+    def _certainly_unsent(self) -> list[UnitUpdate]:
+        updates = [change.update for change in self._plan.changes]
+        unsent = self._unsent + updates[self._handed : self._marked_to]
+        if not unsent:
+            return []
+        # Of two whose names may be one to the server, the other one may have been sent.
+        count = Counter((one.development_id, alike(one.name)) for one in updates)
+        return [one for one in unsent if count[one.development_id, alike(one.name)] == 1]
 
 
 def _is_unsure(outcome: UnitOutcome) -> bool:
