@@ -159,6 +159,51 @@ async def test_what_is_likely_a_mistake(house: House) -> None:
     )
 
 
+async def test_names_alike_are_pointed_out_whichever_is_sent(house: House) -> None:
+    for name in ("A 1", "a1"):
+        house.emulator.add_unit("4711", name)
+    rows = [unit("A 1"), unit("a1", 260_000), unit("A-101")]
+    first = await house.plan(*rows)
+    assert kinds(first) == [Warn.ALIKE]
+    async with pricelist.push(first, house.propq, house.ledger, concurrency=1) as outcomes:
+        assert [outcome.ok async for outcome in outcomes] == [True] * 3
+    # Since the later one was acknowledged, the earlier one is in doubt. It is asked again.
+    again = await house.plan(*rows)
+    assert reasons(again) == {"A 1": Reason.IN_DOUBT}
+    assert kinds(again) == [Warn.ALIKE]
+    assert "line 3: 'a1' differs from 'A 1' in line 2 only by" in str(again.warnings[0])
+    changed = await house.plan(unit("A 1", 255_000), *rows[1:])
+    assert reasons(changed) == {"A 1": Reason.CHANGED}
+    assert kinds(changed) == [Warn.ALIKE]
+    # Nothing is asked about them if others are sent.
+    async with pricelist.push(again, house.propq, house.ledger) as outcomes:
+        assert [outcome.ok async for outcome in outcomes] == [True]
+    other = await house.plan(rows[0], unit("A-102"), name="other")
+    assert reasons(other) == {"A-102": Reason.NEW}
+    assert Warn.ALIKE not in kinds(other)
+
+
+async def test_names_alike_to_one_that_is_in_no_list_are_pointed_out(house: House) -> None:
+    """A row that was mended may be all that is in its list."""
+    await house.push(unit("A-101"), unit("A-102"), unit("A-103"))
+    failed = text_list(
+        house.directory / "list.failed.csv",
+        [*unit("a-101", 260_000), "404"],
+        header=[*ENGLISH, "propq_problem"],
+    )
+    made = await pricelist.plan(pricelist.read(failed), house.propq, house.ledger)
+    (warning,) = made.warnings
+    assert str(warning) == (
+        f"{failed}, line 2: 'a-101' differs from 'A-101', which was pushed before, only by case or "
+        "spaces"
+    )
+    # What somebody knows to be gone is nothing to be taken for it, nor is what never got through.
+    await house.ledger.note_missing(made.account, [("4711", "A-101")])
+    assert kinds(await house.plan(unit("a-101"), unit("A-102"), unit("A-103"))) == []
+    await house.ledger.mark(made.account, [made.changes[0].update])
+    assert kinds(await house.plan(unit("A-101", 1), unit("A-102"), unit("A-103"))) == [Warn.PRICE]
+
+
 @pytest.mark.parametrize(("moved", "warned"), [(4, False), (5, True)])
 async def test_more_than_half_of_the_list_changes_its_status(
     moved: int,

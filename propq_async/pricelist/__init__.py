@@ -11,11 +11,12 @@ async with AsyncPropQ.from_env() as propq, Ledger() as ledger:
 """
 
 from .failures import Failures
-from .planning import Change, Plan, Reason, Suspicion, Total, Warn, plan
+from .planning import Change, Plan, Reason, Total, plan
 from .problems import PriceListError, Problem, Remark, Table
 from .pushing import Push, PushOutcome, Standing, push
 from .reader import PriceList, read
 from .rows import BrokenRow, Row
+from .suspicions import Suspicion, Warn
 from .writer import write
 
 __all__ = [

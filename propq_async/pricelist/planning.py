@@ -18,17 +18,16 @@ from propq_async.models import UnitStatus, UnitUpdate
 from .problems import Remark
 from .reader import PriceList
 from .rows import BrokenRow, Row, contradicted
+from .suspicions import Suspicion, suspicions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from propq_async.client import AsyncPropQ
 
-__all__ = ["Change", "Plan", "Reason", "Suspicion", "Total", "Warn", "plan"]
+__all__ = ["Change", "Plan", "Reason", "Total", "plan"]
 
 TRUST_HOURS: Final = 24.0
-LARGE_PRICE_CHANGE: Final = Decimal("0.2")
-_NAMED: Final = 5
 _SECONDS_PER_HOUR: Final = 3600
 
 
@@ -43,32 +42,6 @@ class Reason(StrEnum):
     """It was acknowledged so long ago that somebody may have edited it meanwhile."""
     ASKED = "asked"
     """Everything was asked for."""
-
-
-class Warn(StrEnum):
-    """What is likely a mistake."""
-
-    PRICE = "price"
-    SOLD_TO_AVAILABLE = "sold to available"
-    MOST_CHANGE_STATUS = "most change status"
-    MISSING = "missing"
-    ALIKE = "alike"
-
-
-@attrs.frozen
-class Suspicion:
-    """Something that is likely a mistake, so that a person should say yes to it.
-
-    Args:
-        kind: what it is.
-        text: the same in words.
-    """
-
-    kind: Warn
-    text: str
-
-    def __str__(self) -> str:
-        return self.text
 
 
 @attrs.frozen(eq=False)
@@ -262,7 +235,7 @@ def _compare(
         broken=listed.broken,
         repeated=listed.repeated,
         remarks=[remark for row in listed.rows.values() for remark in row.remarks],
-        warnings=_warnings(changes, len(listed.rows), missing),
+        warnings=suspicions(changes, listed.rows, entries, missing),
         missing=missing,
         totals={status: Total(counts[status], values[status]) for status in UnitStatus},
         generation=generation,
@@ -300,49 +273,3 @@ def _missing(listed: _Listed, entries: dict[Unit, Entry]) -> list[Unit]:
     # A line that cannot be read at all may be any of them.
     unreadable = sum(row.unit is None for row in listed.broken)
     return missing if len(missing) > unreadable else []
-
-
-def _units(count: int) -> str:
-    return "1 unit" if count == 1 else f"{count:,} units"
-
-
-def _warnings(changes: list[Change], rows: int, missing: list[Unit]) -> list[Suspicion]:
-    found: list[Suspicion] = []
-    moved = 0
-    for change in changes:
-        found += [
-            Suspicion(Warn.ALIKE, str(remark))
-            for remark in change.row.remarks
-            if remark.is_suspicious
-        ]
-        before, update = change.before, change.update
-        if before is None or before.status is None or change.price_change is None:
-            continue
-        moved += before.status is not update.status
-        name = f"{update.development_id} {update.name}"
-        if (before.status, update.status) == (UnitStatus.SOLD, UnitStatus.AVAILABLE):
-            found.append(Suspicion(Warn.SOLD_TO_AVAILABLE, f"{name} was SOLD and is AVAILABLE now"))
-        if abs(change.price_change) > LARGE_PRICE_CHANGE:
-            found.append(
-                Suspicion(
-                    Warn.PRICE,
-                    f"{name} changes its price by {change.price_change * 100:+,.1f}%: "
-                    f"{before.price:,f} -> {exact(update.price):,f}",
-                )
-            )
-    if moved > max(1, rows / 2):
-        text = f"{moved:,} of {rows:,} units change their status: more than half of the list"
-        found.append(Suspicion(Warn.MOST_CHANGE_STATUS, text))
-    by_development: dict[str, list[str]] = {}
-    for development_id, name in missing:
-        by_development.setdefault(development_id, []).append(name)
-    for development_id, names in by_development.items():
-        more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-        found.append(
-            Suspicion(
-                Warn.MISSING,
-                f"{_units(len(names))} of {development_id} pushed before and not in the list: "
-                f"{', '.join(names[:_NAMED])}{more} (nothing is sent for what is not listed)",
-            )
-        )
-    return found
