@@ -6,71 +6,178 @@ import asyncio
 import json
 import os
 import random
+import signal
 import sqlite3
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
+import attrs
 import pytest
 
-from propq_async.testing import PropQEmulator
+from propq_async.pricelist.pushing import MARKED_AT_ONCE
+from propq_async.testing import PropQEmulator, RecordedRequest
 from tests.lists import text_list, unit
 from tests.pushing import CONCURRENCY
 from tests.support import until
 
-ROWS = 120
+# More than two groups of those that are marked at once.
+ROWS = 2 * MARKED_AT_ONCE + 50
+PRICES = (100_000, 110_000)
 
 
-def _acknowledged_since(ledger: Path, moment: float) -> int:
-    if not ledger.exists():
-        return 0
-    with closing(sqlite3.connect(ledger)) as db:
-        query = "SELECT count(*) FROM unit WHERE acknowledged_at >= ?"
+@attrs.define
+class Known:
+    """What the ledger says of one unit."""
+
+    price: float | None
+    acknowledged_at: float
+    is_in_doubt: bool
+
+
+def ledger_of(path: Path) -> dict[str, Known]:
+    if not path.exists():
+        return {}
+    with closing(sqlite3.connect(path)) as db:
+        query = "SELECT name, price, acknowledged_at, in_doubt_since FROM unit"
         try:
-            (count,) = db.execute(query, (moment,)).fetchone()
+            rows = db.execute(query).fetchall()
         except sqlite3.OperationalError:  # it was killed before it had made the table
-            return 0
-    return int(count)
+            return {}
+    return {
+        name: Known(None if price is None else float(price), at or 0.0, since is not None)
+        for name, price, at, since in rows
+    }
 
 
-async def _campaign(tmp_path: Path, kills: int) -> None:
+@attrs.define
+class Campaign:
+    """Pushes of two lists in turn, some of which are killed."""
+
+    emulator: PropQEmulator
+    ledger: Path
+    driver: asyncio.subprocess.Process
+    updates: int = 0
+    victim: int = 0
+    kill_at: int = 0
+    killed: int = 0
+    killed_between_groups: int = 0
+    went_back: int = 0
+    stopped: int = 0
+
+    def on_request(self, request: RecordedRequest) -> None:
+        if request.path.endswith("/update-by-name"):
+            self.updates += 1
+            if self.updates == self.kill_at:
+                self.kill()
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):  # it may have come to its end
+            os.kill(self.victim, signal.SIGKILL)
+
+    async def told(self) -> Any:
+        assert self.driver.stdout is not None
+        return json.loads(await self.driver.stdout.readline())
+
+    async def push(
+        self, prices: Path, *, kill_at: int = 0, within: float | None = None, stop_after: int = 0
+    ) -> bool:
+        """Push a list, and check what is known then. Return whether it was killed.
+
+        It may be killed at an update that the server has taken, or after so many seconds; or
+        stopped after so many outcomes.
+        """
+        emulator = self.emulator
+        before, applied, began = ledger_of(self.ledger), emulator.applied, time.time()
+        self.updates, self.kill_at = 0, kill_at
+        assert self.driver.stdin is not None
+        self.driver.stdin.write(json.dumps([str(prices), stop_after]).encode() + b"\n")
+        self.victim = await self.told()
+        ending = asyncio.create_task(self.told())
+        await asyncio.wait((ending,), timeout=within)
+        if not ending.done():
+            self.kill()
+        was_killed: bool = await ending
+        await until(lambda: not emulator.in_flight)
+        known = ledger_of(self.ledger)
+        # What was applied and not noted is sent again. Nothing else is.
+        noted = sum(one.acknowledged_at >= began for one in known.values())
+        twice = emulator.applied - applied - noted
+        assert 0 <= twice < (CONCURRENCY if was_killed else 1)
+        # The ledger never claims more than is true: else a row would be skipped.
+        certain = {name for name, one in known.items() if not one.is_in_doubt}
+        for name in certain:
+            assert emulator.unit("4711", name).price == known[name].price
+        if was_killed:
+            self.killed += 1
+            self.killed_between_groups += any(
+                abs(self.updates - boundary) <= CONCURRENCY
+                for boundary in range(MARKED_AT_ONCE, ROWS, MARKED_AT_ONCE)
+            )
+        else:
+            # Nothing is in doubt but what was before: all that was sent is acknowledged.
+            doubtful = known.keys() - certain
+            assert doubtful <= {name for name, one in before.items() if one.is_in_doubt}
+            if not stop_after:
+                assert {one.price for one in emulator.units.values()} == {float(prices.stem)}
+                assert len(certain) == ROWS
+        return was_killed
+
+    async def run(self, lists: list[Path], kills: int) -> None:
+        drawn = random.Random(kills)
+        last, was_killed = lists[0], False
+        while self.killed < kills or was_killed:
+            # After a kill the list may go back to what it was; every other push may end.
+            wanted = drawn.choice(lists)
+            self.went_back += was_killed and wanted != last
+            last = wanted
+            if self.killed == kills:
+                was_killed = await self.push(wanted)
+                continue
+            boundary = MARKED_AT_ONCE * drawn.randint(1, 2)
+            near = boundary + drawn.randint(-CONCURRENCY, CONCURRENCY)
+            match drawn.randrange(5):
+                case 0 | 1:
+                    was_killed = await self.push(wanted, kill_at=near)
+                case 2:
+                    was_killed = await self.push(wanted, kill_at=drawn.randrange(1, ROWS))
+                case 3:
+                    was_killed = await self.push(wanted, within=drawn.uniform(0.0, 0.3))
+                case _:
+                    # Stopped, perhaps, before it is killed.
+                    self.stopped += 1
+                    was_killed = await self.push(
+                        wanted, stop_after=near, kill_at=near + drawn.randint(-9, 9)
+                    )
+
+
+async def _campaign(tmp_path: Path, kills: int) -> Campaign:
     lists = [
         text_list(tmp_path / f"{price}.csv", *(unit(f"A-{n}", price) for n in range(ROWS)))
-        for price in (100_000, 110_000)
+        for price in PRICES
     ]
     ledger = tmp_path / "ledger.sqlite3"
-    drawn = random.Random(kills)
-    async with PropQEmulator(latency_seconds=0.004) as emulator:
+    async with PropQEmulator(latency_seconds=0.002) as emulator:
         for number in range(ROWS):
             emulator.add_unit("4711", f"A-{number}")
         credentials = emulator.credentials
         arguments = [emulator.url, credentials.client_id, credentials.client_secret, str(ledger)]
-        process = await asyncio.create_subprocess_exec(
+        driver = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.pushing", json.dumps(arguments),
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
             cwd=Path(__file__).parent.parent,
             env={name: v for name, v in os.environ.items() if not name.startswith("COV")},
         )  # fmt: skip
-        assert process.stdin is not None
-        assert process.stdout is not None
-        killed, was_killed = 0, True
-        while killed < kills or was_killed:
-            # After a kill the list may go back to what it was; every other push may end.
-            wanted = drawn.choice(lists)
-            seconds = 60 if killed == kills or drawn.random() < 0.5 else drawn.uniform(0.02, 0.2)
-            began, applied = time.time(), emulator.applied
-            process.stdin.write(json.dumps([str(wanted), seconds]).encode() + b"\n")
-            was_killed = json.loads(await process.stdout.readline())
-            killed += was_killed
-            await until(lambda: not emulator.in_flight)
-            # What was applied and not noted is sent again. Nothing else is.
-            twice = emulator.applied - applied - _acknowledged_since(ledger, began)
-            assert 0 <= twice <= CONCURRENCY * was_killed
-            if not was_killed:
-                assert {one.price for one in emulator.units.values()} == {float(wanted.stem)}
-        process.stdin.close()
-        assert await process.wait() == 0
+        campaign = Campaign(emulator, ledger, driver)
+        emulator.on_request = campaign.on_request
+        await campaign.run(lists, kills)
+        assert driver.stdin is not None
+        driver.stdin.close()
+        assert await driver.wait() == 0
+    assert campaign.killed == kills
+    return campaign
 
 
 async def test_a_few_kills(tmp_path: Path) -> None:
@@ -78,5 +185,10 @@ async def test_a_few_kills(tmp_path: Path) -> None:
 
 
 @pytest.mark.campaign
+@pytest.mark.timeout(900)
 async def test_a_hundred_kills(tmp_path: Path) -> None:
-    await _campaign(tmp_path, 100)
+    campaign = await _campaign(tmp_path, 100)
+    # It was what it is for.
+    assert campaign.killed_between_groups >= 20
+    assert campaign.went_back >= 20
+    assert campaign.stopped >= 10

@@ -3,8 +3,9 @@
     changes ─▶ mark a group ─▶ wait for room ─▶ batch ─▶ outcome ─▶ acknowledge ─▶ room
 
 A change is sent only after it is marked in doubt in the ledger, and its place is given to another
-one only after its acknowledgement is in the ledger. So at most `concurrency` changes have been sent
-and are not yet noted: that is how many are sent twice if the process is killed.
+one only after its acknowledgement is in the ledger. So fewer than `concurrency` changes have been
+sent and are not yet noted (one, if it is 1): that is how many are sent twice if the process is
+killed.
 
 When a push ends otherwise, the marks of what was not sent are taken back. A kill before that leaves
 them, and they do no harm: what is in doubt is sent again.
@@ -115,7 +116,7 @@ def push(
         plan: the plan.
         propq: the client to send them with.
         ledger: the ledger that the plan was made with; it must be entered.
-        concurrency: as for `update_many`.
+        concurrency: as for `update_many`. Fewer than that are sent twice if the process is killed.
         max_outage_seconds: as for `update_many`.
 
     Returns:
@@ -155,6 +156,7 @@ class Push:
         self._is_stopped = False
         # Handed to the batch and not settled: neither failed nor noted in the ledger.
         self._unsettled = 0
+        self._most_unsettled = max(1, concurrency - 1)
         self._handed = 0
         # Up to which change they are marked, and which marks are our own and not an earlier push's.
         self._marked_to = 0
@@ -222,7 +224,7 @@ class Push:
             # To its end, also when it is stopped meanwhile: what is marked must be known.
             await finish(self._mark(group))
             for update in group:
-                while self._unsettled >= self._concurrency:
+                while self._unsettled >= self._most_unsettled:
                     self._room.clear()
                     await self._room.wait()
                 self._unsettled += 1
