@@ -569,6 +569,45 @@ async def test_a_ledger_that_fails_ends_the_push(condition: str, house: House) -
     assert house.emulator.unit("4711", "A-110").price == 250_000
 
 
+@pytest.mark.parametrize("change", ["deleted", "replaced"])
+async def test_a_ledger_that_is_taken_away_ends_the_push(change: str, house: House) -> None:
+    """Else an older copy would say that nothing is to be sent of what it does not know of."""
+    names = [f"A-{number}" for number in range(101, 141)]
+    old = [unit(name, 100_000) for name in names]
+    await house.push(*old)
+    path = house.ledger.path
+    copy = path.with_name("copy")
+    with closing(sqlite3.connect(path)) as db, closing(sqlite3.connect(copy)) as other:
+        db.backup(other)
+
+    def take_away() -> None:
+        for one in path.parent.glob(f"{path.name}*"):
+            if not one.name.endswith(".lock"):
+                one.unlink()
+        if change == "replaced":
+            copy.rename(path)
+
+    made = await house.plan(*(unit(name, 110_000) for name in names))
+    push = pricelist.push(made, house.propq, house.ledger, concurrency=2)
+
+    async def run() -> None:
+        async with push as outcomes:
+            async for _ in outcomes:
+                if push.standing.applied == 5:
+                    take_away()
+
+    with pytest.raises(LedgerError, match="was deleted or replaced while it was in use: what is"):
+        await run()
+    assert push.standing.applied == house.emulator.applied - 40 < 40
+    # Whoever has the file open takes up the one that is there now.
+    again = await house.plan(*(unit(name, 110_000) for name in names))
+    reason = Reason.CHANGED if change == "replaced" else Reason.NEW
+    assert set(reasons(again).values()) == {reason}
+    await house.push(*(unit(name, 110_000) for name in names))
+    assert {one.price for one in house.emulator.units.values()} == {110_000}
+    assert path.exists()
+
+
 async def test_the_wait_that_the_server_asked_for_can_be_asked(tmp_path: Path) -> None:
     retry = RetryPolicy(max_retry_after_seconds=1)
     async with a_house(tmp_path, retry=retry) as house, house.propq.session() as session:

@@ -76,6 +76,7 @@ class Database:
         self.path = path
         self._wall = wall
         self._db: sqlite3.Connection | None = None
+        self._identity: tuple[int, int] | None = None
         self._is_durable = False
         self._lock: FileLock | None = None
 
@@ -87,8 +88,8 @@ class Database:
 
     def _open(self) -> sqlite3.Connection:
         """Open the file to write to it. Make it if there is none."""
-        if self._db is not None:
-            return self._db
+        if (opened := self._opened()) is not None:
+            return opened
         is_there = is_ledger(self.path)
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
@@ -103,7 +104,21 @@ class Database:
             db.close()
             raise
         self._db, self._is_durable = db, False
+        self._identity = _identity(self.path)
         return db
+
+    def _opened(self) -> sqlite3.Connection | None:
+        """Return the file that is open, if it is still the one that has this name."""
+        if self._db is None or _identity(self.path) == self._identity:
+            return self._db
+        if self._lock is not None:
+            # What was marked is not there for the next push, which may find an older state instead.
+            raise LedgerError(
+                f"the ledger {self.path} was deleted or replaced while it was in use: what is there "
+                "now does not know what was sent; push once more with --all"
+            )
+        self.close()
+        return None
 
     def _make(self, db: sqlite3.Connection) -> None:
         with _transaction(db):
@@ -126,8 +141,8 @@ class Database:
 
     def _ask(self, question: Callable[[sqlite3.Connection], _T], nothing: _T) -> _T:
         """Answer a question without writing anything: whoever only looks may not be able to."""
-        if self._db is not None:
-            return question(self._db)
+        if (opened := self._opened()) is not None:
+            return question(opened)
 
         def checked(db: sqlite3.Connection) -> _T:
             self._check_version(db)
@@ -267,6 +282,14 @@ class Database:
         lock, self._lock = self._lock, None
         assert lock is not None  # noqa: S101 - for the type checker
         lock.release()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_dev, stat.st_ino
 
 
 @contextmanager
