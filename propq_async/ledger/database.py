@@ -26,6 +26,7 @@ from .entries import (
     alike,
     dump_directions,
     dump_price,
+    each_alike_once,
     entry_of,
 )
 from .files import APPLICATION_ID, BUSY_SECONDS, is_ledger, read
@@ -114,8 +115,8 @@ class Database:
         if self._lock is not None:
             # What was marked is not there for the next push, which may find an older state instead.
             raise LedgerError(
-                f"the ledger {self.path} was deleted or replaced while it was in use: what is there "
-                "now does not know what was sent; push once more with --all"
+                f"the ledger {self.path} was deleted or replaced while it was in use: what is "
+                "there now does not know what was sent; push once more with --all"
             )
         self.close()
         return None
@@ -207,7 +208,7 @@ class Database:
         # Without a word to the disk: what a power cut takes away is sent again, and that is all.
         with self._change(durably=False) as db:
             number = _make_account(db, account)
-            for group in _each_alike_once(updates):
+            for group in each_alike_once(updates):
                 rows = [
                     (
                         one.development_id,
@@ -301,18 +302,6 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
     except BaseException:
         db.rollback()
         raise
-
-
-def _each_alike_once(updates: list[UnitUpdate]) -> Iterator[list[UnitUpdate]]:
-    """Split updates, so that no group has two whose names may be one to the server."""
-    group: dict[Unit, UnitUpdate] = {}
-    for one in updates:
-        key = one.development_id, alike(one.name)
-        if key in group:
-            yield list(group.values())
-            group = {}
-        group[key] = one
-    yield list(group.values())
 
 
 def _entries(

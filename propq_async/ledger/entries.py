@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -22,6 +22,7 @@ __all__ = [
     "alike",
     "dump_directions",
     "dump_price",
+    "each_alike_once",
     "entry_of",
     "exact",
 ]
@@ -94,6 +95,18 @@ _STATES: dict[int | None, UnitStatus] = {status.value: status for status in Unit
 def alike(name: str) -> str:
     """Return what names have in common that differ only by case or spaces."""
     return "".join(name.casefold().split())
+
+
+def each_alike_once(updates: list[UnitUpdate]) -> Iterator[list[UnitUpdate]]:
+    """Split updates, so that no group has two whose names may be one to the server."""
+    group: dict[Unit, UnitUpdate] = {}
+    for one in updates:
+        key = one.development_id, alike(one.name)
+        if key in group:
+            yield list(group.values())
+            group = {}
+        group[key] = one
+    yield list(group.values())
 
 
 @lru_cache(maxsize=1024)

@@ -307,10 +307,10 @@ class Push:
                 await self._ledger.unmark(self._plan.account, unsent, self._marked)
 
     def _certainly_unsent(self) -> list[UnitUpdate]:
+        if not self._unsent and self._handed == self._marked_to:
+            return []
         updates = [change.update for change in self._plan.changes]
         unsent = self._unsent + updates[self._handed : self._marked_to]
-        if not unsent:
-            return []
         # Of two whose names may be one to the server, the other one may have been sent.
         count = Counter((one.development_id, alike(one.name)) for one in updates)
         return [one for one in unsent if count[one.development_id, alike(one.name)] == 1]
