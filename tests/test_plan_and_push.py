@@ -682,3 +682,23 @@ def test_failures_of_several_sheets(tmp_path: Path) -> None:
         ["4711", "C", "SOLD", "199500.5", "N", "", "why"],
         ["4711", "A", "SOLD", "5", "N", "y", "why"],
     ]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux")
+def test_failures_on_a_full_disk_are_told_at_once(tmp_path: Path) -> None:
+    """And not at the end, where that would hide what became of the push."""
+    prices = pricelist.read(text_list(tmp_path / "x.csv", unit(), unit("B", "?")))
+    with Failures(prices, Path("/dev/full")) as failures:
+        for row in prices:
+            with pytest.raises(OSError, match="No space left"):
+                failures.add(row, "why")
+
+
+def test_failures_are_there_at_once(tmp_path: Path) -> None:
+    """A push may be killed before its end."""
+    prices = pricelist.read(text_list(tmp_path / "x.csv", unit("B", "?")))
+    with Failures(prices) as failures:
+        for row in prices:
+            failures.add(row, "why")
+            assert failures.path is not None
+            assert failures.path.read_text("utf-8-sig").splitlines()[1] == "4711,B,SOLD,?,N S,why"

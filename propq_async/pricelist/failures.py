@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any, Final, Self
@@ -51,7 +52,9 @@ class Failures:
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
-            self._file.close()
+            # Each row was written out as it came: what fails here has been told by `add`.
+            with suppress(OSError):
+                self._file.close()
 
     def add(self, row: Row | BrokenRow, reason: str) -> None:
         """Add a row.
@@ -59,8 +62,7 @@ class Failures:
         Raises:
             OSError: it cannot be written.
         """
-        if self._file is None:
-            self._open()
+        file = self._file or self._open()
         cells = list(row.cells)
         if isinstance(row, Row):
             place = self._prices.price_place(row.table)
@@ -73,8 +75,10 @@ class Failures:
         if self._adds_development:
             values.insert(0, self._prices.development_id or "")
         self._writer.writerow([*values, reason])
+        # So that it is there whatever becomes of us, and a full disk is told now.
+        file.flush()
 
-    def _open(self) -> None:
+    def _open(self) -> IO[str]:
         number = 1
         while self._file is None:
             path = self._wanted or self._beside(number)
@@ -90,6 +94,7 @@ class Failures:
         self._writer = csv.writer(self._file, delimiter=self._prices.delimiter)
         development = ["development_id"] if self._adds_development else []
         self._writer.writerow([*development, *self._names, PROBLEM_COLUMN])
+        return self._file
 
     def _beside(self, number: int) -> Path:
         path = self._prices.path
