@@ -233,6 +233,26 @@ def test_a_push_from_its_list_to_the_mended_failures(emulator: PropQEmulator, pr
     assert emulator.applied == applied + 30
 
 
+def test_the_numbers_of_a_summary_add_up(emulator: PropQEmulator, propq: Any) -> None:
+    text_list(Path("x.csv"), *LIST[:5])
+    propq("push", "x.csv")
+    text_list(
+        Path("x.csv"), *LIST[:8], LIST[0], LIST[7], unit("B"), unit("A-115", "?"), unit("A-116", 1),
+        unit("A-116", 2),
+    )  # fmt: skip
+    said = propq("push", "x.csv")
+    assert said.status == Exit.ROWS_FAILED
+    found = {
+        name: int(number)
+        for name, number in re.findall(r"^  (\w.*?)  +(\d+)", said.out, re.MULTILINE)
+    }
+    assert found["rows of the list"] == 14
+    assert found["unchanged"] + found["to be sent"] + found["broken"] + found["repeated"] == 14
+    assert (found["repeated"], found["broken"]) == (2, 3)
+    assert found["applied"] + found["failed"] == found["to be sent"] == 4
+    assert emulator.applied == 5 + found["applied"]
+
+
 def test_a_workbook_with_many_broken_rows(emulator: PropQEmulator, propq: Any) -> None:
     workbook(Path("x.xlsx"), List=[ENGLISH, *LIST[:1], *[unit("B", "?")] * 12], Notes=[["?"]])
     lines(

@@ -124,6 +124,8 @@ class Summary:
         if standing.not_sent:
             yield "not sent", f"{standing.not_sent:,}"
         yield "broken", f"{len(made.broken):,}"
+        if made.repeated:
+            yield "repeated", f"{made.repeated:,}, the same as an earlier row"
         if self.failures is not None:
             yield "failures", str(self.failures)
         if self.failures_error is not None:
