@@ -491,7 +491,12 @@ async def test_two_pushes_at_once(tmp_path: Path) -> None:
     holder = await Process.start(hold_ledger, ledger)
     with started("push", "x.csv", "--ledger", str(ledger)) as process:
         out, err = await asyncio.to_thread(process.communicate)
+    # Whoever only looks is let in.
+    with started("plan", "x.csv", "--ledger", str(ledger)) as planning:
+        shown, _ = await asyncio.to_thread(planning.communicate)
     await holder.kill()
+    assert planning.returncode == Exit.CHANGES
+    assert "new to us  30" in shown
     assert (process.returncode, out) == (Exit.STOPPED, "")
     assert err.startswith(f"propq: another push is at work with the ledger {ledger} (process ")
 

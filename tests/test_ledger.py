@@ -427,6 +427,20 @@ async def test_who_looks_is_let_in_while_somebody_writes(tmp_path: Path) -> None
         assert await other.generation() == 99
 
 
+async def test_a_program_that_keeps_it_locked_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
+    path = tmp_path / "x"
+    async with Ledger(path) as ledger:
+        await ledger.mark(ME, [an_update()])
+        with closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("BEGIN IMMEDIATE")
+            with pytest.raises(LedgerError, match="is kept locked by another program, such as a v"):
+                await ledger.acknowledge(ME, [an_update()])
+        await ledger.acknowledge(ME, [an_update()])
+
+
 async def test_a_change_that_fails_leaves_nothing_half_done(tmp_path: Path) -> None:
     path = tmp_path / "x"
     async with Ledger(path) as ledger:

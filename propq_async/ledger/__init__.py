@@ -186,6 +186,11 @@ class Ledger:
         try:
             return function(*arguments)
         except (sqlite3.Error, OSError) as error:
+            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+                raise LedgerError(
+                    f"the ledger {self.path} is kept locked by another program, such as a viewer "
+                    "of databases: close it there, and do this again"
+                ) from error
             raise LedgerError(
                 f"the ledger {self.path} cannot be used: {error}; make room or give access, or "
                 "name another --ledger (whatever is not in it is sent again)"
