@@ -310,6 +310,35 @@ async def test_what_was_sent_and_not_acknowledged_is_sent_again(house: House) ->
     assert not (await house.plan(unit("A-101", 100_000))).changes
 
 
+async def test_what_failed_and_may_have_been_applied_is_sent_again(tmp_path: Path) -> None:
+    """A is acknowledged, B is applied and its answers are lost, the list goes back to A."""
+    retry = RetryPolicy(attempts=2, base_delay_seconds=0.01)
+    async with a_house(tmp_path, retry=retry) as house:
+        old = [unit(f"A-{number}", 100_000) for number in range(101, 141)]
+        await house.push(*old)
+        house.emulator.latency_seconds = 0.01
+        house.emulator.drop_next(times=9, after_applying=True, match={"UntName": "A-101"})
+        made = await house.plan(*(unit(f"A-{number}", 110_000) for number in range(101, 141)))
+        push = pricelist.push(made, house.propq, house.ledger, concurrency=4)
+        async with push as outcomes:
+            (failed,) = [outcome async for outcome in outcomes if not outcome.ok]
+        assert failed.is_failure
+        assert push.standing == Standing(40, applied=39, failed=1, unsure=1)
+        assert house.emulator.unit("4711", "A-101").price == 110_000
+        house.emulator.reset()
+        for number in range(101, 141):
+            house.emulator.add_unit("4711", f"A-{number}", price=110_000)
+        later = AsyncPropQ(
+            house.emulator.credentials, base_url=house.emulator.url, token_store=None
+        )
+        back = await house.plan(*old)
+        assert reasons(back)["A-101"] is Reason.IN_DOUBT
+        assert len(back.changes) == 40
+        async with later, pricelist.push(back, later, house.ledger) as outcomes:
+            assert all([outcome.ok async for outcome in outcomes])
+        assert {one.price for one in house.emulator.units.values()} == {100_000}
+
+
 async def test_refused_rows_are_outcomes_and_are_sent_again(house: House) -> None:
     good, bad = await house.push(unit("A-101"), unit("Nobody"))
     if good.error is not None:
