@@ -252,6 +252,17 @@ async def test_units_that_vanished_are_told_and_never_sent(house: House) -> None
     assert house.emulator.applied == applied
 
 
+async def test_a_unit_that_was_updated_by_itself_is_missed_in_its_list(house: House) -> None:
+    house.emulator.add_unit("12", "B")
+    rows = [unit("A-101"), unit("B", development="12")]
+    made = await house.plan(*rows)
+    await taken(pricelist.push(made, house.propq, house.ledger))
+    # As `propq update` does it.
+    await house.ledger.mark(made.account, [made.changes[1].update])
+    await house.ledger.acknowledge(made.account, [made.changes[1].update])
+    assert (await house.plan(rows[0])).missing == [("12", "B")]
+
+
 async def test_rows_that_contradict_each_other_are_both_kept_back(house: House) -> None:
     made = await house.plan(
         unit("A-101"), unit("A-102"), unit("A-101", 1), unit("A-101"), unit("A-101", 2)

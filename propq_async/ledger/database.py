@@ -227,9 +227,12 @@ class Database:
                     "price, directions, acknowledged_at, source) "
                     "SELECT ?, json_extract(value, '$[0]'), json_extract(value, '$[1]'), "
                     "json_extract(value, '$[2]'), json_extract(value, '$[3]'), "
-                    "json_extract(value, '$[4]'), json_extract(value, '$[5]'), ?, ? "
-                    "FROM json_each(?)",
-                    (number, self._wall(), source, units),
+                    "json_extract(value, '$[4]'), json_extract(value, '$[5]'), ?, coalesce(?, "
+                    # A unit that is updated by itself is of the list still.
+                    "(SELECT source FROM unit WHERE account = ? AND "
+                    "development_id = json_extract(value, '$[0]') AND "
+                    "name = json_extract(value, '$[1]'))) FROM json_each(?)",
+                    (number, self._wall(), source, number, units),
                 )
 
     def note_missing(self, account: Account, units: list[Unit]) -> None:
