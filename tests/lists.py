@@ -30,7 +30,8 @@ def spaced(number: int, separator: str) -> str:
 
 
 def as_text(price: float | Decimal, group: str, point: str) -> str:
-    whole, _, fraction = f"{price:f}".partition(".")
+    # Not the number itself, since an int comes out with six decimals.
+    whole, _, fraction = f"{Decimal(str(price)):f}".partition(".")
     return spaced(int(whole), group) + (point + fraction if fraction else "")
 
 

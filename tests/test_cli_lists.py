@@ -178,6 +178,10 @@ def test_how_a_list_is_read_can_be_stated(propq: Any) -> None:
             "--price: '1.234' can be read in two ways; state which with --decimal . or --decimal ,",
         ),
         (
+            ["update", "1", "A", "--status", "1", "--price", "250.0000", "--directions", "N"],
+            "--price: expected a price with at most two decimals, not '250.0000'; write it without",
+        ),
+        (
             ["update", "1", "A", "--status", "1", "--price", "x", "--directions", "N"],
             "--price: exp",
         ),

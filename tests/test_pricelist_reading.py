@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from propq_async import Direction, UnitStatus, UnitUpdate, pricelist
 from propq_async.pricelist import BrokenRow, PriceListError, Row
-from propq_async.pricelist.numbers import IN_DOUBT, PriceStyle, exact_price
+from propq_async.pricelist.numbers import IN_DOUBT, TOO_FINE, PriceStyle, exact_price
 from propq_async.pricelist.rows import text_of
 from propq_async.pricelist.words import COLUMNS, STATES, directions_in, fold, status_of
 from tests.lists import (
@@ -28,6 +28,7 @@ from tests.lists import (
     good,
     json_lines,
     remarks,
+    spaced,
     text_list,
     unit,
     workbook,
@@ -156,7 +157,6 @@ Read = int | Decimal | None
         ("1,234.5 eur. ", Decimal("1234.5")),
         ("Eur. 199500.50", Decimal("199500.50")),
         ("1.234.567 Eur.", 1_234_567),
-        ("0,1234", Decimal("0.1234")),
         ("007", 7),
         *(
             (text, None)
@@ -173,11 +173,57 @@ def test_a_price_that_is_certain_or_none(text: str, value: Read) -> None:
     assert PriceStyle.of([text], None).read(text) == value
 
 
-@pytest.mark.parametrize(
-    "text", ["1.234", "1,234 €", "12.345", "250000.500", "0.123", "1.234,567", "1 234.567"]
-)
+@pytest.mark.parametrize("text", ["1.234", "1,234 €", "12.345", "250.000 eur."])
 def test_three_digits_after_the_last_separator_are_in_doubt(text: str) -> None:
     assert PriceStyle.of([text, "250000"], None).read(text) is IN_DOUBT
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["250.0000", "1.2345", "250,0000 €", "0,1234", "1.234,5678", "1 234.00000", "199500.500",
+     "250000.500", "0.123", "1.234,567", "1 234.567", "1,234,567.000"],
+)  # fmt: skip
+@pytest.mark.parametrize("others", [[], ["99,50"], ["99.50"], ["1.234.567"], ["1,234,567"]])
+def test_more_than_two_decimals_are_no_price(text: str, others: list[str]) -> None:
+    assert PriceStyle.of([text, *others], None).read(text) is TOO_FINE
+    # Stating the separator makes it no price, either.
+    for decimals in (".", ","):
+        assert PriceStyle.of([], decimals).read(text) in (TOO_FINE, None)
+
+
+@given(
+    whole=st.integers(0, 10**9),
+    fraction=st.text("0123456789", min_size=3, max_size=12),
+    number=NUMBERS,
+    sign=st.sampled_from(["{}", "{} €", "{} eur.", "€ {}"]),
+    others=st.lists(st.sampled_from(["99,50", "99.5", "1.234.567", "1,234,567", "5"])),
+    stated=st.sampled_from([None, ".", ","]),
+)
+def test_nothing_with_more_than_two_decimals_is_read_with_them(
+    whole: int,
+    fraction: str,
+    number: tuple[str, str],
+    sign: str,
+    others: list[str],
+    stated: Literal[".", ","] | None,
+) -> None:
+    text = sign.format(spaced(whole, number[0]) + number[1] + fraction)
+    price = PriceStyle.of([text, *others], stated).read(text)
+    # At most it is a group, where that is the only thing that can be meant.
+    assert price in (TOO_FINE, IN_DOUBT, None, int(f"{whole}{fraction}"))
+    if len(fraction) > 3:
+        assert price in (TOO_FINE, None)
+
+
+def test_how_many_decimals_a_price_has_is_said(tmp_path: Path) -> None:
+    path = text_list(tmp_path / "x.csv", unit("A", "250.0000"), unit("B", "250000"))
+    (problem,) = broken(path)
+    assert problem == (
+        "line 2, column price: expected a price with at most two decimals (more of them are most "
+        "likely a group of digits that was misread): write it without grouping, such as 250000, "
+        "not '250.0000'"
+    )
+    assert len(broken(text_list(path, unit("A", "1.234")), decimal=".")) == 1
 
 
 @pytest.mark.parametrize(
@@ -203,10 +249,12 @@ def test_a_column_may_leave_no_doubt(others: list[str], text: str, value: Any) -
     ("decimals", "text", "value"),
     [
         (",", "1.234", 1234),
-        (",", "1,234", Decimal("1.234")),
-        (".", "1.234", Decimal("1.234")),
+        (",", "1,234", TOO_FINE),
+        (".", "1.234", TOO_FINE),
+        (".", "1.23", Decimal("1.23")),
         (".", "1,234", 1234),
-        (".", "1 234.567", Decimal("1234.567")),
+        (".", "1 234.567", TOO_FINE),
+        (",", "1 234.567", None),
         (",", "1.234.567,8", Decimal("1234567.8")),
         (",", "199500.50", None),
         (".", "199500,50", None),
@@ -215,7 +263,7 @@ def test_a_column_may_leave_no_doubt(others: list[str], text: str, value: Any) -
         (",", "1.234,567.8", None),
     ],
 )
-def test_the_separator_can_be_stated(decimals: Literal[".", ","], text: str, value: Read) -> None:
+def test_the_separator_can_be_stated(decimals: Literal[".", ","], text: str, value: Any) -> None:
     assert PriceStyle.of([], decimals).read(text) == value
 
 
@@ -239,7 +287,8 @@ def test_prices_in_doubt_are_asked_for_by_place_and_value(tmp_path: Path) -> Non
     assert first.endswith("--decimal , or --decimal ., not '1.234'")
     assert "line 3" in second
     assert [one.price for one in good(path, decimal=",")] == [1234, 250_000, 5]
-    assert good(path, decimal=".")[0].price == Decimal("1.234")
+    # As decimals they are three, which no price has.
+    assert all("at most two decimals" in text for text in broken(path, decimal="."))
 
 
 # --- words --------------------------------------------------------------------------------------
@@ -674,8 +723,8 @@ def test_a_direction_with_a_question_is_asked_about(text: str) -> None:
 @pytest.mark.parametrize(
     ("number", "price"),
     [
-        (1.234, None),
-        (Decimal("199500.505"), None),
+        (1.234, TOO_FINE),
+        (Decimal("199500.505"), TOO_FINE),
         (float("nan"), None),
         (float("inf"), None),
         (1e300, None),
@@ -686,7 +735,7 @@ def test_a_direction_with_a_question_is_asked_about(text: str) -> None:
     ],
 )
 def test_a_number_with_more_than_two_decimals_is_no_price(
-    number: float | Decimal, price: int | Decimal | None
+    number: float | Decimal, price: Any
 ) -> None:
     assert exact_price(number) == price
     assert type(exact_price(number)) is type(price)

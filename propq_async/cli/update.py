@@ -10,7 +10,7 @@ import attrs
 from propq_async import APIStatusError, AsyncPropQ, AuthenticationError, PropQError, UnitUpdate
 from propq_async.errors import InvalidUpdateError, ServerError
 from propq_async.ledger import Account, Ledger, exact
-from propq_async.pricelist.numbers import IN_DOUBT, Decimals, PriceStyle
+from propq_async.pricelist.numbers import IN_DOUBT, TOO_FINE, Decimals, PriceStyle
 from propq_async.pricelist.words import directions_in, status_of
 
 from .ending import CommandError, Exit
@@ -50,6 +50,12 @@ class UpdateCommand:
             raise CommandError(
                 f"--price: {self.price!r} can be read in two ways; state which with --decimal . or "
                 "--decimal ,",
+                Exit.USAGE,
+            )
+        if price is TOO_FINE:
+            raise CommandError(
+                f"--price: expected a price with at most two decimals, not {self.price!r}; write "
+                "it without grouping, such as 250000",
                 Exit.USAGE,
             )
         if price is None or not isinstance(price, int | Decimal):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, Any, Final, Self
+from typing import IO, Any, Self
 
 from propq_async.ledger import exact
 
@@ -17,8 +17,6 @@ from .reader import PriceList
 from .rows import BrokenRow, Row
 
 __all__ = ["Failures"]
-
-_THREE_DECIMALS: Final = -4
 
 
 class Failures:
@@ -110,6 +108,4 @@ def _certain(text: str, price: float | Decimal) -> str:
     """Return a text for the price that is certain by itself, without the rest of its column."""
     if PriceStyle().read(text) == price:
         return text
-    plain = f"{exact(price):f}"
-    # Three decimals would be in doubt.
-    return plain + "0" if plain[_THREE_DECIMALS:][:1] == "." else plain
+    return f"{exact(price):f}"

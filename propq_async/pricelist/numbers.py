@@ -3,8 +3,10 @@
 A point or a comma may group digits or begin the decimals, and a flat must not be sold for a
 thousandth because one was taken for the other. So:
 
-- Three digits after the last separator are never taken for decimals, since nobody gives a price in
-  tenths of a cent. They are a group, or they are in doubt.
+- A price has at most two decimals, since nobody gives one in tenths of a cent. Three digits after
+  the last separator are a group, or they are in doubt; where they can be no group (`250000.500`),
+  and where there are more than three (`250.0000`), a group was most likely misread: that is an
+  error.
 - A text whose groups cannot be anything else (`1.234.567`), or whose decimals cannot (`1.234,50`,
   `199500.5`), is certain by itself, and it is evidence of how its column is written.
 - `1.234` alone is in doubt. It is 1234 if the column has evidence that a point groups (a
@@ -12,7 +14,7 @@ thousandth because one was taken for the other. So:
   the other one (1.234) contradicts it. A column whose evidence says that a point begins decimals
   does not make it 1.234: that is where a `250.000` slips in among `199500.50`. It is an error that
   asks for the separator to be stated.
-- Once it is stated, texts that contradict it are errors.
+- Once it is stated, texts that contradict it are errors, and so are three decimals.
 """
 
 from __future__ import annotations
@@ -25,12 +27,13 @@ from typing import Final, Literal
 
 import attrs
 
-__all__ = ["IN_DOUBT", "Decimals", "Doubt", "PriceStyle", "exact_price"]
+__all__ = ["IN_DOUBT", "TOO_FINE", "Decimals", "Doubt", "PriceStyle", "exact_price"]
 
 Decimals = Literal[".", ","]
 
 _OTHER: Final[dict[str, str]] = {".": ",", ",": "."}
 _GROUP: Final = 3
+_MAX_DECIMALS: Final = 2
 _TOO_LARGE: Final = 10**15
 # No price is longer, and no amount of digits may keep the parser busy.
 MAX_LENGTH: Final = 40
@@ -48,34 +51,39 @@ _CENT: Final = Decimal("0.01")
 _OFF: Final = Decimal("0.000001")
 
 
-def exact_price(value: float | Decimal) -> int | Decimal | None:
-    """Return the price that a number of a workbook or of JSON is, `None` if it is none.
+class Doubt(Enum):
+    """The types of `IN_DOUBT` and `TOO_FINE`."""
 
-    With more than two decimals it is none: 1.234 is more likely a 1234 that was misread.
+    IN_DOUBT = "IN_DOUBT"
+    """A text that may be one price or another."""
+    TOO_FINE = "TOO_FINE"
+    """More than two decimals: a 1.234 is more likely a 1234 that was misread."""
+
+
+IN_DOUBT: Final = Doubt.IN_DOUBT
+TOO_FINE: Final = Doubt.TOO_FINE
+
+
+def exact_price(value: float | Decimal) -> int | Decimal | Doubt | None:
+    """Return the price that a number of a workbook or of JSON is.
+
+    `TOO_FINE` if it has more than two decimals, `None` if it is no price.
     """
     exact = Decimal(str(value))
     if not exact.is_finite() or abs(exact) >= _TOO_LARGE:
         return None
     cents = exact.quantize(_CENT)
     if abs(exact - cents) > _OFF:
-        return None
+        return TOO_FINE
     return int(cents) if cents == cents.to_integral_value() else cents.normalize()
-
-
-class Doubt(Enum):
-    """The type of `IN_DOUBT`: a text that may be one price or another."""
-
-    IN_DOUBT = "IN_DOUBT"
-
-
-IN_DOUBT: Final = Doubt.IN_DOUBT
 
 
 class _Kind(Enum):
     NONE = 0
     DOUBT = 1
-    WHOLE = 2
-    DECIMAL = 3
+    FINE = 2
+    WHOLE = 3
+    DECIMAL = 4
 
 
 # All that may stand in a price and is no digit.
@@ -97,7 +105,7 @@ class _Reading:
     `decimals` is the separator of decimals that it shows.
     """
 
-    value: int | Decimal | None = None
+    value: int | Decimal | Doubt | None = None
     grouped: int | None = None
     decimals: str | None = None
     separator: str = ""
@@ -138,12 +146,19 @@ def _read(text: str) -> _Reading | None:
     before = separators[:-1]
     if last not in _OTHER or last in before or not _is_grouped(groups[:-1], before):
         return None
-    if len(groups[-1]) == _GROUP:
+    if whole is not None:
         return _Reading(grouped=whole, separator=last)
-    return _Reading(value=Decimal(f"{''.join(groups[:-1])}.{groups[-1]}"), decimals=last)
+    return _with_decimals("".join(groups[:-1]), groups[-1], last)
 
 
-def _read_stated(text: str, decimals: str) -> int | Decimal | None:
+def _with_decimals(whole: str, fraction: str, separator: str) -> _Reading:
+    if len(fraction) > _MAX_DECIMALS:
+        # What can be no price is no evidence, either.
+        return _Reading(value=TOO_FINE)
+    return _Reading(value=Decimal(f"{whole}.{fraction}"), decimals=separator)
+
+
+def _read_stated(text: str, decimals: str) -> int | Decimal | Doubt | None:
     body = _undress(text)
     if body is None:
         return None
@@ -152,6 +167,8 @@ def _read_stated(text: str, decimals: str) -> int | Decimal | None:
         return None
     if not _is_grouped(*_parts(whole)):
         return None
+    if len(fraction) > _MAX_DECIMALS:
+        return TOO_FINE
     digits = _SEPARATOR.sub("", whole)
     return Decimal(f"{digits}.{fraction}") if fraction else int(digits)
 
@@ -179,7 +196,11 @@ class PriceStyle:
         return cls(None, shown)
 
     def read(self, text: str) -> int | Decimal | Doubt | None:
-        """Return the price, `IN_DOUBT` if it may be one or another, `None` if it is none."""
+        """Return the price, or why it is none.
+
+        `IN_DOUBT` if it may be one or another, `TOO_FINE` if it has more than two decimals, `None`
+        if it is no price at all.
+        """
         if len(text) <= MAX_LENGTH and text.isascii() and text.isdigit():
             return int(text)
         # What is written alike is read alike, and thousands of prices have few shapes.
@@ -192,6 +213,8 @@ class PriceStyle:
             return None
         if kind is _Kind.DOUBT:
             return IN_DOUBT
+        if kind is _Kind.FINE:
+            return TOO_FINE
         if kind is _Kind.WHOLE:
             return int(text.translate(_UNDIGIT))
         # The point of `eur.` begins no decimals.
@@ -213,6 +236,6 @@ class PriceStyle:
                 return _Kind.DOUBT, ""
         if value is None:
             return _Kind.NONE, ""
-        if isinstance(value, Decimal):
-            return _Kind.DECIMAL, separator or ""
-        return _Kind.WHOLE, ""
+        if value is TOO_FINE:
+            return _Kind.FINE, ""
+        return (_Kind.DECIMAL, separator or "") if isinstance(value, Decimal) else (_Kind.WHOLE, "")

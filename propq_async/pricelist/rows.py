@@ -14,7 +14,7 @@ from propq_async.errors import InvalidUpdateError
 from propq_async.ledger import Unit
 from propq_async.models import UnitStatus, UnitUpdate
 
-from .numbers import IN_DOUBT, PriceStyle, exact_price
+from .numbers import IN_DOUBT, TOO_FINE, PriceStyle, exact_price
 from .problems import Problem, Remark, Table, where
 from .tables import Found
 from .text import BrokenLine
@@ -39,7 +39,16 @@ _EXPECTED_CERTAINTY: Final = (
     "a price that can be read in one way only (three digits after the last separator may be "
     "thousands or decimals); state the separator of decimals: --decimal , or --decimal ."
 )
+_EXPECTED_CENTS: Final = (
+    "a price with at most two decimals (more of them are most likely a group of digits that was "
+    "misread): write it without grouping, such as 250000"
+)
 _EXPECTED_PRICE: Final = "a price above zero in euro, such as 199500.50, 199.500,50 € or 199 500"
+_EXPECTED_OF_PRICE: Final = {
+    None: _EXPECTED_PRICE,
+    IN_DOUBT: _EXPECTED_CERTAINTY,
+    TOO_FINE: _EXPECTED_CENTS,
+}
 
 
 @attrs.frozen(eq=False)
@@ -222,10 +231,8 @@ class Rows:
         if status is None:
             notes.expect(at_status, _EXPECTED_STATUS)
         price = self._price(cells[at_price])
-        if price is None:
-            notes.expect(at_price, _EXPECTED_PRICE)
-        elif price is IN_DOUBT:
-            notes.expect(at_price, _EXPECTED_CERTAINTY)
+        if price in _EXPECTED_OF_PRICE:
+            notes.expect(at_price, _EXPECTED_OF_PRICE[price])
         directions = self._directions_of(cells[at_directions])
         if isinstance(directions, str):
             notes.expect(at_directions, directions)
