@@ -27,7 +27,7 @@ from typing import Final, Literal
 
 import attrs
 
-__all__ = ["IN_DOUBT", "TOO_FINE", "Decimals", "Doubt", "PriceStyle", "exact_price"]
+__all__ = ["IN_DOUBT", "TOO_FINE", "Decimals", "Doubt", "PriceStyle", "exact_price", "undressed"]
 
 Decimals = Literal[".", ","]
 
@@ -111,7 +111,7 @@ class _Reading:
     separator: str = ""
 
 
-def _undress(text: str) -> str | None:
+def undressed(text: str) -> str | None:
     """Return the digits and separators of a price, `None` if there is anything else."""
     match = _DRESS.fullmatch(text.translate(_SPACES).strip()[: MAX_LENGTH + 1])
     if match is None or len(match["body"]) > MAX_LENGTH or not _BODY.fullmatch(match["body"]):
@@ -133,7 +133,7 @@ def _parts(body: str) -> tuple[list[str], list[str]]:
 
 def _read(text: str) -> _Reading | None:
     """Return what the text can mean, `None` if it is no price in any style."""
-    body = _undress(text)
+    body = undressed(text)
     if body is None:
         return None
     groups, separators = _parts(body)
@@ -159,7 +159,7 @@ def _with_decimals(whole: str, fraction: str, separator: str) -> _Reading:
 
 
 def _read_stated(text: str, decimals: str) -> int | Decimal | Doubt | None:
-    body = _undress(text)
+    body = undressed(text)
     if body is None:
         return None
     whole, _, fraction = body.partition(decimals)

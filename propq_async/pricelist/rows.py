@@ -16,6 +16,7 @@ from propq_async.models import UnitStatus, UnitUpdate
 
 from .numbers import IN_DOUBT, TOO_FINE, PriceStyle, exact_price
 from .problems import Problem, Remark, Table, where
+from .strays import may_group, torn_price
 from .tables import Found
 from .text import BrokenLine
 from .words import FIELDS, directions_in, status_of
@@ -191,6 +192,7 @@ class Rows:
         self._words = words
         self._width = len(found.table.header)
         self._is_text = found.delimiter is not None
+        self._may_be_torn = may_group(found.delimiter)
         self._places = [found.columns.get(field, -1) for field in FIELDS]
         # The same few words come again and again.
         self._states: dict[str, UnitStatus | None] = {}
@@ -233,6 +235,8 @@ class Rows:
         price = self._price(cells[at_price])
         if price in _EXPECTED_OF_PRICE:
             notes.expect(at_price, _EXPECTED_OF_PRICE[price])
+        elif self._may_be_torn:
+            self._look_beside(cells, at_price, notes)
         directions = self._directions_of(cells[at_directions])
         if isinstance(directions, str):
             notes.expect(at_directions, directions)
@@ -299,6 +303,17 @@ class Rows:
         if isinstance(cell, int) and not isinstance(cell, bool):
             return cell
         return None
+
+    def _look_beside(self, cells: list[str], place: int, notes: _Notes) -> None:
+        torn = torn_price(cells, place, self._table.header, self._places)
+        if torn is not None:
+            by = separated_by(self._found.delimiter or "")
+            whole = (self._found.delimiter or "").join(torn)
+            notes.expect(
+                place,
+                f"a price in one cell: {by} separate columns here, and {whole} may be one number; "
+                "write it without grouping or in quotes, or with its decimals if it is whole",
+            )
 
     def _directions_of(self, cell: Any) -> tuple[str, ...] | str:
         # A list of JSON is one already: what separates words in a text must not separate here.

@@ -1,0 +1,60 @@
+"""Separators of columns that were meant to group digits.
+
+In a CSV with commas, an unquoted `250,000` is two cells. Mostly the row then has a cell too many,
+or a word stands where none belongs. But where it is one short otherwise, as exporters leave out
+what is empty at the end, all cells have a column, and a price of 250 would go out. A price below
+1,000 beside a number is therefore no certain one. One of 1,000 and more is, whatever stands beside
+it, unless it ends in a group itself and what follows has no column of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from itertools import pairwise
+from typing import Final
+
+from .numbers import undressed
+
+__all__ = ["may_group", "torn_price"]
+
+_GROUPING: Final = frozenset(",.' ")
+_FIRST: Final = re.compile(r"[0-9]{1,3}", re.ASCII)
+_GROUP: Final = re.compile(r"[0-9]{3}", re.ASCII)
+_BEGINS_WITH_GROUP: Final = re.compile(r"[0-9]{3}.*", re.ASCII)
+_ENDS_IN_GROUP: Final = re.compile(r".*[.,' ][0-9]{3}", re.ASCII)
+
+
+def may_group(delimiter: str | None) -> bool:
+    """Return whether what separates the columns may group digits as well."""
+    return delimiter in _GROUPING
+
+
+def torn_price(
+    cells: Sequence[str], place: int, header: Sequence[str], used: Collection[int]
+) -> tuple[str, str] | None:
+    """Return two cells that may be one number, `None` if the price is certainly whole.
+
+    Args:
+        cells: the row.
+        place: of the price.
+        header: the names of the columns.
+        used: the places of the columns that are read.
+    """
+    price = undressed(cells[place]) or ""
+    after = (undressed(cells[place + 1]) or "") if place + 1 < len(cells) else ""
+    is_nameless = bool(after) and not header[place + 1]
+    if _FIRST.fullmatch(price):
+        if _BEGINS_WITH_GROUP.fullmatch(after) or is_nameless:
+            return cells[place], cells[place + 1]
+        # Or something else was torn, and what stands here belongs elsewhere.
+        free = [
+            (undressed(cell) or "") if at == place or at not in used else ""
+            for at, cell in enumerate(cells)
+        ]
+        for one, other in pairwise(free):
+            if _FIRST.fullmatch(one) and _GROUP.fullmatch(other):
+                return one, other
+    elif is_nameless and _GROUP.fullmatch(after) and _ENDS_IN_GROUP.fullmatch(price):
+        return cells[place], cells[place + 1]
+    return None
