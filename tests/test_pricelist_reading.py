@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from propq_async import Direction, UnitStatus, UnitUpdate, pricelist
 from propq_async.pricelist import BrokenRow, PriceListError, Row
+from propq_async.pricelist.cells import text_of
 from propq_async.pricelist.numbers import IN_DOUBT, TOO_FINE, PriceStyle, exact_price
-from propq_async.pricelist.rows import text_of
 from propq_async.pricelist.words import COLUMNS, STATES, directions_in, fold, status_of
 from tests.lists import (
     ENGLISH,

@@ -34,7 +34,7 @@ Decimals = Literal[".", ","]
 _OTHER: Final[dict[str, str]] = {".": ",", ",": "."}
 _GROUP: Final = 3
 _MAX_DECIMALS: Final = 2
-_TOO_LARGE: Final = 10**15
+TOO_LARGE: Final = 10**15
 # No price is longer, and no amount of digits may keep the parser busy.
 MAX_LENGTH: Final = 40
 _BODY: Final = re.compile(r"[0-9]+(?:[.,' ][0-9]+)*", re.ASCII)
@@ -70,7 +70,7 @@ def exact_price(value: float | Decimal) -> int | Decimal | Doubt | None:
     `TOO_FINE` if it has more than two decimals, `None` if it is no price.
     """
     exact = Decimal(str(value))
-    if not exact.is_finite() or abs(exact) >= _TOO_LARGE:
+    if not exact.is_finite() or abs(exact) >= TOO_LARGE:
         return None
     cents = exact.quantize(_CENT)
     if abs(exact - cents) > _OFF:

@@ -11,9 +11,9 @@ from propq_async.ledger import alike
 from propq_async.models import UnitStatus
 
 from .numbers import Decimals, PriceStyle
-from .problems import PROBLEM_COLUMN, PriceListError, Table
+from .problems import PriceListError, Table
 from .rows import BrokenRow, Row, Rows, Words, beside, contradicted, remark, separated_by
-from .tables import Found, Layout, find_tables
+from .tables import DELIMITERS, Found, Layout, find_tables
 from .text import BrokenLine
 from .words import FIELDS, fold
 
@@ -88,6 +88,7 @@ class PriceList:
             self._signature = self._sign()
             self._found, self.skipped_sheets = find_tables(path, layout)
             self._styles = [PriceStyle.of(_price_texts(one), decimal) for one in self._found]
+            self._delimiter = layout.delimiter
         except OSError as error:
             raise PriceListError(f"cannot read {path}: {error.strerror}") from error
         except UnicodeError as error:
@@ -109,21 +110,18 @@ class PriceList:
     @property
     def is_part(self) -> bool:
         """Return whether it is what failed of another list, so that other units are elsewhere."""
-        return any(PROBLEM_COLUMN in table.header for table in self.tables)
+        return any(one.is_part for one in self._found)
 
     @property
-    def has_developments(self) -> bool:
-        """Return whether the list has a column for the development."""
-        return any(FIELDS[0] in one.columns for one in self._found)
-
-    def price_place(self, table: Table) -> int:
-        """Return the place of the price among the cells of a row."""
-        return next(one.columns["price"] for one in self._found if one.table is table)
+    def sources(self) -> list[tuple[Found, PriceStyle]]:
+        """Return what was found of each table, and how its prices are written."""
+        return list(zip(self._found, self._styles, strict=True))
 
     @property
     def delimiter(self) -> str:
-        """Return what separates the columns, a comma where nothing does."""
-        return self._found[0].delimiter or ","
+        """Return what separates the columns, where it was not stated one that is recognised."""
+        found = self._delimiter or self._found[0].delimiter or ","
+        return found if self._delimiter or found in DELIMITERS else ";"
 
     @property
     def read_as(self) -> str:
@@ -148,9 +146,8 @@ class PriceList:
             if self._sign() != self._signature:
                 raise PriceListError(f"{self.path} has changed since it was opened: open it again")
             seen = _Seen()
-            for found, style in zip(self._found, self._styles, strict=True):
-                rows = Rows(found, style, self._words)
-                for row in rows:
+            for found, style in self.sources:
+                for row in Rows(found, style, self._words):
                     yield seen.look_at(row) if isinstance(row, Row) else row
         except OSError as error:
             raise PriceListError(f"cannot read {self.path}: {error.strerror}") from error
@@ -158,7 +155,8 @@ class PriceList:
 
 def _price_texts(found: Found) -> Iterator[str]:
     place = found.columns["price"]
-    for row in found.rows() if found.has_price_texts else ():
+    # The rows of a list of failures come from elsewhere, and say nothing about each other.
+    for row in found.rows() if found.has_price_texts and not found.is_part else ():
         if not isinstance(row, BrokenLine) and place < len(row.cells):
             cell: Any = row.cells[place]
             if isinstance(cell, str):

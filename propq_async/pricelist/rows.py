@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date, time, timedelta
-from decimal import Decimal
 from typing import Any, Final
 
 import attrs
@@ -14,7 +13,8 @@ from propq_async.errors import InvalidUpdateError
 from propq_async.ledger import Unit
 from propq_async.models import UnitStatus, UnitUpdate
 
-from .numbers import IN_DOUBT, TOO_FINE, PriceStyle, exact_price
+from .cells import directions_text, is_text_or_number, key_text, price_of, price_text, text_of
+from .numbers import Doubt, PriceStyle
 from .problems import Problem, Remark, Table, where
 from .strays import may_group, torn_price
 from .tables import Found
@@ -22,9 +22,6 @@ from .text import BrokenLine
 from .words import FIELDS, directions_in, status_of
 
 __all__ = ["BrokenRow", "Row", "Rows", "Words", "beside", "contradicted", "remark", "separated_by"]
-
-# Excel keeps 17 digits of what it has computed, and shows, and means, 15.
-_SHEET_DIGITS: Final = 15
 
 _DELIMITERS: Final = {"\t": "tabs", ";": "semicolons", ",": "commas"}
 
@@ -47,8 +44,8 @@ _EXPECTED_CENTS: Final = (
 _EXPECTED_PRICE: Final = "a price above zero in euro, such as 199500.50, 199.500,50 € or 199 500"
 _EXPECTED_OF_PRICE: Final = {
     None: _EXPECTED_PRICE,
-    IN_DOUBT: _EXPECTED_CERTAINTY,
-    TOO_FINE: _EXPECTED_CENTS,
+    Doubt.IN_DOUBT: _EXPECTED_CERTAINTY,
+    Doubt.TOO_FINE: _EXPECTED_CENTS,
 }
 
 
@@ -83,7 +80,7 @@ class BrokenRow:
     Args:
         table: the table that it stands in.
         line: the line, from 1.
-        cells: the original cells, as text.
+        cells: the original cells, as text; a line that is no row is one cell.
         problems: all that is wrong with it.
         unit: development id and name, `None` if they cannot be told.
         rival: an earlier row that says something else of the same unit: neither can be sent.
@@ -143,21 +140,6 @@ def _problem(
 def separated_by(delimiter: str) -> str:
     """Return the name of what separates columns."""
     return _DELIMITERS.get(delimiter, repr(delimiter))
-
-
-def text_of(cell: object) -> str:
-    """Return a cell as text."""
-    if isinstance(cell, str):
-        return cell
-    if cell is None:
-        return ""
-    if isinstance(cell, float):
-        return f"{cell:.{_SHEET_DIGITS}g}" if not cell.is_integer() else str(int(cell))
-    if isinstance(cell, Decimal):
-        return f"{cell:f}"
-    if isinstance(cell, list):
-        return ", ".join(map(text_of, cell))
-    return str(cell)
 
 
 class _Notes:
@@ -222,7 +204,19 @@ class Rows:
     def _broken(
         self, line: int, cells: list[Any], problems: list[Problem], unit: Unit | None = None
     ) -> BrokenRow:
-        return BrokenRow(self._table, line, tuple(map(text_of, cells)), tuple(problems), unit)
+        return BrokenRow(self._table, line, self._texts(cells), tuple(problems), unit)
+
+    def _texts(self, cells: list[Any]) -> tuple[str, ...]:
+        if self._is_text:
+            return tuple(cells)
+        at_development, at_name, _, at_price, at_directions = self._places
+        texts = list(map(text_of, cells))
+        texts[at_name] = key_text(cells[at_name], None)
+        if at_development >= 0:
+            texts[at_development] = key_text(cells[at_development], self._words.development_id)
+        texts[at_price] = price_text(cells[at_price], self._style.stated)
+        texts[at_directions] = directions_text(cells[at_directions])
+        return tuple(texts)
 
     def _row(self, line: int, cells: list[Any]) -> Row | BrokenRow:
         at_development, at_name, at_status, at_price, at_directions = self._places
@@ -232,8 +226,8 @@ class Rows:
         status = self._status(cells[at_status])
         if status is None:
             notes.expect(at_status, _EXPECTED_STATUS)
-        price = self._price(cells[at_price])
-        if price in _EXPECTED_OF_PRICE:
+        price = price_of(cells[at_price], self._style)
+        if price is None or isinstance(price, Doubt):
             notes.expect(at_price, _EXPECTED_OF_PRICE[price])
         elif self._may_be_torn:
             self._look_beside(cells, at_price, notes)
@@ -250,8 +244,7 @@ class Rows:
                     place = self._found.columns.get(field, at_name)
                     notes.expect(place, f"{_expected(field)} ({' and '.join(wrong)})")
             else:
-                texts = tuple(cells) if self._is_text else tuple(map(text_of, cells))
-                return Row(update, self._table, line, texts, tuple(notes.remarks))
+                return Row(update, self._table, line, self._texts(cells), tuple(notes.remarks))
         unit = (development_id, name) if development_id and name else None
         return self._broken(line, cells, notes.problems, unit)
 
@@ -273,7 +266,7 @@ class Rows:
             if isinstance(cell, date | time | timedelta):
                 notes.expect(place, "text: this cell is a date, as spreadsheets make of 1-2")
                 return ""
-            if isinstance(cell, bool | list | dict):
+            if not is_text_or_number(cell):
                 notes.expect(place, "text")
                 return ""
             cell = text_of(cell)
@@ -294,15 +287,6 @@ class Rows:
         if text not in self._states:
             self._states[text] = status_of(text, self._words.states)
         return self._states[text]
-
-    def _price(self, cell: Any) -> Any:
-        if type(cell) is str:
-            return self._style.read(cell)
-        if isinstance(cell, float | Decimal):
-            return exact_price(cell)
-        if isinstance(cell, int) and not isinstance(cell, bool):
-            return cell
-        return None
 
     def _look_beside(self, cells: list[str], place: int, notes: _Notes) -> None:
         torn = torn_price(cells, place, self._table.header, self._places)

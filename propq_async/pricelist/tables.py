@@ -11,15 +11,15 @@ from typing import Any, Final
 import attrs
 
 from .jsonlines import json_header, json_rows
-from .problems import PriceListError, Table
+from .problems import PROBLEM_COLUMN, PriceListError, Table
 from .text import BrokenLine, Record, encoding_of, open_text, records
 from .words import COLUMNS, FIELDS, fold
 from .workbook import Workbook
 
-__all__ = ["Found", "Layout", "find_tables"]
+__all__ = ["DELIMITERS", "Found", "Layout", "find_tables"]
 
 HEADER_WITHIN_LINES: Final = 30
-_DELIMITERS: Final = (";", ",", "\t", "|")
+DELIMITERS: Final = (";", ",", "\t", "|")
 # What tells Excel itself, in the first line.
 _TOLD: Final = re.compile(r"sep=(?P<delimiter>[^\r\n])", re.IGNORECASE)
 _WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
@@ -47,7 +47,10 @@ class Layout:
 
 @attrs.frozen
 class Found:
-    """A table, which column holds which field, and a way to read its rows again and again."""
+    """A table, which column holds which field, and a way to read its rows again and again.
+
+    A column that says what failed is left out, and `is_part` tells that it is there.
+    """
 
     table: Table
     columns: Mapping[str, int]
@@ -55,6 +58,7 @@ class Found:
     encoding: str | None = None
     delimiter: str | None = None
     has_price_texts: bool = True
+    is_part: bool = False
 
 
 def find_tables(path: Path, layout: Layout) -> tuple[list[Found], list[str]]:
@@ -81,7 +85,7 @@ def _text(path: Path, layout: Layout) -> Found:
     encoding = encoding_of(path, layout.encoding)
     with open_text(path, encoding) as file:
         head = list(islice(file, HEADER_WITHIN_LINES))
-    delimiters = _DELIMITERS if layout.delimiter is None else (layout.delimiter,)
+    delimiters = DELIMITERS if layout.delimiter is None else (layout.delimiter,)
     told = _TOLD.match(head[0]) if head and layout.delimiter is None else None
     if told is not None:
         delimiters = (told["delimiter"],)
@@ -90,22 +94,24 @@ def _text(path: Path, layout: Layout) -> Found:
         for delimiter in delimiters
     ]
     delimiter, header = max(tries, key=lambda found: len(found[1].columns))
-    columns = header.check(path, None, layout)
     width = len(header.cells)
+    header, notes = header.without_notes(layout)
+    columns = header.check(path, None, layout)
 
     def rows() -> Iterator[Record | BrokenLine]:
         with open_text(path, encoding) as file:
-            for row in records(file, delimiter, width):
+            for row in _without(notes, records(file, delimiter, width)):
                 if row.line > header.line:
                     yield row
 
     table = Table(path, None, header.cells, header.line)
-    return Found(table, columns, rows, encoding, delimiter)
+    return Found(table, columns, rows, encoding, delimiter, is_part=bool(notes))
 
 
 def _json_lines(path: Path, layout: Layout) -> Found:
     encoding = encoding_of(path, layout.encoding)
     keys = json_header(path, encoding)
+    is_part = keys.pop(PROBLEM_COLUMN, None) is not None
     cells = tuple(keys)
     header = _Header(0, cells, _match(cells, layout))
     columns = header.check(path, None, layout)
@@ -114,9 +120,8 @@ def _json_lines(path: Path, layout: Layout) -> Found:
         return json_rows(path, encoding, cells)
 
     has_price_texts = keys[cells[columns["price"]]]
-    return Found(
-        Table(path, None, cells, 0), columns, rows, encoding, has_price_texts=has_price_texts
-    )
+    table = Table(path, None, cells, 0)
+    return Found(table, columns, rows, encoding, None, has_price_texts, is_part)
 
 
 def _sheets(path: Path, layout: Layout) -> tuple[list[Found], list[str]]:
@@ -134,9 +139,11 @@ def _sheets(path: Path, layout: Layout) -> tuple[list[Found], list[str]]:
         headers.append((name, header))
         if header.missing(layout):
             continue
+        header, notes = header.without_notes(layout)
         columns = header.check(path, name, layout)
         table = Table(path, name, header.cells, header.line)
-        found.append(Found(table, columns, _SheetRows(workbook, name, header.line)))
+        rows = _SheetRows(workbook, name, header.line, notes)
+        found.append(Found(table, columns, rows, is_part=bool(notes)))
     if not found and headers:
         # None will do: what the best of them lacks is said.
         name, header = max(headers, key=lambda pair: len(pair[1].columns))
@@ -152,9 +159,24 @@ class _SheetRows:
     workbook: Workbook
     sheet: str
     after: int
+    notes: Sequence[int]
 
     def __call__(self) -> Iterator[Record | BrokenLine]:
-        return (row for row in self.workbook.rows(self.sheet) if row.line > self.after)
+        rows = (row for row in self.workbook.rows(self.sheet) if row.line > self.after)
+        return _without(self.notes, rows)
+
+
+def _without(
+    places: Sequence[int], rows: Iterator[Record | BrokenLine]
+) -> Iterator[Record | BrokenLine]:
+    """Leave out the columns at these places."""
+    return rows if not places else (_cut(row, places) for row in rows)
+
+
+def _cut(row: Record | BrokenLine, places: Sequence[int]) -> Record | BrokenLine:
+    if isinstance(row, BrokenLine):
+        return row
+    return Record(row.line, [cell for at, cell in enumerate(row.cells) if at not in places])
 
 
 # --- the header -------------------------------------------------------------------------------
@@ -194,6 +216,12 @@ class _Header:
     line: int
     cells: tuple[str, ...]
     columns: Mapping[str, list[int]]
+
+    def without_notes(self, layout: Layout) -> tuple[_Header, list[int]]:
+        """Return the header without the columns that say what failed, and where those are."""
+        notes = [place for place, cell in enumerate(self.cells) if cell == PROBLEM_COLUMN]
+        cells = tuple(cell for cell in self.cells if cell != PROBLEM_COLUMN)
+        return _Header(self.line, cells, _match(cells, layout)), notes
 
     def missing(self, layout: Layout) -> list[str]:
         """Return the fields that have no column."""

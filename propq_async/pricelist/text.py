@@ -10,8 +10,9 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,9 @@ from .problems import PriceListError
 __all__ = ["BrokenLine", "Record", "encoding_of", "open_text", "records"]
 
 MAX_LINES_OF_RECORD: Final = 30
+# A field in quotes that ends in its line.
+_QUOTED: Final = re.compile(r'"(?:[^"]|"")*"')
+_LINE_BREAK: Final = re.compile(r"[\r\n]")
 _SAMPLE_BYTES: Final = 4096
 _BYTE_ORDER_MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -50,14 +54,18 @@ class BrokenLine:
 def encoding_of(path: Path, stated: str | None) -> str:
     """Return the encoding of a file: stated, or told by its bytes.
 
-    A byte order mark tells. Without one it is UTF-8 if that reads every line. If not, it is cp1252,
-    which reads nearly everything; unless other lines are UTF-8 beyond ASCII, which never happens
-    by chance: then the file is UTF-8 with broken lines.
+    A byte order mark tells, and that of UTF-8 whatever is stated: no text in another encoding
+    begins like it, and a list of failures, which has it, is read with the options of its list.
+    Without one it is UTF-8 if that reads every line. If not, it is cp1252, which reads nearly
+    everything; unless other lines are UTF-8 beyond ASCII, which never happens by chance: then the
+    file is UTF-8 with broken lines.
 
     Raises:
         PriceListError: there is no such encoding, or the file is no text.
     """
-    if stated is not None:
+    with path.open("rb") as file:
+        sample = file.read(_SAMPLE_BYTES)
+    if stated is not None and not sample.startswith(codecs.BOM_UTF8):
         try:
             name = codecs.lookup(stated).name
         except LookupError:
@@ -65,15 +73,13 @@ def encoding_of(path: Path, stated: str | None) -> str:
                 f"there is no encoding {stated!r}: state utf-8, cp1252 or another that Python knows"
             ) from None
         return "utf-8-sig" if name == "utf-8" else name
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if sample.startswith(mark):
+            return encoding
+    if b"\0" in sample:
+        raise PriceListError(f"{path} is no text file; expected CSV, XLSX or JSON lines")
+    good = bad = 0
     with path.open("rb") as file:
-        sample = file.read(_SAMPLE_BYTES)
-        for mark, encoding in _BYTE_ORDER_MARKS:
-            if sample.startswith(mark):
-                return encoding
-        if b"\0" in sample:
-            raise PriceListError(f"{path} is no text file; expected CSV, XLSX or JSON lines")
-        file.seek(0)
-        good = bad = 0
         for line in file:
             if line.isascii():
                 continue
@@ -115,15 +121,19 @@ class _Feed:
         self.line += len(self._taken)
         self._taken.clear()
 
-    def is_torn(self, cells: int, width: int, delimiter: str) -> bool:
+    def is_torn(self, cells: Sequence[str], width: int, delimiter: str) -> bool:
         """Return whether a record over several lines is rather a row with a stray quote.
 
-        It is if it has not `width` cells, or if its first line alone has as many: then the quote
-        that ends the field is that of another row.
+        It is if it has not `width` cells, or if one of its lines alone has as many: then the quote
+        that ends the field is that of another row. The first line has them as well where it is the
+        last field that goes on in further lines.
         """
-        return len(self._taken) > 1 and (
-            cells != width or self._taken[0].count(delimiter) >= width - 1
-        )
+        first, *others = self._taken
+        if not others:
+            return False
+        is_last = not any(_LINE_BREAK.search(cell) for cell in cells[:-1])
+        lines = others if is_last else (_QUOTED.sub("", first),)
+        return len(cells) != width or any(line.count(delimiter) >= width - 1 for line in lines)
 
     def give_back(self) -> str:
         """Give back all lines of the record but the first, and return that."""
@@ -149,7 +159,7 @@ def records(
         except csv.Error as error:
             yield BrokenLine(line, feed.give_back(), f"CSV: {error}")
             continue
-        if width is not None and feed.is_torn(len(cells), width, delimiter):
+        if width is not None and feed.is_torn(cells, width, delimiter):
             expected = "a field in quotes to end in the line that it begins in"
             yield BrokenLine(line, feed.give_back(), expected)
             continue

@@ -1,0 +1,100 @@
+"""Cells as text: what a workbook or JSON has as numbers, dates and lists, for people and for CSV.
+
+A list of failures is CSV. What is a problem in a cell because of its type must be one in its text
+as well, and what is a price must be the same one.
+"""
+
+from __future__ import annotations
+
+from datetime import date, time, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from propq_async.ledger import exact
+
+from .numbers import IN_DOUBT, TOO_LARGE, Decimals, Doubt, PriceStyle, exact_price
+
+__all__ = [
+    "directions_text",
+    "is_text_or_number",
+    "key_text",
+    "plain_price",
+    "price_of",
+    "price_text",
+    "text_of",
+]
+
+# Excel keeps 17 digits of what it has computed, and shows, and means, 15.
+_SHEET_DIGITS: Final = 15
+
+# A shorter price without decimals may be taken for a part of one that commas have torn.
+_CERTAINLY_WHOLE: Final = 1000
+
+
+def text_of(cell: object) -> str:
+    """Return a cell as text."""
+    if isinstance(cell, str):
+        return cell
+    if cell is None:
+        return ""
+    if isinstance(cell, float):
+        return f"{cell:.{_SHEET_DIGITS}g}" if not cell.is_integer() else str(int(cell))
+    if isinstance(cell, Decimal):
+        return f"{cell:f}"
+    if isinstance(cell, list):
+        return ", ".join(map(text_of, cell))
+    return str(cell)
+
+
+def is_text_or_number(cell: object) -> bool:
+    """Return whether it can be a name or an id."""
+    return not isinstance(cell, date | time | timedelta | bool | list | dict)
+
+
+def key_text(cell: object, stated: str | None) -> str:
+    """Return the text of a name or an id; of what can be none, a text that can be none either."""
+    if is_text_or_number(cell):
+        return text_of(cell)
+    # As an id that must be the stated one, nothing would do, and any other text does not.
+    return "" if stated is None else str(cell)
+
+
+def price_of(cell: object, style: PriceStyle) -> int | Decimal | Doubt | None:
+    """Return the price that a cell holds, or why it is none."""
+    price: int | Decimal | Doubt | None = None
+    if isinstance(cell, str):
+        price = style.read(cell)
+    elif isinstance(cell, float | Decimal):
+        price = exact_price(cell)
+    elif isinstance(cell, int) and not isinstance(cell, bool):
+        price = cell
+    return price if not isinstance(price, int | Decimal) or 0 < price < TOO_LARGE else None
+
+
+def price_text(cell: Any, decimals: Decimals | None) -> str:
+    """Return the text of a price that is read as the cell is, or that is none either."""
+    if isinstance(cell, str):
+        return cell
+    price = price_of(cell, PriceStyle())
+    if isinstance(price, int | Decimal):
+        return plain_price(price, decimals)
+    if not isinstance(cell, float | Decimal):
+        return "" if cell is None else str(cell)
+    text = text_of(cell)
+    # Three decimals of a number are no group of a text.
+    text += "0" if PriceStyle().read(text) is IN_DOUBT else ""
+    return text.replace(".", decimals or ".")
+
+
+def plain_price(price: float | Decimal, decimals: Decimals | None) -> str:
+    """Return a price as a text that can be read in one way only, whatever stands beside it."""
+    number = exact(price)
+    text = f"{number:f}" if abs(number) >= _CERTAINLY_WHOLE else f"{number:.2f}"
+    return text.replace(".", decimals or ".")
+
+
+def directions_text(cell: object) -> str:
+    """Return the text of directions."""
+    if isinstance(cell, list):
+        return ", ".join(filter(str.strip, map(directions_text, cell)))
+    return text_of(cell)
