@@ -275,6 +275,38 @@ async def test_rows_that_contradict_each_other_are_both_kept_back(house: House) 
     assert (made.rows, made.repeated) == (5, 1)
 
 
+@pytest.mark.parametrize(
+    "broken",
+    [unit("A-101", "?"), unit("A-101", status="sold?"), unit("A-101")[:-1], [*unit("A-101"), "x"]],
+)
+async def test_a_row_beside_a_broken_one_of_its_unit_is_kept_back(
+    broken: Sequence[Any], house: House
+) -> None:
+    """The list says two things of the unit, and one of them cannot be read."""
+    made = await house.plan(unit("A-101"), unit("A-102"), broken, broken, unit("A-101"))
+    assert reasons(made) == {"A-102": Reason.NEW}
+    assert [row.line for row in made.broken] == [2, 4, 5, 6]
+    said = [row.what for row in made.broken]
+    assert said[0] == "expected one row for each unit: A-101 has other values in line 4"
+    assert said[3] == said[0]
+    assert "one row for each unit" not in said[1] + said[2]
+    made = await house.plan(broken, unit("A-102"), unit("A-101"), unit("A-103"))
+    assert reasons(made) == {"A-102": Reason.NEW, "A-103": Reason.NEW}
+    assert [row.line for row in made.broken] == [2, 4]
+    assert made.broken[1].what.endswith("A-101 has other values in line 2")
+
+
+async def test_a_broken_row_of_another_unit_keeps_nothing_back(house: House) -> None:
+    torn = ["4711", "A-1"]
+    rows = [unit("A-101"), unit("A-102", "?"), unit("A-101", "?", development="12"), ["4711"], torn]
+    made = await house.plan(*rows, unit("", "?"), unit("A-103"))
+    assert reasons(made) == {"A-101": Reason.NEW, "A-103": Reason.NEW}
+    # Nor does one that cannot be told vanish.
+    assert [row.unit for row in made.broken] == [
+        ("4711", "A-102"), ("12", "A-101"), None, None, None,
+    ]  # fmt: skip
+
+
 async def test_a_list_that_cannot_be_read_any_more(house: House) -> None:
     prices = house.write(unit())
     prices.path.unlink()

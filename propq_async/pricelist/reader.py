@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from propq_async.ledger import alike
+import attrs
+
+from propq_async.ledger import Unit, alike
 from propq_async.models import UnitStatus
 
 from .numbers import Decimals, PriceStyle
@@ -148,9 +150,24 @@ class PriceList:
             seen = _Seen()
             for found, style in self.sources:
                 for row in Rows(found, style, self._words):
-                    yield seen.look_at(row) if isinstance(row, Row) else row
+                    if isinstance(row, Row):
+                        yield seen.look_at(row)
+                    else:
+                        yield seen.look_at_broken(row, self._unit_in(row, found))
         except OSError as error:
             raise PriceListError(f"cannot read {self.path}: {error.strerror}") from error
+
+    def _unit_in(self, row: BrokenRow, found: Found) -> Unit | None:
+        """Return the unit that a broken row seems to be about."""
+        if row.unit is not None or len(row.cells) == len(found.table.header):
+            return row.unit
+        # With a cell too few or too many, those before it are where they belong.
+        at_development, at_name = (found.columns.get(field, -1) for field in FIELDS[:2])
+        development_id, name = (
+            row.cells[at].strip() if 0 <= at < len(row.cells) else ""
+            for at in (at_development, at_name)
+        )
+        return development_id or self._words.development_id or "", name
 
 
 def _price_texts(found: Found) -> Iterator[str]:
@@ -167,12 +184,26 @@ class _Seen:
     """The units that came before."""
 
     def __init__(self) -> None:
-        self._rows: dict[tuple[str, str], Row] = {}
-        self._alike: dict[tuple[str, str], Row] = {}
+        self._rows: dict[Unit, Row] = {}
+        self._broken: dict[Unit, BrokenRow] = {}
+        self._alike: dict[Unit, Row] = {}
+
+    def look_at_broken(self, row: BrokenRow, unit: Unit | None) -> BrokenRow:
+        """Return a broken row with the row that says of its unit what can be read."""
+        if unit is None:
+            return row
+        self._broken.setdefault(unit, row)
+        before = self._rows.get(unit)
+        return row if before is None else attrs.evolve(row, unit=unit, rival=before)
 
     def look_at(self, row: Row) -> Row | BrokenRow:
+        """Return the row with what is to be said of it beside those before."""
         update = row.update
-        before = self._rows.setdefault((update.development_id, update.name), row)
+        unit = update.development_id, update.name
+        broken = self._broken.get(unit)
+        if broken is not None:
+            return contradicted(row, broken)
+        before = self._rows.setdefault(unit, row)
         if before is not row:
             if before.update != update:
                 return contradicted(row, before)

@@ -83,7 +83,8 @@ class BrokenRow:
         cells: the original cells, as text; a line that is no row is one cell.
         problems: all that is wrong with it.
         unit: development id and name, `None` if they cannot be told.
-        rival: an earlier row that says something else of the same unit: neither can be sent.
+        rival: an earlier row of the same unit that says something else, as far as both can be read:
+            neither can be sent.
     """
 
     table: Table
@@ -91,7 +92,7 @@ class BrokenRow:
     cells: tuple[str, ...]
     problems: tuple[Problem, ...]
     unit: Unit | None = None
-    rival: Row | None = None
+    rival: Row | BrokenRow | None = None
 
     def __str__(self) -> str:
         return f"{where(self.table, self.line)}, {self.what}"
@@ -111,7 +112,7 @@ class Words:
     directions: Mapping[str, str]
 
 
-def contradicted(row: Row, other: Row) -> BrokenRow:
+def contradicted(row: Row, other: Row | BrokenRow) -> BrokenRow:
     """Return a row as a broken one, since another row says something else of the same unit."""
     update = row.update
     expected = f"one row for each unit: {update.name} has other values in {beside(other, row)}"
@@ -120,7 +121,7 @@ def contradicted(row: Row, other: Row) -> BrokenRow:
     return BrokenRow(row.table, row.line, row.cells, (problem,), unit, other)
 
 
-def beside(other: Row, row: Row) -> str:
+def beside(other: Row | BrokenRow, row: Row) -> str:
     """Return where the other row is, as one says it beside this one."""
     return f"line {other.line}" if other.table is row.table else where(other.table, other.line)
 
