@@ -181,6 +181,22 @@ def test_how_a_list_is_read_can_be_stated(propq: Any) -> None:
             ["update", "1", "A", "--status", "1", "--price", "250.0000", "--directions", "N"],
             "--price: expected a price with at most two decimals, not '250.0000'; write it without",
         ),
+        *(
+            (
+                ["update", "1", "A", "--status", "1", "--price", "5", "--directions", directions],
+                problem,
+            )
+            for directions, problem in {
+                "S-W": "--directions: expected SW if it is one direction, S/W if it is two, not 'S-W",
+                "Norte, Sur-Oeste": "--directions: expected SW if it is one direction, S/W if it",
+                "Norte foo": '--directions: expected directions such as N, "N S" or SO; others are '
+                "sent as they are, with commas between them, such as NNE,N, not 'Norte foo'",
+                "NNE N": "with commas between them, such as NNE,N, not 'NNE N'",
+                "N?": "with commas between them",
+                "N,": "with commas between them",
+                "": "with commas between them",
+            }.items()
+        ),
         (
             ["update", "1", "A", "--status", "1", "--price", "x", "--directions", "N"],
             "--price: exp",
@@ -609,6 +625,8 @@ def test_one_unit(emulator: PropQEmulator, propq: Any) -> None:
     assert "must match exactly" in unknown.err
     odd = propq("update", "4711", "A-101", *values[:4], "--directions", "NNE,N")
     assert odd.out.endswith("NNE N\n")
+    several = propq("update", "4711", "A-101", *values[:4], "--directions", "Mar, Norte-Sur, S/W")
+    assert several.out.endswith(", Mar N S W\n")
     emulator.fail_next(500, times=9)
     assert propq("update", "4711", "A-101", *values).status == Exit.STOPPED
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Final
 
 import attrs
 
@@ -11,13 +12,18 @@ from propq_async import APIStatusError, AsyncPropQ, AuthenticationError, PropQEr
 from propq_async.errors import InvalidUpdateError, ServerError
 from propq_async.ledger import Account, Ledger, exact
 from propq_async.pricelist.numbers import IN_DOUBT, TOO_FINE, Decimals, PriceStyle
-from propq_async.pricelist.words import directions_in, status_of
+from propq_async.pricelist.words import UNKNOWN_DIRECTION, directions_in, status_of
 
 from .ending import CommandError, Exit
 from .output import Screen
 from .plan import interruptible
 
 __all__ = ["UpdateCommand"]
+
+_EXPECTED: Final = (
+    'directions such as N, "N S" or SO; others are sent as they are, with commas between them, '
+    "such as NNE,N"
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -39,7 +45,7 @@ class UpdateCommand:
     def _update(self) -> UnitUpdate:
         status = status_of(self.status, {})
         price = PriceStyle(self.decimal).read(self.price)
-        directions = directions_in(self.directions, {})
+        directions = _directions(self.directions)
         if status is None:
             raise CommandError(
                 "--status: expected AVAILABLE, HOLD, SOLD or RESERVED, or their words or numbers, "
@@ -63,8 +69,9 @@ class UpdateCommand:
                 f"--price: expected a price such as 199500.50, not {self.price!r}", Exit.USAGE
             )
         if isinstance(directions, str):
-            # What nobody knows here is sent as it is: the vendor publishes no list.
-            directions = tuple(self.directions.replace(",", " ").split())
+            raise CommandError(
+                f"--directions: expected {directions}, not {self.directions!r}", Exit.USAGE
+            )
         try:
             return UnitUpdate(self.development, self.name, status, price, directions)
         except InvalidUpdateError as error:
@@ -88,6 +95,24 @@ class UpdateCommand:
             "green",
         )
         return Exit.DONE
+
+
+def _directions(text: str) -> tuple[str, ...] | str:
+    """Return the directions, or what was expected instead.
+
+    The vendor publishes no list, so what nobody knows here is sent as it is; but only single words
+    with commas between them, of which it is certain how many directions they are.
+    """
+    found: list[str] = []
+    for part in text.split(","):
+        directions = directions_in(part, {})
+        if isinstance(directions, str):
+            word = part.strip()
+            if not word.isalpha():
+                return _EXPECTED if directions is UNKNOWN_DIRECTION else directions
+            directions = (word,)
+        found += directions
+    return tuple(dict.fromkeys(found))
 
 
 def _status(error: PropQError) -> Exit:

@@ -15,7 +15,16 @@ from typing import Final
 
 from propq_async.models import Direction, UnitStatus
 
-__all__ = ["COLUMNS", "DIRECTIONS", "FIELDS", "STATES", "directions_in", "fold", "status_of"]
+__all__ = [
+    "COLUMNS",
+    "DIRECTIONS",
+    "FIELDS",
+    "STATES",
+    "UNKNOWN_DIRECTION",
+    "directions_in",
+    "fold",
+    "status_of",
+]
 
 FIELDS: Final = ("development_id", "name", "status", "price", "directions")
 
@@ -83,6 +92,11 @@ DIRECTIONS: Final = {
     ).items()
 }
 
+UNKNOWN_DIRECTION: Final = (
+    "directions such as N S, N/S, Norte-Sur or SO; what another word means can be stated: "
+    "--direction-word WORD=DIRECTION"
+)
+
 _BETWEEN: Final = re.compile(r"\s*[,;/|+&]\s*|\s+(?:y|and)\s+", re.IGNORECASE)
 _PAIR: Final = re.compile(r"\s*[-\u2010-\u2013]\s*|\s+")
 _NORTH_OR_SOUTH: Final = frozenset("NS")
@@ -119,10 +133,7 @@ def directions_in(text: str, more: Mapping[str, str]) -> tuple[str, ...] | str:
         pair = [_known(word, more) for word in _PAIR.split(part)]
         known = [word for word in pair if word is not None]
         if len(known) < len(pair):
-            return (
-                "directions such as N S, N/S, Norte-Sur or SO; what another word means can be "
-                "stated: --direction-word WORD=DIRECTION"
-            )
+            return UNKNOWN_DIRECTION
         for first, second in pairwise(known):
             if first in _NORTH_OR_SOUTH and second in _EAST_OR_WEST and not _is_list(part):
                 return f"{first}{second} if it is one direction, {first}/{second} if it is two"
