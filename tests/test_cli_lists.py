@@ -187,7 +187,7 @@ def test_how_a_list_is_read_can_be_stated(propq: Any) -> None:
                 problem,
             )
             for directions, problem in {
-                "S-W": "--directions: expected SW if it is one direction, S/W if it is two, not 'S-W",
+                "S-W": "--directions: expected SW if it is one direction, S/W if it is two, not",
                 "Norte, Sur-Oeste": "--directions: expected SW if it is one direction, S/W if it",
                 "Norte foo": '--directions: expected directions such as N, "N S" or SO; others are '
                 "sent as they are, with commas between them, such as NNE,N, not 'Norte foo'",

@@ -741,6 +741,29 @@ def test_json_lines(tmp_path: Path) -> None:
     assert problems[4].count("expected") == 4
 
 
+def test_a_key_that_stands_twice_is_a_problem_of_its_row(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    rest = '"development_id": "4711", "status": 4, "directions": "N"'
+    lines = [
+        f'{{"name": "A", "price": 1, "price": 250000, {rest}}}',
+        f'{{"name": "B", "price": 1.50, "Price":  "250.000", {rest}}}',
+        f'{{"name": "C", "notes": 1, "Notes": 2, "Price": "1.234.567", {rest}}}',
+        f'{{"name": "D", " PRICE ": 5, {rest}}}',
+        f'{{"name": "E", "price": 5, "m2": {{"a": 1, "a": 2}}, {rest}}}',
+    ]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    twice, differently, good, also, nested = pricelist.read(path)
+    assert "expected a JSON object: 'price' stands in it twice, not '{" in str(twice)
+    assert twice.cells == (lines[0],)
+    assert "expected a JSON object: 'price' stands in it twice, also as 'Price'" in str(differently)
+    assert differently.cells == (lines[1],)
+    assert isinstance(good, Row)
+    assert good.update.price == 1_234_567
+    assert isinstance(also, Row)
+    assert also.update.price == 5
+    assert "'a' stands in it twice" in str(nested)
+
+
 @pytest.mark.parametrize("content", ["", "[1, 2]", "nothing"])
 def test_json_without_an_object(content: str, tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NoReturn
@@ -18,14 +18,28 @@ def _no_constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is no JSON")
 
 
-_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant)
+def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(key for at, (key, _) in enumerate(pairs) if key in dict(pairs[:at]))
+        raise ValueError(_twice(twice))
+    return found
 
 
-def _objects(path: Path, encoding: str) -> Iterator[tuple[int, dict[str, Any] | BrokenLine]]:
+def _twice(key: str) -> str:
+    return f"{key!r} stands in it twice"
+
+
+_DECODER = json.JSONDecoder(
+    parse_float=Decimal, parse_constant=_no_constant, object_pairs_hook=_object_of
+)
+
+
+def _objects(path: Path, encoding: str) -> Iterator[tuple[int, str, dict[str, Any] | BrokenLine]]:
     with open_text(path, encoding) as file:
-        for line, text in enumerate(file, 1):
-            if text.strip():
-                yield line, _object(line, text.strip())
+        for line, text in enumerate(map(str.strip, file), 1):
+            if text:
+                yield line, text, _object(line, text)
 
 
 def _object(line: int, text: str) -> dict[str, Any] | BrokenLine:
@@ -43,7 +57,7 @@ def json_header(path: Path, encoding: str) -> dict[str, bool]:
         PriceListError: there is no object at all.
     """
     keys: dict[str, bool] = {}
-    for _, value in _objects(path, encoding):
+    for _, _, value in _objects(path, encoding):
         if isinstance(value, dict):
             for key, one in value.items():
                 if not keys.get(key):
@@ -53,10 +67,22 @@ def json_header(path: Path, encoding: str) -> dict[str, bool]:
     return keys
 
 
-def json_rows(path: Path, encoding: str, header: tuple[str, ...]) -> Iterator[Record | BrokenLine]:
-    """Yield the values of each object in the order of the header."""
-    for line, value in _objects(path, encoding):
-        if isinstance(value, dict):
-            yield Record(line, [value.get(key) for key in header])
-        else:
+def json_rows(
+    path: Path, encoding: str, header: tuple[str, ...], alike: Mapping[str, str]
+) -> Iterator[Record | BrokenLine]:
+    """Yield the values of each object in the order of the header.
+
+    `alike` has further keys for some of the header's columns.
+    """
+    for line, text, value in _objects(path, encoding):
+        if isinstance(value, BrokenLine):
             yield value
+            continue
+        for key, column in alike.items():
+            if key in value and column in value:
+                yield BrokenLine(line, text, f"a JSON object: {_twice(column)}, also as {key!r}")
+                break
+            if key in value:
+                value[column] = value[key]
+        else:
+            yield Record(line, [value.get(key) for key in header])

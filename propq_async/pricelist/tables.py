@@ -112,16 +112,30 @@ def _json_lines(path: Path, layout: Layout) -> Found:
     encoding = encoding_of(path, layout.encoding)
     keys = json_header(path, encoding)
     is_part = keys.pop(PROBLEM_COLUMN, None) is not None
-    cells = tuple(keys)
+    alike = _alike(tuple(keys), layout)
+    cells = tuple(key for key in keys if key not in alike)
     header = _Header(0, cells, _match(cells, layout))
     columns = header.check(path, None, layout)
 
     def rows() -> Iterator[Record | BrokenLine]:
-        return json_rows(path, encoding, cells)
+        return json_rows(path, encoding, cells, alike)
 
-    has_price_texts = keys[cells[columns["price"]]]
+    price = cells[columns["price"]]
+    has_price_texts = any(keys[key] for key in keys if alike.get(key, key) == price)
     table = Table(path, None, cells, 0)
     return Found(table, columns, rows, encoding, None, has_price_texts, is_part)
+
+
+def _alike(keys: Sequence[str], layout: Layout) -> dict[str, str]:
+    """Return the keys that are another one for the same field, but for case and the like."""
+    found: dict[str, str] = {}
+    for places in _match(keys, layout).values():
+        first: dict[str, str] = {}
+        for place in places:
+            column = first.setdefault(fold(keys[place]), keys[place])
+            if column != keys[place]:
+                found[keys[place]] = column
+    return found
 
 
 def _sheets(path: Path, layout: Layout) -> tuple[list[Found], list[str]]:
