@@ -287,6 +287,55 @@ def test_a_workbook_with_many_broken_rows(emulator: PropQEmulator, propq: Any) -
     assert emulator.applied == 1
 
 
+def test_bytes_that_are_not_in_the_encoding_end_nothing(emulator: PropQEmulator) -> None:
+    """In processes of their own, whose output is what a shell gets."""
+    rows = [
+        ",".join([*ENGLISH, "S\udce1lida", "notes"]),
+        "4711,\udcc1tico,SOLD,5,N,,",
+        "4711,A-101,vend\udced,5\udc80,\udcc1,,",
+        "4711,A-102,SOLD,5,N,,\udcf1",
+        "4711,Nobody,SOLD,5,N,\udcf1,x",
+        'a "\udcf1',
+        "4711,A-103,SOLD,5,N,,Ático",
+    ]
+    path = Path("pre\udced.csv")
+    path.write_bytes("\r\n".join(rows).encode("utf-8", "surrogateescape"))
+
+    def said(*arguments: str, encoding: str = "utf-8") -> Said:
+        done = subprocess.run(
+            [*PROPQ, *arguments],
+            capture_output=True,
+            check=False,
+            env=os.environ | {"PYTHONIOENCODING": f"{encoding}:strict"},
+        )
+        return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+    for arguments in (("plan", str(path)), ("push", str(path), "--dry-run")):
+        shown = said(*arguments)
+        assert (shown.status, shown.err) == (Exit.ROWS_FAILED, "")
+        lines(shown.out, r"not '\\udcc1tico'$", r"column status: .*, not 'vend\\udced'", r"Nobody")
+    for encoding in ("utf-8", "ascii"):
+        made = said("plan", str(path), "--json", encoding=encoding)
+        assert (made.status, made.err) == (Exit.ROWS_FAILED, "")
+        broken = [one for row in json.loads(made.out)["broken"] for one in row["problems"]]
+        assert [one["value"] for one in broken] == [
+            "\udcc1tico", "vend\udced", "5\udc80", "\udcc1", None,
+        ]  # fmt: skip
+    pushed = said("push", str(path))
+    assert pushed.status == Exit.ROWS_FAILED
+    lines(
+        pushed.out, r"^  - pre\\udced\.csv, line 2, column name: ", r"^4 of 6 rows are not applied"
+    )
+    assert emulator.applied == 2
+    # What is there is what was there.
+    failed = Path("pre\udced.failed.csv").read_bytes()
+    for row in rows[1:3] + rows[4:5]:
+        assert row.encode("utf-8", "surrogateescape") in failed
+    again = said("push", "pre\udced.failed.csv")
+    assert (again.status, emulator.applied) == (Exit.ROWS_FAILED, 2)
+    lines(again.out, r"^4 of 4 rows are not applied")
+
+
 def test_what_is_suspicious_needs_a_yes(emulator: PropQEmulator, propq: Any) -> None:
     text_list(Path("x.csv"), *LIST)
     propq("push", "x.csv")

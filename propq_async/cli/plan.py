@@ -49,7 +49,9 @@ class PlanCommand:
                 prices, propq, ledger, trust_hours=self.trust_hours, everything=self.everything
             )
         if self.as_json:
-            json.dump(plan_json(made), sys.stdout, indent=2, ensure_ascii=False, default=float)
+            # Elsewhere, what cannot be printed would be escaped, and not as JSON does it.
+            plainly = not sys.stdout.encoding.lower().startswith("utf")
+            json.dump(plan_json(made), sys.stdout, indent=2, ensure_ascii=plainly, default=float)
             sys.stdout.write("\n")
         else:
             show_plan(Screen(), made, prices, ledger.path, self.listed)

@@ -124,7 +124,8 @@ class Plan:
 
 
 def _source(path: Path) -> str:
-    return str(path.absolute())
+    # A name of a file may be no text, which the ledger could not hold.
+    return str(path.absolute()).encode("utf-8", "backslashreplace").decode()
 
 
 async def plan(
