@@ -855,3 +855,43 @@ def test_a_number_with_more_than_two_decimals_is_no_price(
 ) -> None:
     assert exact_price(number) == price
     assert type(exact_price(number)) is type(price)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    thousandths=st.lists(st.integers(1, 10**9 - 1), min_size=1, max_size=60, unique=True),
+    factor=st.sampled_from([1.0, 1.1, 1.21, 3.0]),
+    stated=st.sampled_from([None, ".", ","]),
+)
+def test_a_number_of_a_workbook_has_at_most_two_decimals_but_for_the_noise_of_a_formula(
+    tmp_path_factory: pytest.TempPathFactory,
+    thousandths: list[int],
+    factor: float,
+    stated: Literal[".", ","] | None,
+) -> None:
+    rows: list[list[Any]] = []
+    expected: list[Decimal | None] = []
+    for number in thousandths:
+        exact = Decimal(number) / 1000
+        # As a formula leaves it: 250000 * 1.1 is 275000.00000000006.
+        rows += [unit(f"A-{number}", float(exact)), unit(f"B-{number}", number * factor)]
+        expected.append(exact if number % 10 == 0 else None)
+        product = number * Decimal(str(factor))
+        expected.append(product if product * 100 % 1 == 0 else None)
+    path = workbook(tmp_path_factory.mktemp("list") / "x.xlsx", S=[ENGLISH, *rows])
+    found = list(pricelist.read(path, decimal=stated))
+    for row, price in zip(found, expected, strict=True):
+        if isinstance(row, Row):
+            assert row.update.price == price
+        else:
+            assert price is None
+            assert [one.column for one in row.problems] == ["price"]
+            assert "at most two decimals" in row.what
+
+
+@given(price=st.decimals("0.001", "99999999", places=6))
+def test_a_number_of_json_has_at_most_two_decimals(price: Decimal) -> None:
+    cents = price.quantize(Decimal("0.01"))
+    noise = abs(price - cents)
+    found = exact_price(price)
+    assert found == (cents if noise <= Decimal("0.000001") else TOO_FINE)
