@@ -314,6 +314,9 @@ def _lines(path: Path, header: Sequence[str], *ends: str, delimiter: str = ",") 
         (NAMELESS, "1,250,000", "1,250"),
         (NAMELESS, '"1,250",000,', "1,250,000"),
         (NAMELESS, "250,5,", "250,5"),
+        (NAMELESS, "199500,50,", "199500,50"),
+        (NAMELESS, "199500,5,", "199500,5"),
+        (NAMELESS, '"199,500",50,', "199,500,50"),
         (AREA, "250,000", "250,000"),
         (AREA, "12,500 EUR", "12,500 EUR"),
         # What was torn is a column further to the left.
@@ -342,9 +345,9 @@ def test_a_price_beside_a_number_is_whole_where_nothing_can_have_been_torn(tmp_p
     ends = ["250000,120", '"250,000",120', "1000,500", "250.00,120", "250,85", "250,85 m2", "250,x"]
     prices = [one.price for one in good(_lines(path, AREA, *ends))]
     assert prices == [250_000, 250_000, 1000, 250, 250, 250, 250]
-    ends = ["250000,120,", "250,,", "250.00,000,", '"1,250.00",000,', "1250,85,9"]
+    ends = ["250000,120,", "250,,", "250.00,000,", '"1,250.00",00,', "1250.5,85,9"]
     assert [one.price for one in good(_lines(path, NAMELESS, *ends))] == [
-        250_000, 250, 250, 1250, 1250,
+        250_000, 250, 250, 1250, Decimal("1250.5"),
     ]  # fmt: skip
     # Before the price, what is read is no part of it.
     header = ("development_id", "status", "directions", "name", "price")
@@ -362,7 +365,7 @@ def test_a_price_beside_a_number_is_whole_where_nothing_can_have_been_torn(tmp_p
 @settings(deadline=None, max_examples=200)
 @given(
     price=st.integers(1000, 99_999_999),
-    cents=st.sampled_from(["", ".5", ".50"]),
+    cents=st.sampled_from(["", ".5", ".50", ",5", ",50"]),
     group=st.sampled_from(["", ","]),
     before=st.lists(st.sampled_from(["", "x", "85", "120", "1,250"]), max_size=3),
     after=st.lists(st.sampled_from(["", "x", "85", "120"]), max_size=3),
@@ -378,10 +381,15 @@ def test_no_price_that_commas_have_torn_is_sent(
     names: tuple[str, str],
 ) -> None:
     path = tmp_path_factory.mktemp("list") / "x.csv"
+    if cents.startswith(","):
+        # In a column with a name, a 50 beside a price is what it is called.
+        names = ("", names[1])
     header = (*AREA[:4], *(f"c{n}" for n in range(len(before))), "price", *names)
     _lines(path, header, ",".join([*before, spaced(price, group) + cents, *after]))
     (row,) = pricelist.read(path)
-    assert not isinstance(row, Row) or row.update.price == Decimal(f"{price}{cents}")
+    assert not isinstance(row, Row) or row.update.price == Decimal(
+        f"{price}{cents.replace(',', '.')}"
+    )
 
 
 # --- words --------------------------------------------------------------------------------------

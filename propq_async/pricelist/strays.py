@@ -4,7 +4,8 @@ In a CSV with commas, an unquoted `250,000` is two cells. Mostly the row then ha
 or a word stands where none belongs. But where it is one short otherwise, as exporters leave out
 what is empty at the end, all cells have a column, and a price of 250 would go out. A price below
 1,000 beside a number is therefore no certain one. One of 1,000 and more is, whatever stands beside
-it, unless it ends in a group itself and what follows has no column of its own.
+it, unless what follows has no column of its own: then it may be the cents, or the next group of a
+price that ends in one.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ __all__ = ["may_group", "torn_price"]
 _GROUPING: Final = frozenset(",.' ")
 _FIRST: Final = re.compile(r"[0-9]{1,3}", re.ASCII)
 _GROUP: Final = re.compile(r"[0-9]{3}", re.ASCII)
+_WHOLE: Final = re.compile(r"[0-9]+", re.ASCII)
+_CENTS: Final = re.compile(r"[0-9]{1,2}", re.ASCII)
 _BEGINS_WITH_GROUP: Final = re.compile(r"[0-9]{3}.*", re.ASCII)
 _ENDS_IN_GROUP: Final = re.compile(r".*[.,' ][0-9]{3}", re.ASCII)
 
@@ -55,6 +58,11 @@ def torn_price(
         for one, other in pairwise(free):
             if _FIRST.fullmatch(one) and _GROUP.fullmatch(other):
                 return one, other
-    elif is_nameless and _GROUP.fullmatch(after) and _ENDS_IN_GROUP.fullmatch(price):
+    elif is_nameless and (
+        (_WHOLE.fullmatch(price) and _CENTS.fullmatch(after))
+        or (
+            _ENDS_IN_GROUP.fullmatch(price) and (_GROUP.fullmatch(after) or _CENTS.fullmatch(after))
+        )
+    ):
         return cells[place], cells[place + 1]
     return None
