@@ -133,11 +133,13 @@ def _text(draw: st.DrawFn) -> tuple[bytes, dict[str, Any]]:
     lines: list[list[str]] = [[name for _, name in columns]]
     for _ in range(draw(st.integers(1, 8))):
         row = _row(draw, columns)
-        defect = draw(st.sampled_from(["", "", "", "short", "long", "stray", "twice"]))
+        defect = draw(st.sampled_from(["", "", "", "short", "long", "stray", "twice", "head"]))
         if defect == "short":
             row = row[: draw(st.integers(1, len(row) - 1))]
         elif defect == "long":
             row += draw(st.lists(NOTES, min_size=1, max_size=3))
+        elif defect == "head":
+            row = list(draw(st.permutations([name for _, name in columns])))
         elif defect == "stray":
             row.insert(draw(st.integers(0, len(row))), draw(NOTES))
         lines += [row, row] if defect == "twice" else [row]

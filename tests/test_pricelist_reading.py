@@ -534,6 +534,53 @@ def test_the_development_can_be_stated(tmp_path: Path) -> None:
     assert len(broken(path)) == 1
 
 
+def test_a_heading_that_comes_again_is_no_row(tmp_path: Path) -> None:
+    rows = [["Bloque 1", "", "", "", ""], unit("A"), [*map(str.upper, ENGLISH)], unit("B")]
+    path = text_list(tmp_path / "x.csv", *rows)
+    first, *others = pricelist.read(path)
+    assert isinstance(first, BrokenRow)
+    assert [row.update.name for row in others if isinstance(row, Row)] == ["A", "B"]
+    assert len(others) == 2
+    book = workbook(tmp_path / "x.xlsx", S=[ENGLISH, unit("A"), ENGLISH, unit("B")])
+    assert [one.name for one in good(book)] == ["A", "B"]
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        ["development_id", "name", "status", "m2", "directions", "price"],
+        ["development_id", "name", "status", "Precio sin IVA", "directions", "m2"],
+        ["development_id", "name", "status", "price", "directions", "PVP"],
+        ["development_id", "name", "status", "m2", "directions", "x", "price"],
+    ],
+)
+@pytest.mark.parametrize("suffix", ["csv", "xlsx"])
+def test_what_stands_below_another_heading_is_not_taken_for_what_the_first_one_says(
+    heading: list[str], suffix: str, tmp_path: Path
+) -> None:
+    """A block with its price elsewhere: what stands in the place of the price would go out."""
+    header = [*ENGLISH, "m2"]
+    rows = [
+        [*unit("A"), 85], heading if suffix == "csv" else heading[:6],
+        ["4711", "B", "SOLD", "85", "N", 250_000], header, [*unit("C"), 85],
+    ]  # fmt: skip
+    if suffix == "csv":
+        path = text_list(tmp_path / "x.csv", *rows, header=header)
+    else:
+        path = workbook(tmp_path / "x.xlsx", S=[header, *rows])
+    found = list(pricelist.read(path))
+    assert [row.update.name for row in found if isinstance(row, Row)] == ["A", "C"]
+    said = [row for row in found if isinstance(row, BrokenRow)]
+    assert [row.line for row in said] == [3, 4]
+    for row in said:
+        assert row.what == (
+            "expected the columns of line 1, and line 3 names others; put what stands below it "
+            "into a list of its own"
+        )
+        assert len(row.cells) == 1
+    assert [len(row.cells) for row in found] == [6, 1, 1, 6]
+
+
 # --- broken rows --------------------------------------------------------------------------------
 
 

@@ -174,6 +174,7 @@ class Rows:
         self._style = style
         self._words = words
         self._width = len(found.table.header)
+        self._other_heading: int | None = None
         self._is_text = found.delimiter is not None
         self._may_be_torn = may_group(found.delimiter)
         self._places = [found.columns.get(field, -1) for field in FIELDS]
@@ -190,12 +191,40 @@ class Rows:
             cells = record.cells
             if not any(cells) or not any(map(_is_filled, cells)):
                 continue
-            if len(cells) != self._width:
-                if len(cells) < self._width or any(map(str.strip, cells[self._width :])):
-                    yield self._broken(record.line, cells, [self._wrong_width(record.line, cells)])
-                    continue
+            if len(cells) > self._width and not any(map(str.strip, cells[self._width :])):
                 del cells[self._width :]
-            yield self._row(record.line, cells)
+            row: Row | BrokenRow | None
+            if len(cells) == self._width:
+                row = self._row(record.line, cells)
+            else:
+                row = self._broken(record.line, cells, [self._wrong_width(record.line, cells)])
+            if isinstance(row, BrokenRow) or self._other_heading is not None:
+                row = self._below_heading(row, cells)
+            if row is not None:
+                yield row
+
+    def _below_heading(self, row: Row | BrokenRow, cells: list[Any]) -> Row | BrokenRow | None:
+        """Return the row if it stands below the heading of the table, `None` if it repeats that.
+
+        Lists of several blocks repeat their heading, which is nothing wrong. But below one that
+        names other columns, no cell is certain to be what it is taken for.
+        """
+        heading = self._found.heading(cells)
+        if heading:
+            is_same = heading == self._found.heading(self._table.header)
+            self._other_heading = None if is_same else row.line
+            if is_same and len(cells) == self._width:
+                return None
+        if self._other_heading is None:
+            return row
+        expected = (
+            f"the columns of line {self._table.line}, and line {self._other_heading} names others; "
+            "put what stands below it into a list of its own"
+        )
+        problem = _problem(self._table, row.line, None, None, expected)
+        # As a line that is no row, so that it is none in a list of failures, either.
+        line = " ".join((self._found.delimiter or "; ").join(row.cells).splitlines())
+        return BrokenRow(self._table, row.line, (line,), (problem,))
 
     def _wrong_width(self, line: int, cells: list[str]) -> Problem:
         by = separated_by(self._found.delimiter or "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,8 @@ from .workbook import Workbook
 __all__ = ["DELIMITERS", "Found", "Layout", "find_tables"]
 
 HEADER_WITHIN_LINES: Final = 30
+# No unit has the words for three columns in its cells.
+_NO_DATA: Final = 3
 DELIMITERS: Final = (";", ",", "\t", "|")
 # What tells Excel itself, in the first line.
 _TOLD: Final = re.compile(r"sep=(?P<delimiter>[^\r\n])", re.IGNORECASE)
@@ -59,6 +62,10 @@ class Found:
     delimiter: str | None = None
     has_price_texts: bool = True
     is_part: bool = False
+    heading: Callable[[Sequence[Any]], Mapping[str, list[int]]] = attrs.field(
+        default=lambda _: {}, repr=False
+    )
+    """Returns which columns a row names, if it is a heading like that of the table."""
 
 
 def find_tables(path: Path, layout: Layout) -> tuple[list[Found], list[str]]:
@@ -105,7 +112,8 @@ def _text(path: Path, layout: Layout) -> Found:
                     yield row
 
     table = Table(path, None, header.cells, header.line)
-    return Found(table, columns, rows, encoding, delimiter, is_part=bool(notes))
+    heading = partial(_heading, layout=layout)
+    return Found(table, columns, rows, encoding, delimiter, is_part=bool(notes), heading=heading)
 
 
 def _json_lines(path: Path, layout: Layout) -> Found:
@@ -157,7 +165,8 @@ def _sheets(path: Path, layout: Layout) -> tuple[list[Found], list[str]]:
         columns = header.check(path, name, layout)
         table = Table(path, name, header.cells, header.line)
         rows = _SheetRows(workbook, name, header.line, notes)
-        found.append(Found(table, columns, rows, is_part=bool(notes)))
+        heading = partial(_heading, layout=layout)
+        found.append(Found(table, columns, rows, is_part=bool(notes), heading=heading))
     if not found and headers:
         # None will do: what the best of them lacks is said.
         name, header = max(headers, key=lambda pair: len(pair[1].columns))
@@ -214,11 +223,21 @@ def _match(cells: Sequence[str], layout: Layout) -> dict[str, list[int]]:
     return matched
 
 
+def _heading(cells: Sequence[Any], *, layout: Layout) -> dict[str, list[int]]:
+    """Return the places of the columns by field, none if the cells name too few to be no data."""
+    matched = _match(_names(cells), layout)
+    return matched if len(matched) >= _NO_DATA else {}
+
+
+def _names(cells: Sequence[Any]) -> tuple[str, ...]:
+    return tuple("" if cell is None else str(cell).strip().lstrip("\ufeff") for cell in cells)
+
+
 def _header_of(rows: Iterable[tuple[int, Sequence[Any]]], layout: Layout) -> _Header:
     """Return the row with the most columns that are known."""
     best = _Header(0, (), {})
     for line, cells in rows:
-        names = tuple("" if cell is None else str(cell).strip().lstrip("\ufeff") for cell in cells)
+        names = _names(cells)
         matched = _match(names, layout)
         if len(matched) > len(best.columns) or not any(best.cells):
             best = _Header(line, names, matched)
