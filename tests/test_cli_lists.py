@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -678,6 +679,58 @@ def test_one_unit(emulator: PropQEmulator, propq: Any) -> None:
     assert several.out.endswith(", Mar N S W\n")
     emulator.fail_next(500, times=9)
     assert propq("update", "4711", "A-101", *values).status == Exit.STOPPED
+
+
+VALUES = ["--status", "SOLD", "--price", "260000", "--directions", "N"]
+
+
+@pytest.mark.parametrize(
+    ("path", "standing"),
+    [
+        ("/oauth/token", "nothing was sent"),
+        (
+            "/v1/developments/4711/units/update-by-name",
+            "the update may have been applied; the same command sets the values again",
+        ),
+    ],
+)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_update_says_what_became_of_it(
+    number: signal.Signals, path: str, standing: str, emulator: PropQEmulator
+) -> None:
+    asked, ended = threading.Event(), threading.Event()
+
+    def hold(_: object) -> bool:
+        asked.set()
+        return not ended.wait(60)
+
+    emulator.fail_next(503, path=path, match=hold)
+    with started("update", "4711", "A-101", *VALUES) as process:
+        assert asked.wait(60)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=60)
+    ended.set()
+    assert (process.returncode, out) == (Exit.INTERRUPTED, "")
+    assert err == f"propq: interrupted: {standing}\n"
+
+
+def test_an_update_that_is_interrupted_too_late_says_that_it_is_applied(
+    emulator: PropQEmulator, propq: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def interrupt(*arguments: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        await real(*arguments)
+
+    real = Ledger.acknowledge
+    monkeypatch.setattr(Ledger, "acknowledge", interrupt)
+    said = propq("update", "4711", "A-101", *VALUES)
+    assert (said.status, said.err) == (
+        Exit.INTERRUPTED,
+        "propq: interrupted: the update is applied\n",
+    )
+    assert emulator.unit("4711", "A-101").price == 260_000
+    text_list(Path("x.csv"), unit("A-101", 260_000, directions="N"))
+    assert propq("plan", "x.csv").status == Exit.DONE
 
 
 # --- token --------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
@@ -24,6 +25,7 @@ _EXPECTED: Final = (
     'directions such as N, "N S" or SO; others are sent as they are, with commas between them, '
     "such as NNE,N"
 )
+_IN_DOUBT: Final = "the update may have been applied; the same command sets the values again"
 
 
 @attrs.frozen(kw_only=True)
@@ -79,16 +81,24 @@ class UpdateCommand:
 
     async def _run(self, update: UnitUpdate) -> Exit:
         screen = Screen()
-        async with AsyncPropQ.from_env() as propq, Ledger(self.ledger) as ledger:
-            account = Account(propq.base_url, propq.client_id)
-            # As a push does it: what the ledger says must stay true.
-            async with ledger.exclusive(), propq.session() as session:
-                await ledger.mark(account, [update])
-                try:
+        # What is true if it is interrupted now.
+        standing = "nothing was sent"
+        try:
+            async with AsyncPropQ.from_env() as propq, Ledger(self.ledger) as ledger:
+                account = Account(propq.base_url, propq.client_id)
+                # As a push does it: what the ledger says must stay true.
+                async with ledger.exclusive(), propq.session() as session:
+                    # First, since without a token nothing is sent, and nothing is in doubt.
+                    await propq.tokens.get_token()
+                    await ledger.mark(account, [update])
+                    standing = _IN_DOUBT
                     await session.units.update(update)
-                except PropQError as error:
-                    raise CommandError(str(error), _status(error)) from error
-                await ledger.acknowledge(account, [update])
+                    standing = "the update is applied"
+                    await ledger.acknowledge(account, [update])
+        except PropQError as error:
+            raise CommandError(str(error), _status(error)) from error
+        except asyncio.CancelledError:
+            raise CommandError(f"interrupted: {standing}", Exit.INTERRUPTED) from None
         screen.sentence(
             f"applied: {update.name} of {update.development_id} is {update.status.name}, "
             f"{exact(update.price):,f}, {' '.join(update.directions)}",
