@@ -414,6 +414,11 @@ def test_what_is_no_price_list_is_refused(
     assert err.count("\n") == 1
 
 
+def test_a_demo_of_a_pipe_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["demo", "--price-list", "/dev/stdin"]) == Exit.USAGE
+    assert "propq: /dev/stdin is no file: a price list is read more" in capsys.readouterr().err
+
+
 def test_a_demo_of_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = price_list(tmp_path / "x.csv")
     assert run(["demo", "--price-list", str(path)]) == Exit.USAGE

@@ -168,6 +168,7 @@ def test_how_a_list_is_read_can_be_stated(propq: Any) -> None:
     [
         (["plan", "nope.csv"], "cannot read nope.csv: No such file or directory"),
         (["push", "nope.csv"], "cannot read nope.csv: No such file or directory"),
+        (["plan", "."], "propq: . is a directory: name the file of a price list\n"),
         (["plan", "x.csv", "--column", "name"], "--column: expected KEY=VALUE, not 'name'"),
         (["plan", "x.csv", "--column", "nom=x"], "no field 'nom': a column is one of"),
         (["plan", "x.csv", "--status-word", "a=b"], "--status-word: expected WORD=STATUS with one"),
@@ -210,6 +211,38 @@ def test_wrong_usage(arguments: list[str], problem: str, propq: Any) -> None:
     said = propq(*arguments)
     assert (said.status, said.out) == (Exit.USAGE, "")
     assert problem in said.err
+
+
+@pytest.mark.usefixtures("emulator")
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [
+        (["plan"], "-"),
+        (["push"], "-"),
+        (["plan"], "/dev/stdin"),
+        (["push"], "fifo"),
+        (["emulate", "--units"], "/dev/stdin"),
+    ],
+)
+def test_a_list_that_comes_through_a_pipe_is_refused(command: list[str], path: str) -> None:
+    text_list(Path("x.csv"), *LIST)
+    os.mkfifo("fifo")
+    process = subprocess.run(
+        [*PROPQ, *command, path],
+        input=Path("x.csv").read_text(), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (process.returncode, process.stdout) == (Exit.USAGE, "")
+    assert process.stderr == (
+        f"propq: {path} is no file: a price list is read more than once, which a pipe cannot be; "
+        "save it as a file, and name that\n"
+    )
+
+
+@pytest.mark.usefixtures("emulator")
+def test_a_list_may_be_called_as_a_pipe_is(propq: Any) -> None:
+    text_list(Path("-"), *LIST)
+    assert propq("plan", "./-").status == Exit.CHANGES
+    assert propq("plan", str(Path("-").absolute())).status == Exit.CHANGES
 
 
 # --- push ---------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, Token, UnknownOptionError
 from cyclopts.validators import Number
 
 from propq_async import PropQError, __version__
@@ -19,7 +19,7 @@ from propq_async import PropQError, __version__
 from . import lists
 from .ending import CommandError, Exit
 from .rate import Rate
-from .reading import Reading
+from .reading import Reading, no_pipe
 
 __all__ = ["app", "run"]
 
@@ -189,6 +189,9 @@ def _run(arguments: list[str]) -> int:
 
 def _explain(error: Exception) -> Exit:
     match error:
+        case UnknownOptionError(token=Token(value="-")):
+            # As one names standard input elsewhere.
+            return _explain(no_pipe("-"))
         case CycloptsError():
             return _complain(f"{error}\nTry 'propq --help'.", Exit.USAGE)
         case CommandError():

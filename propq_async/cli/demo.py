@@ -27,6 +27,7 @@ from .child import Child, emulator_process
 from .ending import CommandError, Exit, on_interrupt
 from .output import Advance, Screen
 from .rate import Rate
+from .reading import check_file
 
 __all__ = ["Demo", "make_units"]
 
@@ -114,6 +115,8 @@ class Demo:
         if path is None:
             path = directory / "prices.csv"
             write(path, make_units(self.units))
+        else:
+            check_file(path)
         try:
             prices = read(path)
             tally = _Tally(rows=sum(1 for _ in prices))

@@ -15,8 +15,9 @@ from .ending import CommandError, Exit
 if TYPE_CHECKING:
     from propq_async.pricelist import PriceList
 
-__all__ = ["Reading", "open_list", "pairs", "status_words"]
+__all__ = ["Reading", "check_file", "no_pipe", "open_list", "pairs", "status_words"]
 
+_DEVICES = ("/dev", "/proc")
 Decimals = Literal[".", ","]
 Words = Annotated[list[str], Parameter(negative="", show_default=False)]
 
@@ -79,10 +80,31 @@ def status_words(texts: list[str]) -> dict[str, UnitStatus]:
     return found
 
 
+def check_file(path: Path) -> None:
+    """Refuse what is there and can be no list, before anything waits for its end."""
+    if path.is_dir():
+        raise CommandError(f"{path} is a directory: name the file of a price list", Exit.USAGE)
+    # Also where it happens to lead to a file: failures are written beside the list.
+    is_device = any(path.absolute().is_relative_to(place) for place in _DEVICES)
+    is_stream = is_device or (path.exists() and not path.is_file())
+    if is_stream or (str(path) == "-" and not path.exists()):
+        raise no_pipe(str(path))
+
+
+def no_pipe(name: str) -> CommandError:
+    """Return the error that a list which is no file ends in."""
+    return CommandError(
+        f"{name} is no file: a price list is read more than once, which a pipe cannot be; save it "
+        "as a file, and name that",
+        Exit.USAGE,
+    )
+
+
 def open_list(path: Path, options: Reading) -> PriceList:
     """Open a list. It takes a look at the whole file: call it in a thread."""
     from propq_async.pricelist import PriceListError, read  # noqa: PLC0415 - not needed for --help
 
+    check_file(path)
     try:
         return read(
             path,
