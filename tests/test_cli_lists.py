@@ -575,6 +575,7 @@ def test_credentials_server_and_ledger_stop_a_push(
         said = propq(command, "x.csv", "--ledger", str(broken))
         assert said.status == Exit.STOPPED
         assert "no ledger cannot be used: file is not a database" in said.err
+        assert broken.read_bytes() == b"nothing of the kind " * 100
     monkeypatch.setenv("PROPQ_CLIENT_SECRET", "wrong")
     said = propq("push", "x.csv")
     assert said.status == Exit.STOPPED
@@ -585,6 +586,33 @@ def test_credentials_server_and_ledger_stop_a_push(
         assert said.status == Exit.STOPPED
         assert said.err.startswith("propq: the environment variable PROPQ_CLIENT_ID is not set")
     assert emulator.applied == 0
+
+
+NO_LEDGER = {
+    "x.csv": "file is not a database, and so no ledger; name with --ledger one that propq has "
+    "made, or a file that is not there yet",
+    "a place": "it is a directory; name a file in it, such as "
+    "--ledger '{here}/a place/ledger.sqlite3'",
+    "x.csv/a/ledger": "Not a directory; make room or give access to {here}/x.csv/a, or name "
+    "another --ledger",
+    "/proc/1/ledger": "unable to open database file; make room or give access to /proc/1, or name "
+    "another --ledger",
+}
+
+
+@pytest.mark.parametrize(("ledger", "advice"), NO_LEDGER.items())
+def test_what_can_be_no_ledger_is_told_with_what_to_do(
+    ledger: str, advice: str, emulator: PropQEmulator, propq: Any, tmp_path: Path
+) -> None:
+    text_list(Path("x.csv"), *LIST)
+    Path("a place").mkdir()
+    said = propq("push", "x.csv", "--ledger", ledger)
+    assert (said.status, said.out) == (Exit.STOPPED, "")
+    assert said.err == (
+        f"propq: the ledger {tmp_path / ledger} cannot be used: {advice.format(here=tmp_path)} "
+        "(whatever is not in it is sent again)\n"
+    )
+    assert emulator.calls == 0
 
 
 @pytest.mark.usefixtures("emulator")

@@ -193,7 +193,10 @@ async def test_a_transaction_is_finished_when_its_caller_is_cancelled(tmp_path: 
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"no database at all, whatever", "cannot be used: file is not a database; make room or"),
+        (
+            b"no database at all, whatever",
+            "cannot be used: file is not a database, and so no ledger; name with --ledger one that",
+        ),
         ("CREATE TABLE x (y)", "is no ledger, but another database: name another file"),
         (
             "PRAGMA application_id = 1349677137; PRAGMA user_version = 9",

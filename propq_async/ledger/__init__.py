@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -192,9 +193,23 @@ class Ledger:
                     "of databases: close it there, and do this again"
                 ) from error
             raise LedgerError(
-                f"the ledger {self.path} cannot be used: {error}; make room or give access, or "
-                "name another --ledger (whatever is not in it is sent again)"
+                f"the ledger {self.path} cannot be used: {_advice(self.path, error)} (whatever is "
+                "not in it is sent again)"
             ) from error
+
+
+def _advice(path: Path, error: Exception) -> str:
+    """Return what is wrong with the file, and what to do."""
+    if path.is_dir():
+        example = shlex.quote(str(path / "ledger.sqlite3"))
+        return f"it is a directory; name a file in it, such as --ledger {example}"
+    if "not a database" in str(error):
+        return (
+            f"{error}, and so no ledger; name with --ledger one that propq has made, or a file "
+            "that is not there yet"
+        )
+    why = (error.strerror if isinstance(error, OSError) else None) or error
+    return f"{why}; make room or give access to {path.parent}, or name another --ledger"
 
 
 def default_path() -> Path:
