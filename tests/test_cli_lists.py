@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -263,7 +264,8 @@ def test_a_push_from_its_list_to_the_mended_failures(emulator: PropQEmulator, pr
         r"^  broken  +1$",
         r"^  failures  +x\.failed\.csv$",
         r"^Not applied\n  - x\.csv, line 33, column price: .*\n  - x\.csv, line 32, B: POST .*404 ",
-        r"\n\n2 of 32 rows are not applied: mend x\.failed\.csv and push that\.\n$",
+        r"\n\n2 of 32 rows are not applied: mend x\.failed\.csv and push that:\n"
+        r"  propq push x\.failed\.csv\n$",
     )
     # Progress is told on stderr, in plain lines.
     lines(said.err, r"^ +31 of 31 rows, [\d,]+/s, 1 failed$")
@@ -305,6 +307,59 @@ def test_the_numbers_of_a_summary_add_up(emulator: PropQEmulator, propq: Any) ->
     assert (found["repeated"], found["broken"]) == (2, 3)
     assert found["applied"] + found["failed"] == found["to be sent"] == 4
     assert emulator.applied == 5 + found["applied"]
+
+
+def command_at_the_end(out: str) -> list[str]:
+    words = shlex.split(out.replace("\r", "").splitlines()[-1])
+    assert words[:2] == ["propq", "push"]
+    return words[1:]
+
+
+def test_the_command_for_the_mended_failures_works_as_it_stands(
+    emulator: PropQEmulator, propq: Any
+) -> None:
+    header = ("Ref", "Dev", "Estado", "PVP", "Cara")
+    rows = [("A-101", "", "Bajo contrato", "1.234", "Mar"), ("A-102", "", "?", "1.235", "Mar")]
+    text_list(Path("-a b.csv"), *rows, header=header, delimiter="~", encoding="cp1252")
+    options = [
+        "--development", "4711", "--column", "name=Ref", "--column", "directions=Cara",
+        "--column", "development_id=Dev", "--status-word", "bajo contrato=reserved",
+        "--direction-word", "mar=S", "--decimal", ",", "--delimiter", "~", "--ledger", "my ledger",
+        "--concurrency", "7", "--max-calls-per-second", "1000", "--max-outage-seconds", "2.5",
+    ]  # fmt: skip
+    said = propq("push", "./-a b.csv", *options, "--encoding", "cp1252", "--yes", "--list", "3")
+    assert said.status == Exit.ROWS_FAILED
+    arguments = command_at_the_end(said.out)
+    assert arguments[1:] == ["./-a b.failed.csv", *options]
+    failed = Path("-a b.failed.csv")
+    failed.write_text(failed.read_text("utf-8").replace("?", "Bajo contrato"))
+    mended = propq(*arguments)
+    assert (mended.status, mended.err.count("\n")) == (Exit.DONE, 1)
+    assert emulator.unit("4711", "A-102").price == 1235
+    assert emulator.applied == 2
+
+
+def test_a_command_repeats_no_more_than_it_must(
+    emulator: PropQEmulator, propq: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PROPQ_LEDGER", str(tmp_path / "ledger"))
+    text_list(Path("x.csv"), *LIST, unit("B"), delimiter="-")
+    said = propq("push", "x.csv", "--delimiter=-", "--trust-hours", "3", "--all", "--encoding=utf8")
+    assert said.status == Exit.ROWS_FAILED
+    assert command_at_the_end(said.out) == ["push", "x.failed.csv", "--delimiter=-"]
+    assert propq(*command_at_the_end(said.out)).status == Exit.ROWS_FAILED
+    assert emulator.calls == 32
+
+
+def test_a_terminal_leaves_a_command_in_one_piece(emulator: PropQEmulator) -> None:
+    text_list(Path("x.csv"), unit("B"))
+    word = "'a word that is longer than the terminal is wide, and has spaces in it as well'=SOLD"
+    status, seen = on_a_terminal(
+        "push", "x.csv", "--status-word", shlex.split(word)[0], "--ledger", "my ledger", keys=b""
+    )
+    assert status == Exit.ROWS_FAILED
+    assert shlex.split(word) == [command_at_the_end(seen)[3]]
+    assert emulator.calls == 1
 
 
 def test_a_workbook_with_many_broken_rows(emulator: PropQEmulator, propq: Any) -> None:

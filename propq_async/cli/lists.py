@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Final, TypeAlias
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
@@ -13,13 +13,17 @@ from cyclopts.validators import Number
 from .ending import Exit
 from .reading import Decimals, Reading
 
-__all__ = ["register"]
+__all__ = ["CONCURRENCY", "LEDGER_VARIABLE", "MAX_OUTAGE_SECONDS", "register"]
+
+CONCURRENCY: Final = 100
+MAX_OUTAGE_SECONDS: Final = 300
+LEDGER_VARIABLE: Final = "PROPQ_LEDGER"
 
 Command: TypeAlias = Coroutine[Any, Any, Exit]
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 AtLeastOne = Annotated[int, Parameter(validator=Number(gte=1))]
 NotNegative = Annotated[float, Parameter(validator=Number(gte=0))]
-LedgerFile = Annotated[Path | None, Parameter(env_var="PROPQ_LEDGER")]
+LedgerFile = Annotated[Path | None, Parameter(env_var=LEDGER_VARIABLE)]
 _READ_AS_FOUND = Reading()
 
 
@@ -75,9 +79,9 @@ def push(
     all: Flag = False,  # noqa: A002 - what it is called
     dry_run: Flag = False,
     yes: Annotated[Flag, Parameter(name=["--yes", "-y"])] = False,
-    concurrency: AtLeastOne = 100,
+    concurrency: AtLeastOne = CONCURRENCY,
     max_calls_per_second: Annotated[float | None, Parameter(validator=Number(gt=0))] = None,
-    max_outage_seconds: NotNegative = 300,
+    max_outage_seconds: NotNegative = MAX_OUTAGE_SECONDS,
     list: Annotated[int, Parameter(validator=Number(gte=0))] = 20,  # noqa: A002 - what it is called
 ) -> Command:
     """Send what changed in a price list, and say what became of it.

@@ -231,6 +231,14 @@ class Screen:
         """Show a sentence."""
         self._line(printable(text), style)
 
+    def to_copy(self, text: str) -> None:
+        """Show a command line. A terminal wraps it itself, so that it is copied as one line."""
+        text = "  " + printable(text)
+        if self.is_live:
+            self.console.print(Text(text), soft_wrap=True)
+        else:
+            self._line(text)
+
     def _line(self, text: str, style: str = "") -> None:
         if self.is_live:
             self.console.print(Text(text, style=style))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import shlex
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
@@ -15,9 +18,10 @@ from propq_async.ledger import Ledger
 from propq_async.pricelist import BrokenRow, Failures, Plan, PriceList, Push, Row, plan, push
 
 from .ending import CommandError, Exit, on_interrupt
+from .lists import CONCURRENCY, LEDGER_VARIABLE, MAX_OUTAGE_SECONDS
 from .output import Screen
 from .plan import ALERT, plan_status, show_plan
-from .reading import Reading, open_list
+from .reading import Reading, again, open_list
 from .summary import Summary
 
 __all__ = ["PushCommand"]
@@ -38,6 +42,24 @@ class PushCommand:
     max_outage_seconds: float
     max_calls_per_second: float | None
     listed: int
+
+    def again(self, failures: Path, prices: PriceList) -> str:
+        """Return the command line that pushes what failed, once it is mended."""
+        # Confirmed by itself: what was agreed to were other rows.
+        words = ["propq", "push", f"./{failures}" if str(failures)[0] == "-" else str(failures)]
+        for option, value in (*again(self.reading, prices.delimiter), *self._own_options()):
+            words += [option, value] if value[:1] != "-" else [f"{option}={value}"]
+        return shlex.join(words)
+
+    def _own_options(self) -> Iterator[tuple[str, str]]:
+        if self.ledger is not None and str(self.ledger) != os.environ.get(LEDGER_VARIABLE):
+            yield "--ledger", str(self.ledger)
+        if self.concurrency != CONCURRENCY:
+            yield "--concurrency", str(self.concurrency)
+        if self.max_calls_per_second is not None:
+            yield "--max-calls-per-second", f"{self.max_calls_per_second:.15g}"
+        if self.max_outage_seconds != MAX_OUTAGE_SECONDS:
+            yield "--max-outage-seconds", f"{self.max_outage_seconds:.15g}"
 
     async def run(self) -> Exit:
         """Make the plan, have it confirmed, and push it."""
@@ -137,7 +159,9 @@ class _Run:
                     summary.is_interrupted = True
                 except PropQError as error:
                     summary.stopped_by = error
-            summary.failures = failures.path
+            if failures.path is not None:
+                summary.failures = failures.path
+                summary.again = command.again(failures.path, prices)
         if self.interrupts:
             summary.is_interrupted = True
         elif made.missing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,7 +16,7 @@ from .ending import CommandError, Exit
 if TYPE_CHECKING:
     from propq_async.pricelist import PriceList
 
-__all__ = ["Reading", "check_file", "no_pipe", "open_list", "pairs", "status_words"]
+__all__ = ["Reading", "again", "check_file", "no_pipe", "open_list", "pairs", "status_words"]
 
 _DEVICES = ("/dev", "/proc")
 Decimals = Literal[".", ","]
@@ -50,6 +51,27 @@ class Reading:
 
     sheet: str | None = None
     "The one sheet of a workbook to read. Without it, all that have the columns and are not hidden."
+
+
+def again(options: Reading, delimiter: str) -> Iterator[tuple[str, str]]:
+    """Return the options that the list of what failed needs, too.
+
+    It has the words and the columns of the list, and what separates them; but it is UTF-8, and has
+    no sheets.
+    """
+    if options.development is not None:
+        yield "--development", options.development
+    for option, values in (
+        ("--column", options.column),
+        ("--status-word", options.status_word),
+        ("--direction-word", options.direction_word),
+    ):
+        for value in values:
+            yield option, value
+    if options.decimal is not None:
+        yield "--decimal", options.decimal
+    if options.delimiter == delimiter:
+        yield "--delimiter", delimiter
 
 
 def pairs(option: str, texts: list[str]) -> dict[str, str]:

@@ -33,6 +33,7 @@ class Summary:
     reasons: list[str] = attrs.field(factory=list)
     more_reasons: int = 0
     failures: Path | None = None
+    again: str = ""
     failures_error: OSError | None = None
     stopped_by: PropQError | None = None
     is_interrupted: bool = False
@@ -82,7 +83,7 @@ class Summary:
         if standing.failed or broken:
             said.append(
                 f"{standing.failed + broken:,} of {self.plan.rows:,} rows are not applied"
-                + ("." if self.failures is None else f": mend {self.failures} and push that.")
+                + ("." if self.failures is None else f": mend {self.failures} and push that:")
             )
         return " ".join(said)
 
@@ -103,6 +104,8 @@ class Summary:
         screen.sentence("")
         good = self.status is Exit.DONE
         screen.sentence(self.verdict, "green" if good else "bold red")
+        if self.again:
+            screen.to_copy(self.again)
 
     def _facts(self) -> Iterator[tuple[str, str]]:
         standing, made = self.standing, self.plan
