@@ -139,11 +139,56 @@ def test_a_plan_for_programs(emulator: PropQEmulator, propq: Any) -> None:
         "price_change_percent": pytest.approx(-20.1998),
     }
     assert (new["before"], new["price_change_percent"]) == (None, None)
-    assert plan["broken"][0]["problems"][0]["value"] == "0"
+    (row,) = plan["broken"]
+    assert (row["line"], row["development_id"], row["name"]) == (4, "4711", "C")
+    assert row["problems"][0]["value"] == "0"
     assert plan["totals"]["SOLD"] == {"units": 3, "value": 699500.5}
     assert [one["kind"] for one in plan["warnings"]] == ["price", "missing"]
     assert len(plan["missing"]) == 29
     assert len(plan["remarks"]) == 1
+
+
+@pytest.mark.usefixtures("emulator")
+def test_a_broken_row_whose_unit_is_not_known_has_none(propq: Any) -> None:
+    text_list(Path("x.csv"), unit("", 1), ["4711", "A"])
+    broken = json.loads(propq("plan", "x.csv", "--json").out)["broken"]
+    assert [(row["development_id"], row["name"]) for row in broken] == [(None, None)] * 2
+
+
+@pytest.mark.usefixtures("emulator")
+def test_a_plan_is_json_whatever_the_output_can_encode() -> None:
+    Path("x.csv").write_bytes(
+        f"{','.join(ENGLISH)}\n4711,Ático ñ,SOLD,1,N\n4711,A".encode() + b"\xe9,SOLD,1,N\n"
+    )
+    for encoding in ("ascii", "cp1252", "utf-8"):
+        done = subprocess.run(
+            [*PROPQ, "plan", "x.csv", "--json"], capture_output=True, timeout=60, check=False,
+            env=os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (Exit.ROWS_FAILED, b"")
+        made = json.loads(done.stdout.decode(encoding))
+        assert made["changes"][0]["name"] == "Ático ñ"
+        assert made["broken"][0]["name"] == "A\udce9"
+
+
+@pytest.mark.usefixtures("emulator")
+def test_bytes_that_are_no_text_are_shown_as_bytes(propq: Any) -> None:
+    Path("x.csv").write_bytes(
+        f"{','.join(ENGLISH)}\n4711,ñ,SOLD,1,N\n4711,A".encode() + b"-\xe9\xf1,SOLD,1,N\n"
+    )
+    lines(propq("plan", "x.csv").out, r"line 3, column name: .*, not 'A-\\xe9\\xf1'$")
+
+
+def test_one_is_not_many(emulator: PropQEmulator, propq: Any) -> None:
+    text_list(Path("x.csv"), unit("B"))
+    lines(propq("plan", "x.csv").out, r"^x\.csv: 1 row \(", r"^  SOLD +1 unit +250,000$")
+    said = propq("push", "x.csv")
+    lines(said.out, r"^  all +1 unit ", r"^1 of 1 row is not applied: ")
+    lines(said.err, r" 1 of 1 row, ")
+    text_list(Path("x.csv"), *LIST[:2])
+    emulator.fail_next(401, times=99)
+    said = propq("push", "x.csv", "--concurrency", "1")
+    lines(said.out, r"0 of 2 rows are applied, 2 are still to be sent: ")
 
 
 @pytest.mark.usefixtures("emulator")

@@ -28,6 +28,7 @@ from .ending import CommandError, Exit, on_interrupt
 from .output import Advance, Screen
 from .rate import Rate
 from .reading import check_file
+from .wording import are, counted, was
 
 __all__ = ["Demo", "make_units"]
 
@@ -124,7 +125,7 @@ class Demo:
             raise CommandError(str(error), Exit.USAGE) from error
         if not tally.rows:
             raise CommandError(f"{path} has no rows", Exit.USAGE)
-        screen.say(f"price list of {tally.rows:,} rows: {path}")
+        screen.say(f"price list of {counted(tally.rows, 'row')}: {path}")
         ledger = Ledger(directory / "ledger.sqlite3")
         async with emulator_process(path, directory / "emulator.log") as child:
             screen.say(f"emulator of the API: {child.url} (process {child.process.pid})")
@@ -145,13 +146,14 @@ class Demo:
             raise stopped
         if tally.failed:
             raise CommandError(
-                f"{tally.failed:,} of {tally.rows:,} rows were not applied", Exit.ROWS_FAILED
+                f"{tally.failed:,} of {counted(tally.rows, 'row')} {was(tally.failed)} not applied",
+                Exit.ROWS_FAILED,
             )
         if state is None or state["applied"] < tally.rows:
             applied = "nothing" if state is None else f"{state['applied']:,}"
             raise CommandError(
-                f"all {tally.rows:,} rows were acknowledged, but the server says that it has "
-                f"applied {applied}",
+                f"{counted(tally.rows, 'row')} {was(tally.rows)} acknowledged, but the server "
+                f"says that it has applied {applied}",
                 Exit.ROWS_FAILED,
             )
         screen.say("every row was applied", label="done")
@@ -222,16 +224,20 @@ class Demo:
                     advance(tally.done, tally.failed)
                     if events and tally.done >= events[0][0]:
                         _, what, name, arguments = events.pop(0)
-                        screen.say(f"{tally.done:,} rows are done: {what}", label="server")
+                        screen.say(
+                            f"{counted(tally.done, 'row')} {are(tally.done)} done: {what}",
+                            label="server",
+                        )
                         await child.steer(name, **arguments)
             advance(tally.done, tally.failed)
 
 
 def _where(tally: _Tally) -> str:
+    cut_off, not_sent = tally.standing.cut_off, tally.rows - tally.read
     return (
-        f"{tally.applied:,} of {tally.rows:,} rows are applied, {tally.failed:,} failed, "
-        f"{tally.standing.cut_off:,} were in flight ({tally.standing.cut_off_unsure:,} of them may "
-        f"have been applied), {tally.rows - tally.read:,} were not sent"
+        f"{tally.applied:,} of {counted(tally.rows, 'row')} {are(tally.applied)} applied, "
+        f"{tally.failed:,} failed, {cut_off:,} {was(cut_off)} in flight "
+        f"({tally.standing.cut_off_unsure:,} of them may have been applied), {not_sent:,} {was(not_sent)} not sent"
     )
 
 

@@ -25,6 +25,7 @@ from .ending import CommandError, Exit, on_interrupt
 from .output import complain, printable
 from .rate import Rate
 from .reading import Reading, open_list
+from .wording import counted, was
 
 __all__ = ["EXPORT", "Emulate"]
 
@@ -76,8 +77,9 @@ class Emulate:
             finally:
                 await emulator.close()
         _note(
-            f"ended after {emulator.token_requests:,} token requests and {emulator.calls:,} calls; "
-            f"{emulator.applied:,} updates were applied"
+            f"ended after {counted(emulator.token_requests, 'token request')} and "
+            f"{counted(emulator.calls, 'call')}; {counted(emulator.applied, 'update')} "
+            f"{was(emulator.applied)} applied"
         )
         return Exit.DONE
 
@@ -94,7 +96,9 @@ class Emulate:
     def _announce(self, emulator: PropQEmulator, directory: Path) -> None:
         count = len(emulator.units)
         pace = f", {self.throttle}" if self.throttle else ""
-        _note(f"PropQ emulator at {emulator.url} with {count:,} units{pace}; Ctrl-C ends it")
+        _note(
+            f"PropQ emulator at {emulator.url} with {counted(count, 'unit')}{pace}; Ctrl-C ends it"
+        )
         if not count:
             remedy = "name a price list with --units FILE"
             if self.units is not None:
@@ -131,7 +135,11 @@ def _note(text: str) -> None:
 
 def _log(request: RecordedRequest) -> None:
     at = datetime.fromtimestamp(request.timestamp).astimezone()
-    body = "" if request.body is None else " " + _shortened(json.dumps(request.body))
+    body = (
+        ""
+        if request.body is None
+        else " " + _shortened(json.dumps(request.body, ensure_ascii=False))
+    )
     line = f"{at:%H:%M:%S} {request.status or 'drop'} {request.method} {request.path}{body}"
     with suppress(OSError):  # nobody reads it any more, which is no reason to end
         _note(printable(line))

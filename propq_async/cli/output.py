@@ -27,19 +27,29 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from .wording import counted
+
 __all__ = ["Advance", "Screen", "complain", "printable"]
 
 STYLES = {"server": "magenta", "client": "cyan", "failed": "red", "done": "green"}
 LABEL_WIDTH = max(map(len, STYLES))
 BESIDE_THE_BAR = 56
 NARROW = 5
+# What Python makes of bytes that are not in the encoding of a text.
+_UNDECODABLE = range(0xDC80, 0xDD00)
 
 
 def printable(text: str) -> str:
     """Return the text with everything escaped that a terminal might take for a command."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    if ord(char) in _UNDECODABLE:
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return char.encode("unicode_escape").decode()
 
 
 def complain(message: str) -> None:
@@ -67,7 +77,7 @@ class Advance(Protocol):
 
 class _Count(ProgressColumn):
     def render(self, task: Task) -> Text:
-        return Text(f"{task.completed:,.0f} of {task.total or 0:,.0f} rows")
+        return Text(f"{task.completed:,.0f} of {counted(int(task.total or 0), 'row')}")
 
 
 class _Bar(BarColumn):
@@ -147,7 +157,8 @@ class _Plain:
         if tenths > self.tenths:
             self.tenths = tenths
             rate = done / max(time.monotonic() - self.began, 1e-3)
-            self.screen.say(f"{done:,} of {self.total:,} rows, {rate:,.0f}/s, {failed:,} failed")
+            of = counted(self.total, "row")
+            self.screen.say(f"{done:,} of {of}, {rate:,.0f}/s, {failed:,} failed")
 
 
 class _LogLines(logging.Handler):

@@ -19,6 +19,7 @@ from propq_async.pricelist import Change, Plan, PriceList, Reason, plan
 from .ending import CommandError, Exit, on_interrupt
 from .output import Screen
 from .reading import Reading, open_list
+from .wording import counted
 
 __all__ = ["PlanCommand", "interruptible", "plan_status", "show_plan", "totals"]
 
@@ -49,10 +50,10 @@ class PlanCommand:
                 prices, propq, ledger, trust_hours=self.trust_hours, everything=self.everything
             )
         if self.as_json:
-            # Elsewhere, what cannot be printed would be escaped, and not as JSON does it.
-            plainly = not sys.stdout.encoding.lower().startswith("utf")
-            json.dump(plan_json(made), sys.stdout, indent=2, ensure_ascii=plainly, default=float)
-            sys.stdout.write("\n")
+            # Escapes that JSON knows, and not those of the stream.
+            is_unicode = sys.stdout.encoding.lower().startswith("utf")
+            text = json.dumps(plan_json(made), indent=2, ensure_ascii=not is_unicode, default=float)
+            sys.stdout.write(text + "\n")
         else:
             show_plan(Screen(), made, prices, ledger.path, self.listed)
         return plan_status(made)
@@ -81,7 +82,7 @@ def plan_status(made: Plan) -> Exit:
 
 def show_plan(screen: Screen, made: Plan, prices: PriceList, ledger: Path, listed: int) -> None:
     """Show a plan."""
-    screen.sentence(f"{made.path}: {made.rows:,} rows ({prices.read_as})")
+    screen.sentence(f"{made.path}: {counted(made.rows, 'row')} ({prices.read_as})")
     screen.sentence(
         f"for client {made.account.client_id} of {made.account.base_url}, by the ledger {ledger}"
     )
@@ -134,12 +135,12 @@ def _counts(made: Plan) -> list[tuple[str, str, str]]:
 def totals(made: Plan) -> list[tuple[str, str, str]]:
     """Return units and value by status, for people."""
     rows = [
-        (status.name, f"{total.units:,} units", f"{total.value:,f}")
+        (status.name, counted(total.units, "unit"), f"{total.value:,f}")
         for status, total in made.totals.items()
     ]
     units = sum(total.units for total in made.totals.values())
     value = sum((total.value for total in made.totals.values()), Decimal(0))
-    return [*rows, ("all", f"{units:,} units", f"{value:,f}")]
+    return [*rows, ("all", counted(units, "unit"), f"{value:,f}")]
 
 
 def _show_changes(screen: Screen, title: str, changes: Sequence[Change], listed: int) -> None:
@@ -185,6 +186,8 @@ def plan_json(made: Plan) -> dict[str, Any]:
             {
                 "sheet": row.table.sheet,
                 "line": row.line,
+                "development_id": None if row.unit is None else row.unit[0],
+                "name": None if row.unit is None else row.unit[1],
                 "problems": [
                     {"column": one.column, "value": one.value, "expected": one.expected}
                     for one in row.problems

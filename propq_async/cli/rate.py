@@ -8,6 +8,7 @@ from typing import Final, Self
 import attrs
 
 from .ending import CommandError, Exit
+from .wording import counted
 
 __all__ = ["Rate"]
 
@@ -45,4 +46,4 @@ class Rate:
         return cls(int(match["calls"]), per_seconds)
 
     def __str__(self) -> str:
-        return f"at most {self.calls:,} calls in {self.per_seconds:g} s"
+        return f"at most {counted(self.calls, 'call')} in {self.per_seconds:g} s"

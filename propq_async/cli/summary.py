@@ -15,6 +15,7 @@ from propq_async.pricelist import Plan, PushOutcome, Reason, Standing
 from .ending import Exit
 from .output import Screen
 from .plan import totals
+from .wording import are, counted
 
 __all__ = ["LISTED_FAILURES", "Summary"]
 
@@ -65,7 +66,8 @@ class Summary:
     @property
     def verdict(self) -> str:
         """Return how it ended, in a sentence or two."""
-        standing, broken = self.standing, len(self.plan.broken)
+        standing = self.standing
+        lost = standing.failed + len(self.plan.broken)
         said = []
         if self.stopped_by is not None:
             said.append(f"Stopped: {self.stopped_by}.")
@@ -73,16 +75,17 @@ class Summary:
             said.append("Interrupted.")
         if self._left:
             said.append(
-                f"{standing.applied:,} of {standing.total:,} rows are applied, {self._left:,} are "
-                "still to be sent: the same command goes on from here."
+                f"{standing.applied:,} of {counted(standing.total, 'row')} "
+                f"{are(standing.applied)} applied, {self._left:,} {are(self._left)} still to be "
+                "sent: the same command goes on from here."
             )
         elif not standing.total:
             said.append("Nothing to send.")
         elif not standing.failed:
             said.append("Everything that was sent is applied.")
-        if standing.failed or broken:
+        if lost:
             said.append(
-                f"{standing.failed + broken:,} of {self.plan.rows:,} rows are not applied"
+                f"{lost:,} of {counted(self.plan.rows, 'row')} {are(lost)} not applied"
                 + ("." if self.failures is None else f": mend {self.failures} and push that:")
             )
         return " ".join(said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -11,6 +12,9 @@ from propq_async.errors import PropQError
 
 __all__ = ["PROBLEM_COLUMN", "PriceListError", "Problem", "Remark", "Table", "where"]
 
+
+# In what `repr` makes of them.
+_UNDECODABLE: Final = re.compile(r"(?<!\\)\\udc([89a-f][0-9a-f])")
 
 PROBLEM_COLUMN: Final = "propq_problem"
 """The column in which a list of failures says what is wrong."""
@@ -35,6 +39,11 @@ class Table:
     sheet: str | None
     header: tuple[str, ...]
     line: int
+
+
+def _shown(value: str) -> str:
+    """Return a value for a message, with the bytes that are not in the encoding as such."""
+    return _UNDECODABLE.sub(r"\\x\1", repr(value))
 
 
 def where(table: Table, line: int) -> str:
@@ -67,7 +76,7 @@ class Problem:
     def what(self) -> str:
         """Return the problem without its place."""
         column = "" if self.column is None else f"column {self.column}: "
-        found = "" if self.value is None else f", not {self.value!r}"
+        found = "" if self.value is None else f", not {_shown(self.value)}"
         return f"{column}expected {self.expected}{found}"
 
     def __str__(self) -> str:
