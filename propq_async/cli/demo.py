@@ -237,7 +237,8 @@ def _where(tally: _Tally) -> str:
     return (
         f"{tally.applied:,} of {counted(tally.rows, 'row')} {are(tally.applied)} applied, "
         f"{tally.failed:,} failed, {cut_off:,} {was(cut_off)} in flight "
-        f"({tally.standing.cut_off_unsure:,} of them may have been applied), {not_sent:,} {was(not_sent)} not sent"
+        f"({tally.standing.cut_off_unsure:,} of them may have been applied), "
+        f"{not_sent:,} {was(not_sent)} not sent"
     )
 
 
