@@ -510,13 +510,13 @@ def test_units_that_vanished_need_a_yes_with_nothing_to_send(
     assert emulator.applied == 3
 
 
-def on_a_terminal(*arguments: str, keys: bytes) -> tuple[int, str]:
+def on_a_terminal(*arguments: str, keys: bytes, columns: int = 80) -> tuple[int, str]:
     """Run a command on a terminal, and type when it asks."""
     ours, theirs = pty.openpty()
     seen = b""
     with subprocess.Popen(
         [*PROPQ, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-        env=os.environ | {"TERM": "xterm", "COLUMNS": "80"},
+        env=os.environ | {"TERM": "xterm", "COLUMNS": str(columns)},
         preexec_fn=_take_terminal,  # noqa: PLW1509 - no thread of the child is running yet
     ) as process:  # fmt: skip
         os.close(theirs)
@@ -572,6 +572,18 @@ def test_a_push_on_a_terminal(emulator: PropQEmulator) -> None:
     status, seen = on_a_terminal("plan", "x.csv", keys=b"")
     assert status == Exit.CHANGES
     assert re.search(r"4711  B  SOLD  250,000  N S  in doubt", seen)
+
+
+def test_progress_takes_one_line_of_a_narrow_terminal(emulator: PropQEmulator) -> None:
+    emulator.throttle(10, 1)
+    text_list(Path("x.csv"), *LIST)
+    status, seen = on_a_terminal("push", "x.csv", keys=b"", columns=38)
+    assert status == Exit.DONE
+    frames = re.split(r"[\r\n]+", seen)
+    assert re.search(r"\d+ of 30 rows 0 failed waiting 1 s$", "\n".join(frames), re.MULTILINE)
+    assert any(frame.startswith("30 of 30 rows 0 failed 0:00:0") for frame in frames)
+    assert not any(frame.strip() == "rows" for frame in frames)
+    assert max(map(len, frames)) <= 38
 
 
 def started(*arguments: str) -> subprocess.Popen[str]:

@@ -24,7 +24,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from .wording import counted
@@ -34,6 +34,7 @@ __all__ = ["Advance", "Screen", "complain", "printable"]
 STYLES = {"server": "magenta", "client": "cyan", "failed": "red", "done": "green"}
 LABEL_WIDTH = max(map(len, STYLES))
 BESIDE_THE_BAR = 56
+TOO_NARROW_FOR_ALL = 74
 NARROW = 5
 # What Python makes of bytes that are not in the encoding of a text.
 _UNDECODABLE = range(0xDC80, 0xDD00)
@@ -75,7 +76,14 @@ class Advance(Protocol):
         ...
 
 
-class _Count(ProgressColumn):
+class _Cell(ProgressColumn):
+    """In one line whatever it takes: what a terminal cannot wipe away again would stay."""
+
+    def get_table_column(self) -> Column:
+        return Column(no_wrap=True)
+
+
+class _Count(_Cell):
     def render(self, task: Task) -> Text:
         return Text(f"{task.completed:,.0f} of {counted(int(task.total or 0), 'row')}")
 
@@ -93,7 +101,7 @@ class _Bar(BarColumn):
         return super().render(task)
 
 
-class _Rate(ProgressColumn):
+class _Rate(_Cell):
     def __init__(self, waits: Callable[[], float]) -> None:
         super().__init__()
         self._waits = waits
@@ -107,26 +115,27 @@ class _Rate(ProgressColumn):
         return Text(f"{speed:,.0f}/s", justify="right")
 
 
-class _Failures(ProgressColumn):
+class _Failures(_Cell):
     def render(self, task: Task) -> Text:
         failed = task.fields["failed"]
         return Text(f"{failed:,} failed", style="red" if failed else "")
 
 
-class _Left(ProgressColumn):
+class _Left(_Cell):
     """The time left, or how long the server asks to wait."""
 
     max_refresh = 0.2
 
-    def __init__(self, waits: Callable[[], float]) -> None:
+    def __init__(self, waits: Callable[[], float], *, is_short: bool) -> None:
         super().__init__()
         self._waits = waits
+        self._why = "" if is_short else ": the server asked for it"
         self._remaining = TimeRemainingColumn()
 
     def render(self, task: Task) -> Text:
         seconds = self._waits()
         if seconds > 0:
-            return Text(f"waiting {math.ceil(seconds)} s: the server asked for it", style="magenta")
+            return Text(f"waiting {math.ceil(seconds)} s{self._why}", style="magenta")
         return self._remaining.render(task)
 
 
@@ -266,8 +275,16 @@ class Screen:
             yield _Plain(self, total)
             return
         # Not over the whole width, since the ^C that a terminal shows would begin another line.
-        bar = _Bar(min(80, max(10, self.console.width - BESIDE_THE_BAR)), waits)
-        columns = (bar, _Count(), _Rate(waits), _Failures(), _Left(waits))
+        width = self.console.width
+        is_short = width < TOO_NARROW_FOR_ALL
+        columns: tuple[ProgressColumn, ...] = (
+            _Count(),
+            _Failures(),
+            _Left(waits, is_short=is_short),
+        )
+        if not is_short:
+            bar = _Bar(min(80, max(10, width - BESIDE_THE_BAR)), waits)
+            columns = (bar, columns[0], _Rate(waits), *columns[1:])
         with Progress(*columns, console=self.console, speed_estimate_period=5) as progress:
             task: TaskID = progress.add_task("", total=total, failed=0)
 
