@@ -479,6 +479,16 @@ def test_help_says_what_there_is(arguments: list[str], capsys: pytest.CaptureFix
     assert "stdin" not in out
 
 
+def test_wrong_usage_leads_to_the_help_of_its_command(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, command in (
+        (["plan"], "propq plan"),
+        (["token", "show", "x"], "propq token show"),
+        (["pln"], "propq"),
+    ):
+        assert run(arguments) == Exit.USAGE
+        assert capsys.readouterr().err.endswith(f"  Try '{command} --help'.\n")
+
+
 def test_the_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["propq", "--version"])
     with pytest.raises(SystemExit) as ended:
@@ -492,7 +502,9 @@ def test_the_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     ("error", "status", "message"),
     [
         (KeyError("x"), Exit.BUG, "this is a bug of propq: KeyError: 'x' (--debug shows where)"),
-        (PermissionError(13, "no", "/tmp/x"), Exit.STOPPED, "[Errno 13] no: '/tmp/x'"),
+        (PermissionError(13, "no", "/tmp/x"), Exit.STOPPED, "no: /tmp/x"),
+        (OSError("no reason"), Exit.STOPPED, "no reason"),
+        (OSError(28, "No space left"), Exit.STOPPED, "No space left"),
         (KeyboardInterrupt(), Exit.INTERRUPTED, "interrupted"),
     ],
 )

@@ -219,6 +219,9 @@ def test_how_a_list_is_read_can_be_stated(propq: Any) -> None:
         (["plan", "x.csv", "--column", "nom=x"], "no field 'nom': a column is one of"),
         (["plan", "x.csv", "--status-word", "a=b"], "--status-word: expected WORD=STATUS with one"),
         (["push", "x.csv", "--concurrency", "0"], "concurrency"),
+        (["plan", "x.csv", "--trust-hours", "inf"], "for --trust-hours"),
+        (["push", "x.csv", "--max-calls-per-second", "inf"], "for --max-calls-per-second"),
+        (["push", "x.csv", "--max-outage-seconds", "inf"], "for --max-outage-seconds"),
         (["plan"], "requires an argument"),
         (["update", "1", "A", "--status", "x", "--price", "1", "--directions", "N"], "--status: "),
         (
@@ -806,6 +809,23 @@ def test_ctrl_c_at_the_end_does_not_say_that_nothing_was_sent(
     assert emulator.applied == 3
 
 
+@pytest.mark.parametrize(
+    ("closed", "told"), [("<&-", "out err"), (">&-", "err"), ("2>&-", "out"), ("<&- >&- 2>&-", "")]
+)
+def test_a_push_whose_streams_are_closed(closed: str, told: str, emulator: PropQEmulator) -> None:
+    text_list(Path("x.csv"), *LIST)
+    done = subprocess.run(
+        f"{shlex.join(PROPQ)} push x.csv {closed}", shell=True,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == Exit.DONE
+    assert done.stdout.startswith("PropQ push of" if "out" in told else "")
+    assert bool(done.stdout) is ("out" in told)
+    assert bool(done.stderr) is ("err" in told)
+    assert "Traceback" not in done.stderr
+    assert emulator.applied == 30
+
+
 def test_failures_that_cannot_be_written_stop_nothing(emulator: PropQEmulator, propq: Any) -> None:
     text_list(Path("x.csv"), unit("B"), *LIST)
     long = Path("z" * 245 + ".csv")
@@ -940,6 +960,16 @@ def test_the_token_is_shown_without_its_value(
     assert refused.status == Exit.STOPPED
     assert "invalid_client" in refused.err
     assert str(tmp_path / "mine.json") in propq("token", "show").out
+
+
+def test_a_new_token_that_cannot_be_kept_is_told(
+    emulator: PropQEmulator, propq: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PROPQ_TOKEN_FILE", str(tmp_path))
+    said = propq("token", "refresh")
+    assert (said.status, said.out) == (Exit.STOPPED, "")
+    assert f"propq: fetched a new access token, but {tmp_path} does not hold it: " in said.err
+    assert emulator.token_requests == 1
 
 
 # --- all ----------------------------------------------------------------------------------------

@@ -64,8 +64,8 @@ def demo(
     Args:
         units: How many units the price list has.
         concurrency: How many rows are under way at the most.
-        price_list: Push this CSV instead of one that is made up. Its header is
-            development_id,name,status,price,directions; directions are separated by spaces.
+        price_list: Push this price list instead of one that is made up: CSV, TSV, XLSX or JSON
+            lines.
         throttle: What the server allows from half-way on, such as 300/2s. [default: a tenth of
             the rows, at most 300, in 2 seconds]
     """
@@ -162,6 +162,7 @@ def _rate(text: str | None, option: str = "--throttle") -> Rate | None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command with these arguments, and return its exit status."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         # A name that the terminal's encoding does not know is shown escaped, and is no error.
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -179,6 +180,13 @@ def run(arguments: Sequence[str]) -> int:
         return _explain(error)
 
 
+def _open_closed_streams() -> None:
+    """Let what the shell has closed (`>&-`) lead to nowhere."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))
+
+
 def _run(arguments: list[str]) -> int:
     command = app(arguments, exit_on_error=False, print_error=False, backend="asyncio")
     if not asyncio.iscoroutine(command):
@@ -193,11 +201,16 @@ def _explain(error: Exception) -> Exit:
             # As one names standard input elsewhere.
             return _explain(no_pipe("-"))
         case CycloptsError():
-            return _complain(f"{error}\nTry 'propq --help'.", Exit.USAGE)
+            command = " ".join(("propq", *(error.command_chain or ())))
+            return _complain(f"{error}\nTry '{command} --help'.", Exit.USAGE)
         case CommandError():
             return _complain(str(error), error.status)
-        case PropQError() | OSError():
+        case PropQError():
             return _complain(str(error), Exit.STOPPED)
+        case OSError():
+            what = error.strerror or str(error)
+            named = "" if error.filename is None else f": {error.filename}"
+            return _complain(what + named, Exit.STOPPED)
         case _:
             what = f"{type(error).__name__}: {error}"
             return _complain(f"this is a bug of propq: {what} ({DEBUG} shows where)", Exit.BUG)

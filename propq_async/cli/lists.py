@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeAlias
@@ -22,7 +23,7 @@ LEDGER_VARIABLE: Final = "PROPQ_LEDGER"
 Command: TypeAlias = Coroutine[Any, Any, Exit]
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 AtLeastOne = Annotated[int, Parameter(validator=Number(gte=1))]
-NotNegative = Annotated[float, Parameter(validator=Number(gte=0))]
+NotNegative = Annotated[float, Parameter(validator=Number(gte=0, lt=math.inf))]
 LedgerFile = Annotated[Path | None, Parameter(env_var=LEDGER_VARIABLE)]
 _READ_AS_FOUND = Reading()
 
@@ -80,7 +81,9 @@ def push(
     dry_run: Flag = False,
     yes: Annotated[Flag, Parameter(name=["--yes", "-y"])] = False,
     concurrency: AtLeastOne = CONCURRENCY,
-    max_calls_per_second: Annotated[float | None, Parameter(validator=Number(gt=0))] = None,
+    max_calls_per_second: Annotated[
+        float | None, Parameter(validator=Number(gt=0, lt=math.inf))
+    ] = None,
     max_outage_seconds: NotNegative = MAX_OUTAGE_SECONDS,
     list: Annotated[int, Parameter(validator=Number(gte=0))] = 20,  # noqa: A002 - what it is called
 ) -> Command:
@@ -141,7 +144,7 @@ def update(
     For example: propq update 4711 A-101 --status SOLD --price 250000 --directions "N S"
 
     The exit status is 0 if it was applied; 1 if the server refused it; 3 if credentials, server or
-    ledger do not serve.
+    ledger do not serve; 130 after Ctrl-C, which says whether it may have been applied.
 
     Args:
         development: The id of the development.

@@ -14,7 +14,7 @@ from propq_async.config import (
     token_file_from_env,
 )
 
-from .ending import Exit
+from .ending import CommandError, Exit
 from .output import Screen
 from .plan import interruptible
 
@@ -66,6 +66,13 @@ async def _refresh() -> Exit:
     store, key = _stored()
     async with AsyncPropQ.from_env() as propq:
         token = await propq.tokens.refresh()
+    kept = await store.load(key)
+    if kept is None or kept.access_token != token.access_token:
+        raise CommandError(
+            f"fetched a new access token, but {store.path} does not hold it: other processes fetch "
+            "their own; give access to that file, or name another in PROPQ_TOKEN_FILE",
+            Exit.STOPPED,
+        )
     Screen().section("Fetched a new access token", list(_facts(token, store, key).items()))
     return Exit.DONE
 
