@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 __all__ = ["main"]
@@ -13,11 +14,18 @@ def main() -> None:
     """Run the command line, and exit with its status."""
     try:
         status = _run()
+        _ignore_interrupts()
     except KeyboardInterrupt:
+        _ignore_interrupts()
         # While all was still being imported; what comes later deals with it itself.
         sys.stderr.write("propq: interrupted\n")
         status = 130
     sys.exit(status)
+
+
+def _ignore_interrupts() -> None:
+    # All is said, and whoever presses Ctrl-C twice must not see how the interpreter ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _run() -> int:

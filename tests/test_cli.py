@@ -489,6 +489,7 @@ def test_wrong_usage_leads_to_the_help_of_its_command(capsys: pytest.CaptureFixt
         assert capsys.readouterr().err.endswith(f"  Try '{command} --help'.\n")
 
 
+@pytest.mark.usefixtures("_keeps_sigint")
 def test_the_version(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["propq", "--version"])
     with pytest.raises(SystemExit) as ended:

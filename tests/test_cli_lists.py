@@ -667,6 +667,28 @@ def test_ctrl_c_while_it_is_still_being_imported(module: str, emulator: PropQEmu
     assert emulator.applied == 0
 
 
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_ctrl_c_while_the_interpreter_ends_is_not_seen(*, interrupted: bool) -> None:
+    # As late as it gets: the interpreter waits for its threads, and then runs this.
+    code = (
+        "import atexit, os, signal, sys\n"
+        "from propq_async import __main__\n"
+        "atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))\n"
+        "def run():\n"
+        f"    if {interrupted}: raise KeyboardInterrupt\n"
+        "    return 2\n"
+        "__main__._run = run\n"
+        "__main__.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    status = Exit.INTERRUPTED if interrupted else Exit.CHANGES
+    assert (done.returncode, done.stdout) == (status, "")
+    assert done.stderr == ("propq: interrupted\n" if interrupted else "")
+
+
+@pytest.mark.usefixtures("_keeps_sigint")
 def test_ctrl_c_before_anything_can_be_said_is_told_all_the_same(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
