@@ -513,7 +513,9 @@ def test_units_that_vanished_need_a_yes_with_nothing_to_send(
     assert emulator.applied == 3
 
 
-def on_a_terminal(*arguments: str, keys: bytes, columns: int = 80) -> tuple[int, str]:
+def on_a_terminal(
+    *arguments: str, keys: bytes | signal.Signals, columns: int = 80
+) -> tuple[int, str]:
     """Run a command on a terminal, and type when it asks."""
     ours, theirs = pty.openpty()
     seen = b""
@@ -527,7 +529,10 @@ def on_a_terminal(*arguments: str, keys: bytes, columns: int = 80) -> tuple[int,
             while chunk := os.read(ours, 65536):
                 seen += chunk
                 if b"[y/N]" in seen and keys:
-                    os.write(ours, keys)
+                    if isinstance(keys, bytes):
+                        os.write(ours, keys)
+                    else:
+                        process.send_signal(keys)
                     keys = b""
         status = process.wait(60)
     os.close(ours)
@@ -546,11 +551,13 @@ def _take_terminal() -> None:
     [
         (b"y\n", Exit.DONE, "Everything that was sent is applied."),
         (b"\n", Exit.UNCONFIRMED, "propq: nothing was sent"),
+        (b"\x04", Exit.UNCONFIRMED, "[y/N] \r\npropq: nothing was sent\r\n"),
+        (signal.SIGTERM, Exit.INTERRUPTED, "[y/N] \r\npropq: interrupted: nothing was sent\r\n"),
         (b"\x03", Exit.INTERRUPTED, "propq: interrupted: nothing was sent"),
     ],
 )
 def test_a_terminal_is_asked(
-    keys: bytes, status: Exit, said: str, emulator: PropQEmulator, propq: Any
+    keys: bytes | signal.Signals, status: Exit, said: str, emulator: PropQEmulator, propq: Any
 ) -> None:
     text_list(Path("x.csv"), *LIST[:1])
     propq("push", "x.csv")

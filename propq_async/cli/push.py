@@ -205,15 +205,19 @@ async def _keep(failures: Failures, summary: Summary, row: Row | BrokenRow, reas
 
 def _ask(question: str) -> bool:
     """Ask on the terminal. The event loop waits; nothing else is under way."""
-    # Ctrl-C must end the question at once, and not be kept for the event loop.
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Ctrl-C and SIGTERM must end the question at once, and not be kept for the event loop.
+    numbers = signal.SIGINT, signal.SIGTERM
+    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
     try:
         sys.stderr.write(question)
         sys.stderr.flush()
         answer = sys.stdin.readline()
+        if not answer.endswith("\n"):
+            sys.stderr.write("\n")
     except KeyboardInterrupt:
         sys.stderr.write("\n")
         raise CommandError("interrupted: nothing was sent", Exit.INTERRUPTED) from None
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
     return answer.strip().casefold() in ("y", "yes", "s", "si", "sí")
