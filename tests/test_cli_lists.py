@@ -179,6 +179,14 @@ def test_bytes_that_are_no_text_are_shown_as_bytes(propq: Any) -> None:
     lines(propq("plan", "x.csv").out, r"line 3, column name: .*, not 'A-\\xe9\\xf1'$")
 
 
+@pytest.mark.usefixtures("emulator")
+def test_a_long_value_is_not_shown_as_a_whole(propq: Any) -> None:
+    text_list(Path("x.csv"), unit("A", "9" * 80 + "x"), unit("B", "9" * 79 + "x"))
+    lines(propq("plan", "x.csv").out, r", not '9{80}\.\.\.'$", r", not '9{79}x'$")
+    first, _ = json.loads(propq("plan", "x.csv", "--json").out)["broken"]
+    assert first["problems"][0]["value"] == "9" * 80 + "x"
+
+
 def test_one_is_not_many(emulator: PropQEmulator, propq: Any) -> None:
     text_list(Path("x.csv"), unit("B"))
     lines(propq("plan", "x.csv").out, r"^x\.csv: 1 row \(", r"^  SOLD +1 unit +250,000$")

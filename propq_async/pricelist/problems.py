@@ -13,6 +13,7 @@ from propq_async.errors import PropQError
 __all__ = ["PROBLEM_COLUMN", "PriceListError", "Problem", "Remark", "Table", "where"]
 
 
+LONGEST_VALUE: Final = 80
 # In what `repr` makes of them.
 _UNDECODABLE: Final = re.compile(r"(?<!\\)\\udc([89a-f][0-9a-f])")
 
@@ -42,7 +43,9 @@ class Table:
 
 
 def _shown(value: str) -> str:
-    """Return a value for a message, with the bytes that are not in the encoding as such."""
+    """Return a value for a message: not all of it, and bytes that are no text as such."""
+    if len(value) > LONGEST_VALUE:
+        value = value[:LONGEST_VALUE] + "..."
     return _UNDECODABLE.sub(r"\\x\1", repr(value))
 
 
