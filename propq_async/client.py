@@ -132,7 +132,8 @@ class AsyncPropQ:
         timeout_seconds: for one attempt, from asking for a connection to the end of the answer.
         max_calls_per_second: an upper bound for any sliding second; `None` for none.
         max_connections: how many connections, and with them calls in flight, at the most.
-        ssl_context: for a private certificate authority, or client certificates.
+        ssl_context: for a private certificate authority, or client certificates. It is used as it
+            is; with the default one connections resume the TLS sessions of earlier ones.
         proxy: the URL of an HTTP proxy.
         trust_env: whether to take a proxy from the environment.
         trace_configs: passed to aiohttp, for instrumentation.

@@ -6,12 +6,14 @@ from collections.abc import Coroutine
 from typing import Any, Protocol, Self
 from urllib.parse import urlencode
 
+import attrs
 from yarl import URL
 
 from .fast_lane import FastLane, fits
 from .lanes import Attempt, Connections, Form, Lane
 from .models import Credentials, Token
 from .plain_lane import PlainLane
+from .tls import default_context
 from .wire import Lost, Reply
 
 __all__ = ["AskToken", "Pool", "ask_token_once"]
@@ -48,9 +50,9 @@ class Pool:
         attempt: Attempt,
     ) -> Coroutine[Any, Any, Reply | Lost]:
         """Make one authenticated request."""
-        lane = self._lane or self._open(url)
+        lane = self._lane
         return (
-            _left()
+            self._send_first(method, url, token, body, timeout_seconds, attempt)
             if lane is None
             else lane.send(method, url, token, body, timeout_seconds, attempt)
         )
@@ -59,23 +61,28 @@ class Pool:
         self, url: str, credentials: Credentials, timeout_seconds: float
     ) -> Reply | Lost:
         """Make one token request (RFC 6749 section 4.4.2), credentials in the form."""
-        where = URL(url)
-        lane = self._lane or self._open(where)
-        if lane is None:
-            return await _left()
-        return await lane.send("POST", where, None, _form(credentials), timeout_seconds, Attempt())
+        send = self._send_first if self._lane is None else self._lane.send
+        return await send("POST", URL(url), None, _form(credentials), timeout_seconds, Attempt())
 
-    def _open(self, url: URL) -> Lane | None:
-        if self._is_closed:
-            return None
+    async def _send_first(
+        self,
+        method: str,
+        url: URL,
+        token: Token | None,
+        body: bytes | Form | None,
+        timeout_seconds: float,
+        attempt: Attempt,
+    ) -> Reply | Lost:
         settings = self._connections
-        is_plain = settings.proxy or settings.trust_env or settings.trace_configs or not fits()
-        self._lane = PlainLane(settings, url) if is_plain else FastLane(settings.connector())
-        return self._lane
-
-
-async def _left() -> Lost:
-    return Lost("the session was left", sent=False)
+        if settings.ssl_context is None and url.scheme == "https":
+            settings = attrs.evolve(settings, ssl_context=await default_context())
+        # Meanwhile the pool may have been closed, or opened by another one.
+        if self._is_closed:
+            return Lost("the session was left", sent=False)
+        if self._lane is None:
+            is_plain = settings.proxy or settings.trust_env or settings.trace_configs or not fits()
+            self._lane = PlainLane(settings, url) if is_plain else FastLane(settings.connector())
+        return await self._lane.send(method, url, token, body, timeout_seconds, attempt)
 
 
 def _form(credentials: Credentials) -> Form:
