@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -219,34 +216,6 @@ def test_a_factory_takes_the_same_settings_from_the_environment(
     session = propq.session()
     assert isinstance(session, PropQSession)
     assert isinstance(session.units, Units)
-
-
-def imported_by(code: str) -> set[str]:
-    code += "; import json, sys; print(json.dumps(list(sys.modules)))"
-    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert not run.stderr
-    return set(json.loads(run.stdout))
-
-
-def test_importing_the_package_imports_no_server_no_command_line_and_no_test_double() -> None:
-    imported = imported_by("from propq_async import *") - imported_by("import aiohttp")
-    assert "propq_async.client" in imported
-    unwanted = {"propq_async.testing", "propq_async.cli", "propq_async.__main__"}
-    unwanted |= {"aiohttp.web", "cyclopts", "rich", "pytest", "uvloop"}
-    assert not unwanted & imported
-
-
-def test_a_name_is_imported_when_it_is_used() -> None:
-    def ours(code: str) -> set[str]:
-        return {name for name in imported_by(code) if name.startswith("propq_async")}
-
-    nothing = {"propq_async", "propq_async._lazy", "propq_async._version"}
-    assert ours("import propq_async") == nothing
-    assert ours("from propq_async import NotFoundError") == nothing | {"propq_async.errors"}
-    assert ours("import propq_async; propq_async.errors") == nothing | {"propq_async.errors"}
-    assert ours("import propq_async.testing") == nothing | {"propq_async.testing"}
-    # The second time it is there already.
-    assert vars(propq_async)["AsyncPropQ"] is propq_async.AsyncPropQ
 
 
 def test_the_packages_know_their_names() -> None:

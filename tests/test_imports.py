@@ -1,0 +1,155 @@
+"""What an import brings along, and what does not come even in use: in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from functools import cache
+from importlib.metadata import packages_distributions, requires
+from pathlib import Path
+
+import pytest
+
+import propq_async
+from propq_async.testing import PropQEmulator, run_in_thread
+
+from .lists import text_list, unit
+
+SAY = "; import json, sys; print(json.dumps(list(sys.modules)))"
+ALL_OF = "from propq_async{} import *"
+
+
+def imported_by(code: str, *arguments: str, env: dict[str, str] | None = None) -> set[str]:
+    run = subprocess.run(
+        [sys.executable, "-c", code + SAY, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=os.environ | (env or {}),
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    return set(json.loads(run.stdout))
+
+
+def ours(modules: set[str]) -> set[str]:
+    """Return the modules of the package and its packages, without its own name."""
+    dotted = {name.partition(".") for name in modules}
+    return {name.partition(".")[0] for package, _, name in dotted if package == "propq_async"}
+
+
+@cache
+def names_of_extras() -> frozenset[str]:
+    """Return the names under which one imports what only an extra installs."""
+    extras = {
+        re.split(r"[^\w.-]", requirement, maxsplit=1)[0].lower().replace("_", "-")
+        for requirement in requires("propq-async") or ()
+        if "extra ==" in requirement
+    }
+    assert {"cyclopts", "rich", "python-calamine", "uvloop", "pytest", "httpx"} <= extras
+    names = frozenset(
+        name
+        for name, homes in packages_distributions().items()
+        if extras & {home.lower().replace("_", "-") for home in homes}
+    )
+    assert {"cyclopts", "rich", "python_calamine", "pytest"} <= names
+    return names
+
+
+def of_extras(modules: set[str]) -> set[str]:
+    return {name.partition(".")[0] for name in modules} & names_of_extras()
+
+
+# What stands above the core, and is no part of it.
+ABOVE = {"testing", "cli", "__main__", "pricelist", "ledger"}
+
+
+@pytest.mark.parametrize(
+    ("package", "own"),
+    [
+        ("", set()),
+        (".ledger", {"ledger"}),
+        (".pricelist", {"pricelist", "ledger"}),
+        (".testing", {"testing"}),
+        (".cli", {"cli"}),
+        (".__main__", {"__main__"}),
+    ],
+)
+def test_no_part_of_the_package_imports_what_stands_above_it_or_an_extra(
+    package: str, own: set[str]
+) -> None:
+    imported = imported_by(ALL_OF.format(package)) - imported_by("import aiohttp")
+    assert ours(imported) & ABOVE == own
+    assert not of_extras(imported)
+    assert ("aiohttp.web" in imported) is (package == ".testing")
+
+
+def test_all_public_names_together_are_all_modules_of_the_core_and_no_more() -> None:
+    here = Path(propq_async.__file__).parent
+    core = {path.stem for path in here.glob("*.py")} - {"__init__", "__main__"}
+    assert ours(imported_by(ALL_OF.format(""))) == core | {""}
+
+
+def test_the_command_line_imports_its_own_extra_and_no_emulator_until_it_needs_one() -> None:
+    imported = imported_by("import propq_async.cli.app") - imported_by("import aiohttp")
+    assert of_extras(imported) <= {"cyclopts", "rich"}
+    assert ours(imported) & ABOVE == {"cli"}
+
+
+USE = """
+import asyncio, csv, sys
+from propq_async import *
+update = UnitUpdate("4711", "A-101", UnitStatus.SOLD, 250_000, [Direction.N])
+async def single():
+    async with AsyncPropQ.from_env() as propq, propq.session() as session:
+        await session.units.update(update)
+        try:
+            await session.request("GET", "/nowhere")
+        except NotFoundError:
+            propq.tokens.invalidate(await propq.tokens.get_token())
+        async with session.units.update_many([update, update]) as batch:
+            assert [outcome.ok async for outcome in batch] == [True, True]
+        assert propq.stats().calls == 4
+asyncio.run(single())
+"""
+PUSH = """
+from propq_async import ledger, pricelist
+async def push():
+    async with AsyncPropQ.from_env() as propq, ledger.Ledger() as acknowledged:
+        plan = await pricelist.plan(pricelist.read(sys.argv[1]), propq, acknowledged)
+        async with pricelist.push(plan, propq, acknowledged) as outcomes:
+            assert [outcome.error async for outcome in outcomes] == [None, None]
+asyncio.run(push())
+"""
+
+
+def test_nor_does_anything_else_come_when_all_of_it_is_used(tmp_path: Path) -> None:
+    prices = text_list(tmp_path / "prices.csv", unit("A-101", 1000), unit("A-102", 2000))
+    with run_in_thread(PropQEmulator()) as emulator:
+        for name in ("A-101", "A-102"):
+            emulator.add_unit("4711", name)
+        env = {
+            "PROPQ_BASE_URL": emulator.url,
+            "PROPQ_CLIENT_ID": str(emulator.credentials.client_id),
+            "PROPQ_CLIENT_SECRET": emulator.credentials.client_secret,
+        }
+        core = imported_by(USE + "0", env=env)
+        assert not ours(core) & ABOVE
+        assert not of_extras(core)
+        pushed = imported_by(USE + PUSH + "0", str(prices), env=env)
+        assert emulator.unit("4711", "A-102").price == 2000
+    assert ours(pushed) & ABOVE == {"pricelist", "ledger"}
+    assert not of_extras(pushed)
+
+
+def test_a_name_is_imported_when_it_is_used() -> None:
+    nothing = {"", "_lazy", "_version"}
+    assert ours(imported_by("import propq_async")) == nothing
+    assert ours(imported_by("from propq_async import NotFoundError")) == nothing | {"errors"}
+    assert ours(imported_by("import propq_async; propq_async.errors")) == nothing | {"errors"}
+    assert ours(imported_by("import propq_async.testing")) == nothing | {"testing"}
+    # The second time it is there already.
+    first = propq_async.AsyncPropQ
+    assert vars(propq_async)["AsyncPropQ"] is first
