@@ -132,8 +132,21 @@ def batch_memory(server: Echo, lengths: Sequence[int]) -> dict[str, list[tuple[i
     return grown
 
 
+def memory_rows(memory: Mapping[str, Sequence[tuple[int, float]]]) -> list[Row]:
+    """Return a table of the memory, with a column for each kind of batch."""
+    kinds = [dict(points) for points in memory.values()]
+    lengths = sorted({length for points in kinds for length in points})
+    return [
+        ("rows", *(f"{name}: MiB" for name in memory)),
+        *(
+            (f"{length:,}", *(f"{kind[length]:.1f}" if length in kind else "" for kind in kinds))
+            for length in lengths
+        ),
+    ]
+
+
 def main() -> None:
-    """Measure, and print the table."""
+    """Measure, and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", nargs="*", default=None, help="clients beside naive aiohttp")
@@ -167,7 +180,10 @@ def main() -> None:
         memory = batch_memory(server, given.lengths)
     packages = sorted({one.package for one in CLIENTS} | {"uvloop"}, key=str.lower)
     versions = ", ".join(f"{package} {version(package)}" for package in packages)
-    caption = f"{time.strftime('%Y-%m-%d')}; Python {platform.python_version()}; {versions}"
-    print(f"\n{markdown(table)}\n\n{caption}")
+    caption = (
+        f"{time.strftime('%Y-%m-%d')}; python -m benchmarks --rounds {given.rounds}; "
+        f"Python {platform.python_version()}; {versions}"
+    )
+    print(f"\n{markdown(table)}\n\n{markdown(memory_rows(memory))}\n\n{caption}")
     if given.svg is not None:
         given.svg.write_text(draw(bars, memory, Ours.name, caption))

@@ -9,6 +9,7 @@ import asyncio
 import ssl
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from typing import Any, ClassVar, Final, Self
@@ -25,6 +26,7 @@ __all__ = [
     "Gathered",
     "Naive",
     "Ours",
+    "Took",
     "Tuned",
     "UpdateMany",
     "body",
@@ -33,6 +35,19 @@ __all__ = [
 CONNECTIONS: Final = 100
 TOKEN: Final = "t" * 900
 HEADERS: Final = {"Authorization": f"Bearer {TOKEN}", "Accept": "application/json"}
+
+
+class Took:
+    """How long calls took, in seconds: the last ones, since the memory of a batch is measured."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.last: deque[float] = deque(maxlen=10_000)
+
+    def note(self, seconds: float) -> None:
+        """Note one more."""
+        self.calls += 1
+        self.last.append(seconds)
 
 
 class Client(ABC):
@@ -64,15 +79,15 @@ class Client(ABC):
     async def update(self, name: str) -> Any:
         """Make one update, and return the name that the server sent back."""
 
-    async def drive(self, names: Iterator[str], in_flight: int) -> list[float]:
-        """Make all the updates, so many at a time, and return what each took in seconds."""
-        took: list[float] = []
+    async def drive(self, names: Iterator[str], in_flight: int) -> Took:
+        """Make all the updates, so many at a time, and return what they took."""
+        took = Took()
 
         async def work() -> None:
             for name in names:
                 began = time.perf_counter()
                 said = await self.update(name)
-                took.append(time.perf_counter() - began)
+                took.note(time.perf_counter() - began)
                 check(name, said)
 
         async with asyncio.TaskGroup() as group:
@@ -124,16 +139,16 @@ class UpdateMany(Ours):
 
     name = "update_many"
 
-    async def drive(self, names: Iterator[str], in_flight: int) -> list[float]:
+    async def drive(self, names: Iterator[str], in_flight: int) -> Took:
         """Make all the updates in one batch."""
-        took = []
+        took = Took()
         updates = map(self.made, names)
         async with self.session.units.update_many(updates, concurrency=in_flight) as batch:
             async for outcome in batch:
                 if outcome.response is None:
                     raise RuntimeError(f"an update failed: {outcome.error}")
                 check(outcome.update.name, outcome.response["UntName"])
-                took.append(outcome.elapsed_seconds)
+                took.note(outcome.elapsed_seconds)
         return took
 
 
@@ -162,17 +177,19 @@ class Gathered(Naive):
 
     name = "gather behind a semaphore"
 
-    async def drive(self, names: Iterator[str], in_flight: int) -> list[float]:
+    async def drive(self, names: Iterator[str], in_flight: int) -> Took:
         """Make all the updates at once."""
         semaphore = asyncio.Semaphore(in_flight)
+        took = Took()
 
-        async def one(name: str) -> float:
+        async def one(name: str) -> None:
             async with semaphore:
                 began = time.perf_counter()
                 check(name, await self.update(name))
-                return time.perf_counter() - began
+                took.note(time.perf_counter() - began)
 
-        return await asyncio.gather(*map(one, names))
+        await asyncio.gather(*map(one, names))
+        return took
 
 
 class Tuned(Naive):

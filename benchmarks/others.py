@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import time
+import warnings
 from pathlib import Path
 from typing import Any, Final
 
+import authlib.deprecate  # type: ignore[import-untyped] # it has no types
 import httpx
 import niquests
-from authlib.integrations.httpx_client import (  # type: ignore[import-untyped] # it has no types
-    AsyncOAuth2Client,
-)
 from pyreqwest.client import ClientBuilder
 
 from .clients import CONNECTIONS, HEADERS, TOKEN, Client, Naive, Ours, Tuned, UpdateMany, body
+
+with warnings.catch_warnings():
+    # authlib turns its own warnings on, and says in each process that httpx has a successor.
+    warnings.simplefilter("ignore", authlib.deprecate.AuthlibDeprecationWarning)
+    from authlib.integrations.httpx_client import (  # type: ignore[import-untyped]
+        AsyncOAuth2Client,
+    )
 
 __all__ = ["CLIENTS"]
 

@@ -12,9 +12,15 @@ import attrs
 __all__ = ["Bars", "draw"]
 
 WIDTH: Final = 980
-PANEL: Final = 225
+COLUMNS: Final = 3
+MARGIN: Final = 20
+# Of a panel: its title, and the names of the clients before the bars.
+TITLE: Final = 20
+NAMES: Final = 97
+LONGEST_BAR: Final = 155
 BAR: Final = 15
-OURS, OTHERS, GRID = "#1f6feb", "#9aa7b5", "#d8dee4"
+# On a ground of its own, since a README may be light or dark.
+OURS, OTHERS, GRID, TEXT, GROUND = "#1f6feb", "#9aa7b5", "#d8dee4", "#1f2328", "#ffffff"
 
 
 @attrs.frozen
@@ -32,28 +38,27 @@ def draw(
     caption: str,
 ) -> str:
     """Return the plot."""
-    columns = 3
-    high = 40 + BAR * max(len(one.ratios) for one in bars)
-    lines = []
+    high = 2 * TITLE + BAR * max((len(one.ratios) for one in bars), default=0)
+    unit = LONGEST_BAR / max((ratio for one in bars for ratio in one.ratios.values()), default=1)
+    title = "CPU of naive aiohttp over CPU of a client, for each call: longer is better"
+    lines = [_text(MARGIN, 34, title, 14)]
     for number, one in enumerate(bars):
-        x, y = 10 + (number % columns) * (WIDTH - 20) / columns, 40 + (number // columns) * high
-        lines += _bars(one, ours, x, y)
-    top = 40 + math.ceil(len(bars) / columns) * high + 20
+        row, column = divmod(number, COLUMNS)
+        x = MARGIN + column * (WIDTH - 2 * MARGIN) / COLUMNS
+        lines += _bars(one, ours, x, 54 + row * high, unit)
+    top = 54 + math.ceil(len(bars) / COLUMNS) * high + 20
     lines += _memory(memory, top)
-    height = top + 270
+    height = top + 285
     words = caption.split(", ")
-    half = len(words) // 2
-    lines.append(_text(10, height - 22, ", ".join(words[:half]) + ",", size=10))
-    lines.append(_text(10, height - 8, ", ".join(words[half:]), size=10))
-    lines.insert(
-        0,
-        _text(10, 20, "CPU of naive aiohttp over CPU of a client, per call: longer is better", 14),
-    )
+    half = math.ceil(len(words) / 2)
+    lines.append(_text(MARGIN, height - 32, ", ".join(words[:half]) + ",", size=10))
+    lines.append(_text(MARGIN, height - 18, ", ".join(words[half:]), size=10))
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
-        f'font-family="sans-serif"><rect width="100%" height="100%" fill="white"/>\n'
-        + "\n".join(lines)
-        + "\n</svg>\n"
+        f'viewBox="0 0 {WIDTH} {height}" role="img" font-family="system-ui, sans-serif" '
+        f'fill="{TEXT}"><title>{escape(title)}</title>\n'
+        f'<rect x="0.5" y="0.5" width="{WIDTH - 1}" height="{height - 1}" rx="8" '
+        f'fill="{GROUND}" stroke="{GRID}"/>\n' + "\n".join(lines) + "\n</svg>\n"
     )
 
 
@@ -64,24 +69,30 @@ def _text(x: float, y: float, text: str, size: int = 11, anchor: str = "start") 
     )
 
 
-def _bars(one: Bars, ours: str, x: float, y: float) -> list[str]:
+def _bars(one: Bars, ours: str, x: float, y: float, unit: float) -> list[str]:
     lines = [_text(x, y + 12, one.title, 12)]
+    left, top = x + NAMES, y + TITLE
     for row, (name, ratio) in enumerate(one.ratios.items()):
-        at = y + 20 + row * BAR
+        at = top + row * BAR
         fill = OURS if name in (ours, "update_many") else OTHERS
-        lines.append(_text(x + 92, at + 11, name, 11, "end"))
+        lines.append(_text(left - 5, at + 11, name, 11, "end"))
         lines.append(
-            f'<rect x="{x + 97:.0f}" y="{at + 2:.0f}" width="{ratio * 38:.1f}" '
+            f'<rect x="{left:.0f}" y="{at + 2:.0f}" width="{ratio * unit:.1f}" '
             f'height="{BAR - 3}" fill="{fill}"/>'
         )
-        lines.append(_text(x + 101 + ratio * 38, at + 11, f"{ratio:.2f}"))
+        lines.append(_text(left + 4 + ratio * unit, at + 11, f"{ratio:.2f}"))
+    # As fast as naive aiohttp.
+    lines.append(
+        f'<path d="M{left + unit:.1f} {top}v{len(one.ratios) * BAR}" stroke="{TEXT}" '
+        'stroke-dasharray="2 2" stroke-opacity="0.4"/>'
+    )
     return lines
 
 
 def _memory(memory: Mapping[str, Sequence[tuple[int, float]]], top: float) -> list[str]:
-    """Return the lines of both batches, on logarithmic axes."""
-    lines = [_text(10, top, "Memory that a batch takes, in MiB, against its length", 14)]
-    left, width, high = 70, 620, 180
+    """Return the lines of both batches, on logarithmic axes. The least that is shown is 0.1."""
+    lines = [_text(MARGIN, top, "Memory that a batch takes, in MiB, against its length", 14)]
+    left, width, high = 80, 620, 180
 
     def place(length: float, mib: float) -> tuple[float, float]:
         x = left + (math.log10(length) - 3) / 3 * width
@@ -90,7 +101,7 @@ def _memory(memory: Mapping[str, Sequence[tuple[int, float]]], top: float) -> li
     for exponent in range(3, 7):
         x, y = place(10**exponent, 0.1)
         lines.append(f'<path d="M{x:.0f} {y:.0f}V{y - high:.0f}" stroke="{GRID}"/>')
-        lines.append(_text(x, y + 14, f"{10**exponent:,}", anchor="middle"))
+        lines.append(_text(x, y + 18, f"{10**exponent:,}", anchor="middle"))
     for exponent in range(-1, 4):
         x, y = place(1000, 10**exponent)
         lines.append(f'<path d="M{x:.0f} {y:.0f}H{x + width:.0f}" stroke="{GRID}"/>')

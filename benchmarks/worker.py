@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import json
 import resource
 import statistics
@@ -16,13 +17,15 @@ from typing import Any, Final
 
 import attrs
 
-from .clients import Gathered
+from .clients import Gathered, Took
 from .echo import Echo
 from .others import CLIENTS
 
 __all__ = ["Cost", "Worker", "working"]
 
 LOOPS: Final = ("asyncio", "uvloop")
+
+_numbers: Final = itertools.count()
 
 
 @attrs.frozen
@@ -64,8 +67,8 @@ class Worker:
 @contextmanager
 def working(client: str, loop: str, server: Echo) -> Iterator[Worker]:
     """Start a client on an event loop."""
-    scheme = server.url.partition(":")[0]
-    run = f"{client}-{loop}-{scheme}".replace(" ", "-")
+    # By this name the server counts, and the same client may be started again.
+    run = f"{client}-{loop}-{next(_numbers)}".replace(" ", "-")
     command = [sys.executable, "-m", "benchmarks.worker", client, loop, server.url, run]
     command += [server.certificate or ""]
     with subprocess.Popen(
@@ -89,13 +92,13 @@ async def _serve(client: str, url: str, run: str, certificate: str) -> None:
             wall, cpu = time.perf_counter(), time.process_time()
             took = await subject.drive(names, in_flight)
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-            if len(took) != calls:
-                raise RuntimeError(f"{len(took)} calls, not {calls}")
+            if took.calls != calls:
+                raise RuntimeError(f"{took.calls} calls, not {calls}")
             print(json.dumps(_cost(wall / calls, cpu / calls, took)), flush=True)
 
 
-def _cost(wall: float, cpu: float, took: list[float]) -> dict[str, Any]:
-    percentiles = statistics.quantiles(took, n=100)
+def _cost(wall: float, cpu: float, took: Took) -> dict[str, Any]:
+    percentiles = statistics.quantiles(took.last, n=100)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
         "cpu": cpu * 1e6,
