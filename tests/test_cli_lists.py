@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import select
 import shlex
 import signal
 import sqlite3
@@ -23,7 +24,7 @@ import pytest
 from propq_async import __main__
 from propq_async.cli import app, plan, push, reading
 from propq_async.cli.app import run
-from propq_async.cli.ending import Exit
+from propq_async.cli.ending import CommandError, Exit
 from propq_async.cli.output import Screen
 from propq_async.ledger import Ledger
 from propq_async.testing import PropQEmulator, run_in_thread
@@ -533,16 +534,19 @@ def on_a_terminal(
         preexec_fn=_take_terminal,  # noqa: PLW1509 - no thread of the child is running yet
     ) as process:  # fmt: skip
         os.close(theirs)
-        with suppress(OSError):  # how a terminal says that nobody is there any more
-            while chunk := os.read(ours, 65536):
-                seen += chunk
-                if b"[y/N]" in seen and keys:
-                    if isinstance(keys, bytes):
-                        os.write(ours, keys)
-                    else:
-                        process.send_signal(keys)
-                    keys = b""
-        status = process.wait(60)
+        try:
+            with suppress(OSError):  # how a terminal says that nobody is there any more
+                while chunk := os.read(ours, 65536):
+                    seen += chunk
+                    if b"[y/N]" in seen and keys:
+                        if isinstance(keys, bytes):
+                            os.write(ours, keys)
+                        else:
+                            process.send_signal(keys)
+                        keys = b""
+            status = process.wait(60)
+        finally:
+            process.kill()  # if it has not ended, the test has failed
     os.close(ours)
     return status, re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen.decode())
 
@@ -576,6 +580,60 @@ def test_a_terminal_is_asked(
     assert said in seen
     assert "Traceback" not in seen
     assert emulator.unit("4711", "A-101").price == (5 if status == Exit.DONE else 250_000)
+
+
+class _Keyboard:
+    """A terminal's input of which nobody may read before something was typed."""
+
+    def __init__(self) -> None:
+        self.end, self.typed = os.pipe()
+
+    def fileno(self) -> int:
+        return self.end
+
+    def readline(self) -> str:
+        assert select.select([self.end], [], [], 0)[0], "it would wait, and see no Ctrl-C"
+        return os.read(self.end, 100).decode()
+
+
+@pytest.fixture
+def keyboard(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Keyboard]:
+    keyboard = _Keyboard()
+    monkeypatch.setattr(sys, "stdin", keyboard)
+    yield keyboard
+    os.close(keyboard.end)
+    os.close(keyboard.typed)
+
+
+@pytest.mark.parametrize(("typed", "answer"), [(b"yes\n", True), (b"\n", False)])
+def test_the_answer_is_read_when_it_is_there(
+    keyboard: _Keyboard, typed: bytes, *, answer: bool
+) -> None:
+    typing = threading.Timer(0.05, os.write, (keyboard.typed, typed))
+    typing.start()
+    assert push._ask("Sure? ") is answer
+    typing.join()
+
+
+@pytest.mark.usefixtures("keyboard")
+def test_a_ctrl_c_that_comes_just_before_the_answer_is_waited_for_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = signal.getsignal(signal.SIGINT)
+
+    def just_before(*arguments: Any) -> Any:
+        # The signal is here, and Python has not looked at it when the waiting begins.
+        signal.signal(signal.SIGINT, lambda *_: None)
+        os.kill(os.getpid(), signal.SIGINT)
+        ready = select_(*arguments)
+        signal.default_int_handler(signal.SIGINT, None)
+        return ready
+
+    select_ = select.select
+    monkeypatch.setattr(select, "select", just_before)
+    with pytest.raises(CommandError, match="interrupted: nothing was sent"):
+        push._ask("Sure? ")
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_a_push_on_a_terminal(emulator: PropQEmulator) -> None:

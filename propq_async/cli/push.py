@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import select
 import shlex
 import signal
+import socket
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import attrs
@@ -211,6 +214,7 @@ def _ask(question: str) -> bool:
     try:
         sys.stderr.write(question)
         sys.stderr.flush()
+        _wait_for_input()
         answer = sys.stdin.readline()
         if not answer.endswith("\n"):
             sys.stderr.write("\n")
@@ -221,3 +225,17 @@ def _ask(question: str) -> bool:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
     return answer.strip().casefold() in ("y", "yes", "s", "si", "sí")
+
+
+def _wait_for_input() -> None:
+    """Wait for a line or a signal: a read would not end by one that came just before it."""
+    woken, wakes = socket.socketpair()
+    with woken, wakes:
+        wakes.settimeout(0)  # as set_wakeup_fd wants it
+        before = signal.set_wakeup_fd(wakes.fileno())
+        try:
+            # On Windows only sockets can be waited for.
+            with suppress(OSError):
+                select.select([sys.stdin, woken], [], [])
+        finally:
+            signal.set_wakeup_fd(before)
