@@ -86,6 +86,8 @@ async def default_context() -> ssl.SSLContext:
 
     It takes a tenth of a second to read the certificates of all authorities: hence in a thread.
     """
+    if _make.cache_info().currsize:
+        return _make()
     return await asyncio.to_thread(_default_context)
 
 

@@ -239,6 +239,9 @@ async def test_it_is_made_once_for_all_who_ask_at_once() -> None:
     contexts = await asyncio.gather(*(default_context() for _ in range(20)))
     assert len(set(contexts)) == 1
     assert tls._make.cache_info().misses == 1
+    # From then on it is there, whatever keeps the threads of the event loop busy.
+    with tls._making:
+        assert await default_context() is contexts[0]
 
 
 # --- over sockets ---------------------------------------------------------------------------------
