@@ -470,6 +470,14 @@ def test_one_direction_or_two_is_asked(text: str) -> None:
     assert len(directions_in(two, {})) == 2
 
 
+@pytest.mark.parametrize("text", ["N o S", "norte  o sur", "E, N o S"])
+def test_an_o_between_two_words_may_be_or(text: str) -> None:
+    assert directions_in(text, {}) == (
+        "directions with a / between them, such as N/O/S: an o may be west, or mean 'or'"
+    )
+    assert directions_in("N O S", {}) == directions_in("n/o/s", {}) == ("N", "W", "S")
+
+
 def test_directions_that_nobody_knows_need_a_mapping(tmp_path: Path) -> None:
     path = text_list(tmp_path / "x.csv", unit(directions="N, al mar"))
     (problem,) = broken(path)

@@ -98,6 +98,8 @@ UNKNOWN_DIRECTION: Final = (
 )
 
 _BETWEEN: Final = re.compile(r"\s*[,;/|+&]\s*|\s+(?:y|and)\s+", re.IGNORECASE)
+# "N o S" is north or south to a Spaniard.
+_OR: Final = re.compile(r"\w\s+o\s+\w")
 _PAIR: Final = re.compile(r"\s*[-\u2010-\u2013]\s*|\s+")
 _NORTH_OR_SOUTH: Final = frozenset("NS")
 _EAST_OR_WEST: Final = frozenset("EW")
@@ -124,6 +126,8 @@ def directions_in(text: str, more: Mapping[str, str]) -> tuple[str, ...] | str:
     `South-West` may be one direction or two, and so may `S-W` and `South West`: that is an error.
     `N S`, `Norte-Sur`, `S/W`, `S, W` and `S y O` are two; `SW`, `SO` and `Suroeste` are one.
     """
+    if _OR.search(text):
+        return "directions with a / between them, such as N/O/S: an o may be west, or mean 'or'"
     found: list[str] = []
     for part in _BETWEEN.split(text.strip()):
         whole = _known(part, more)
