@@ -68,7 +68,8 @@ def price_of(cell: object, style: PriceStyle) -> int | Decimal | Doubt | None:
         price = exact_price(cell)
     elif isinstance(cell, int) and not isinstance(cell, bool):
         price = cell
-    return price if not isinstance(price, int | Decimal) or 0 < price < TOO_LARGE else None
+    # Not `int | Decimal`, which takes its time, for each of many rows.
+    return price if not isinstance(price, (int, Decimal)) or 0 < price < TOO_LARGE else None
 
 
 def price_text(cell: Any, decimals: Decimals | None) -> str:

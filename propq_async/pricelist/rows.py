@@ -16,7 +16,7 @@ from propq_async.models import UnitStatus, UnitUpdate
 from .cells import directions_text, is_text_or_number, key_text, price_of, price_text, text_of
 from .numbers import Doubt, PriceStyle
 from .problems import Problem, Remark, Table, where
-from .strays import may_group, torn_price
+from .strays import torn_price, whole_from
 from .tables import Found
 from .text import BrokenLine
 from .words import FIELDS, directions_in, status_of
@@ -176,8 +176,8 @@ class Rows:
         self._width = len(found.table.header)
         self._other_heading: int | None = None
         self._is_text = found.delimiter is not None
-        self._may_be_torn = may_group(found.delimiter)
         self._places = [found.columns.get(field, -1) for field in FIELDS]
+        self._whole_from = whole_from(found.delimiter, found.table.header, found.columns["price"])
         # The same few words come again and again.
         self._states: dict[str, UnitStatus | None] = {}
         self._directions: dict[str, tuple[str, ...] | str] = {}
@@ -259,7 +259,7 @@ class Rows:
         price = price_of(cells[at_price], self._style)
         if price is None or isinstance(price, Doubt):
             notes.expect(at_price, _EXPECTED_OF_PRICE[price])
-        elif self._may_be_torn:
+        elif price < self._whole_from:
             self._look_beside(cells, at_price, notes)
         directions = self._directions_of(cells[at_directions])
         if isinstance(directions, str):

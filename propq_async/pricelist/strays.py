@@ -15,11 +15,13 @@ from collections.abc import Collection, Sequence
 from itertools import pairwise
 from typing import Final
 
-from .numbers import undressed
+from .numbers import TOO_LARGE, undressed
 
-__all__ = ["may_group", "torn_price"]
+__all__ = ["torn_price", "whole_from"]
 
 _GROUPING: Final = frozenset(",.' ")
+# Of what is longer than a group, the next one has no place behind it.
+_SHORTEST: Final = 1000
 _FIRST: Final = re.compile(r"[0-9]{1,3}", re.ASCII)
 _GROUP: Final = re.compile(r"[0-9]{3}", re.ASCII)
 _WHOLE: Final = re.compile(r"[0-9]+", re.ASCII)
@@ -28,9 +30,18 @@ _BEGINS_WITH_GROUP: Final = re.compile(r"[0-9]{3}.*", re.ASCII)
 _ENDS_IN_GROUP: Final = re.compile(r".*[.,' ][0-9]{3}", re.ASCII)
 
 
-def may_group(delimiter: str | None) -> bool:
-    """Return whether what separates the columns may group digits as well."""
-    return delimiter in _GROUPING
+def whole_from(delimiter: str | None, header: Sequence[str], place: int) -> int:
+    """Return from what on a price is whole, whatever stands beside it.
+
+    Args:
+        delimiter: what separates the columns, `None` where nothing does.
+        header: the names of the columns.
+        place: of the price.
+    """
+    if delimiter not in _GROUPING:
+        return 0
+    is_nameless = place + 1 < len(header) and not header[place + 1]
+    return TOO_LARGE if is_nameless else _SHORTEST
 
 
 def torn_price(
