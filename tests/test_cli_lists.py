@@ -408,6 +408,29 @@ def test_a_command_repeats_no_more_than_it_must(
     assert emulator.calls == 32
 
 
+def test_what_the_server_is_to_blame_for_is_not_to_be_mended(
+    emulator: PropQEmulator, propq: Any
+) -> None:
+    text_list(Path("x.csv"), *LIST)
+    propq("token", "refresh")
+    emulator.maintenance()
+    said = propq("push", "x.csv", "--max-outage-seconds", "0")
+    assert said.status == Exit.STOPPED
+    assert re.search(
+        r"\n\nStopped: .* \d+ of 30 rows are not applied: the server is to blame, and the same "
+        r"command sends them again\.\n$",
+        said.out,
+    )
+    emulator.maintenance(on=False)
+    emulator.fail_next(500, times=99, match={"UntName": NAMES[-1]})
+    said = propq("push", "x.csv")
+    assert said.status == Exit.ROWS_FAILED
+    assert "1 of 30 rows is not applied: the server is to blame, and the same" in said.out
+    emulator.fail_next(422, match={"UntName": NAMES[0]})
+    said = propq("push", "x.csv", "--all")
+    lines(said.out, r" rows are not applied: mend x\.failed-3\.csv and push that:$")
+
+
 def test_a_terminal_leaves_a_command_in_one_piece(emulator: PropQEmulator) -> None:
     text_list(Path("x.csv"), unit("B"))
     word = "'a word that is longer than the terminal is wide, and has spaces in it as well'=SOLD"

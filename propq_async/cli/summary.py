@@ -9,7 +9,8 @@ from typing import Final
 
 import attrs
 
-from propq_async import PropQError
+from propq_async import APIStatusError, PropQError
+from propq_async.errors import ServerError
 from propq_async.pricelist import Plan, PushOutcome, Reason, Standing
 
 from .ending import Exit
@@ -38,9 +39,12 @@ class Summary:
     failures_error: OSError | None = None
     stopped_by: PropQError | None = None
     is_interrupted: bool = False
+    refused: int = 0
 
     def take(self, outcome: PushOutcome) -> None:
         """Note a row that failed."""
+        error = outcome.error
+        self.refused += isinstance(error, APIStatusError) and not isinstance(error, ServerError)
         self.fail(f"{outcome.change.row.place}, {outcome.change.update.name}: {outcome.error}")
 
     def fail(self, reason: str) -> None:
@@ -86,9 +90,20 @@ class Summary:
         if lost:
             said.append(
                 f"{lost:,} of {counted(self.plan.rows, 'row')} {are(lost)} not applied"
-                + ("." if self.failures is None else f": mend {self.failures} and push that:")
+                + self._advice
             )
         return " ".join(said)
+
+    @property
+    def _advice(self) -> str:
+        """Return what to do about the rows that failed."""
+        if not self._is_to_be_mended:
+            return ": the server is to blame, and the same command sends them again."
+        return "." if self.failures is None else f": mend {self.failures} and push that:"
+
+    @property
+    def _is_to_be_mended(self) -> bool:
+        return bool(self.refused or self.plan.broken)
 
     def show(self, screen: Screen) -> None:
         """Show it."""
@@ -107,7 +122,7 @@ class Summary:
         screen.sentence("")
         good = self.status is Exit.DONE
         screen.sentence(self.verdict, "green" if good else "bold red")
-        if self.again:
+        if self.again and self._is_to_be_mended:
             screen.to_copy(self.again)
 
     def _facts(self) -> Iterator[tuple[str, str]]:
