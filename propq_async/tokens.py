@@ -420,16 +420,17 @@ class TokenManager:
         outcome = read_token(reply, asked_at=wall, credentials=self._credentials)
         if isinstance(outcome, TokenError):
             return outcome
-        if self._is_refused(outcome):
-            if _fingerprint(outcome) not in refused_before:
-                return TokenUnavailableError("the token was refused before it arrived")
+        is_refused = self._is_refused(outcome)
+        if is_refused and _fingerprint(outcome) not in refused_before:
+            return TokenUnavailableError("the token was refused before it arrived")
+        held = self._hold_from(outcome, wall, monotonic)
+        if not self._lives(held):
+            return _ran_out()
+        if is_refused:
             # A server that issues it once more has perhaps changed its mind; if not, we are told
             # so again. Never to take it would lock us out for as long as it lives.
             with suppress(ValueError):  # perhaps another thread was faster
                 self._refused.remove(_fingerprint(outcome))
-        held = self._hold_from(outcome, wall, monotonic)
-        if not self._lives(held):
-            return _ran_out()
         if cause == "refused":
             self._allowance.left -= 1
         self._hold(held)

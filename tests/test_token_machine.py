@@ -259,9 +259,10 @@ class TokenMachine(RuleBasedStateMachine):
         request.by.received.append(issued)
         request.by.may_surely_ask(self.time.monotonic_now)
         request.by.at_least_allowed -= 1
-        # A server that issues it once more takes its refusal back.
-        request.by.refused.discard(value)
-        request.by.unwanted.discard(value)
+        if self._lives(issued):
+            # A server that issues it once more takes its refusal back.
+            request.by.refused.discard(value)
+            request.by.unwanted.discard(value)
         body = f'{{"access_token": "{value}", "expires_in": {lifetime}}}'
         request.answer.set_result(Reply(200, {}, body.encode()))
         self._drain()

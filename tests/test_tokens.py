@@ -709,6 +709,24 @@ async def test_the_younger_of_two_tokens_stays() -> None:
 # --- refused tokens ------------------------------------------------------------------------------
 
 
+async def test_only_a_token_that_can_be_used_takes_its_refusal_back() -> None:
+    clock = FakeClock()
+
+    async def too_late() -> Reply:
+        clock.advance(2)
+        return issued("token-1", 1)
+
+    endpoint = Endpoint(issued("token-1", 100), too_late, DOWN)
+    manager = a_manager(endpoint, clock, store=MemoryTokenStore())
+    manager.invalidate(await manager.get_token())
+    for problem in ("had run out", "no answer"):
+        clock.advance(FAILURE_SECONDS)
+        # It is still in the store, where its life is as long as before.
+        with pytest.raises(TokenUnavailableError, match=problem):
+            await manager.get_token()
+    assert endpoint.requests == 3
+
+
 async def test_a_late_refusal_of_an_old_token_does_not_cost_the_new_one() -> None:
     endpoint = Endpoint()
     manager = a_manager(endpoint)
