@@ -338,8 +338,9 @@ class Gate:
         if self._pace is not None:
             self._adjust(self._pace, now)
         self._is_calm = (
+            # While it is closed it is blocked, too.
             self._blocked_since is None
-            and self._closed_until is None
+            and self._window_began is not None
             and self._ramp is None
             and self._remaining is None
             and self._cap is None
