@@ -178,10 +178,14 @@ class FastLane:
         if self._giving_back is not None:
             self._giving_back.cancel()
         self._connecting += 1  # for good: whoever is still under way keeps nothing
-        for origin in self._origins.values():
-            while origin.kept:
-                origin.kept.pop().held.close()
-        await self._connector.close()
+        try:
+            # It waits for those that it has until they are closed.
+            self.give_all_back()
+        finally:
+            for origin in self._origins.values():
+                while origin.kept:
+                    origin.kept.pop().held.close()
+            await self._connector.close()
 
     # In one piece, since a coroutine that awaits another costs more than much of what is left out.
     async def send(  # noqa: C901, PLR0912, PLR0915

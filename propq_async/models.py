@@ -72,6 +72,7 @@ class Direction(StrEnum):
 
 
 _DIRECTIONS = frozenset(direction.value for direction in Direction)
+_STRINGS = frozenset({str, Direction})
 
 
 @attrs.frozen(init=False)
@@ -266,10 +267,12 @@ class UnitUpdate:
 
 def _are_known(directions: object) -> bool:
     """Return whether these are directions of ours, at least one."""
-    try:
-        return type(directions) is tuple and directions != () and _DIRECTIONS.issuperset(directions)
-    except TypeError:  # one that has no hash is no string
-        return False
+    return (
+        type(directions) is tuple
+        and directions != ()
+        and _STRINGS.issuperset(map(type, directions))
+        and _DIRECTIONS.issuperset(directions)
+    )
 
 
 def _string_problems(value: object) -> list[str]:

@@ -9,6 +9,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -262,6 +263,42 @@ async def test_a_connection_closed_while_the_loop_stood_still_is_not_used(
             assert len(accepted) == 2
 
 
+async def test_the_pool_is_closed_when_what_was_kept_is(
+    contexts: tuple[ssl.SSLContext | None, ssl.SSLContext | None],
+) -> None:
+    """TLS takes a while to close: a program that ends before would leave sockets behind."""
+    server, client = contexts
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n{}")
+                writer.write(OK)
+        writer.close()
+
+    lost: list[Any] = []
+    listener = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=server)
+    async with listener, Pool(Connections(ssl_context=client)) as pool:
+        scheme, host = ("http", "127.0.0.1") if server is None else ("https", "localhost")
+        url = URL(f"{scheme}://{host}:{listener.sockets[0].getsockname()[1]}/")
+        await asyncio.gather(
+            *(pool.call("POST", url, b"{}", TOKEN, 10, Attempt()) for _ in range(3))
+        )
+        lane: Any = pool._lane
+        (origin,) = lane._origins.values()
+        kept = list(origin.kept)
+        for handler in kept:
+            handler.connection_lost = partial(_noting, lost, handler, handler.connection_lost)
+        await pool.close()
+        assert len(kept) == 3
+        assert sorted(map(id, lost)) == sorted(map(id, kept))
+
+
+def _noting(lost: list[Any], handler: Any, connection_lost: Any, error: Exception | None) -> None:
+    lost.append(handler)
+    connection_lost(error)
+
+
 async def test_whoever_is_cancelled_at_the_deadline_is_cancelled() -> None:
     async with Pool(Connections()) as pool, ScriptedServer(hold) as server:
         task = asyncio.create_task(call(pool, server))
@@ -313,6 +350,52 @@ async def test_a_connection_that_nobody_uses_goes_back_to_aiohttp(
         await until(lambda: not origin.kept)
         assert server.connections == 1
         assert lane._giving_back is None
+
+
+async def test_the_connection_used_last_is_used_next_so_that_the_others_go_back() -> None:
+    async with Pool(Connections()) as pool, ScriptedServer(OK) as server:
+        await asyncio.gather(*(call(pool, server) for _ in range(3)))
+        lane: Any = pool._lane
+        (origin,) = lane._origins.values()
+        last = origin.kept[-1]
+        lane._give_unused_back()
+        for _ in range(3):
+            await call(pool, server)
+        lane._give_unused_back()
+        assert origin.kept == [last]
+        assert sum(map(len, lane._connector._conns.values())) == 2
+
+
+async def test_a_closed_lane_has_no_timer_and_keeps_nothing() -> None:
+    serves, arrives = asyncio.Event(), asyncio.Event()
+
+    async def answer_late(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await serves.wait()
+        writer.write(OK)
+
+    async with ScriptedServer(OK, answer_late) as server:
+        pool = Pool(Connections())
+        await call(pool, server)
+        lane: Any = pool._lane
+        timer = lane._giving_back
+        task = asyncio.create_task(call(pool, server))
+        await until(lambda: len(server.seen) == 2)
+        (origin,) = lane._origins.values()
+        (handler,) = lane._connector._acquired
+        feed = handler.feed_data
+
+        def tell_and_feed(*data: Any) -> None:
+            arrives.set()
+            feed(*data)
+
+        # Its answer arrives, and before the call has its turn, the lane is closed.
+        handler.feed_data = tell_and_feed
+        serves.set()
+        await arrives.wait()
+        await pool.close()
+        assert isinstance(await task, Reply)
+        assert timer.cancelled()
+        assert origin.kept == []
 
 
 async def test_what_is_kept_makes_room_for_another_server(
