@@ -49,7 +49,7 @@ class _Pulled(Progress):
     """An update from the moment it is pulled until its outcome is yielded.
 
     `previous`: the one of the same unit before it, as long as that has no outcome. `done`: for
-    those who wait for this one's, if there are any.
+    the next one of the same unit, if it waits already.
     """
 
     previous: _Pulled | None = None
@@ -322,8 +322,8 @@ class UnitBatch:
 
     @staticmethod
     async def _wait_for(pulled: _Pulled) -> None:
-        if pulled.done is None:
-            pulled.done = asyncio.get_running_loop().create_future()
+        # Nobody else waits for this one: whoever came later waits for us.
+        pulled.done = asyncio.get_running_loop().create_future()
         # Not awaited itself, since that would cancel it with us.
         await asyncio.wait((pulled.done,))
 

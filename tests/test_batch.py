@@ -252,19 +252,21 @@ def test_memory_does_not_grow_with_the_length() -> None:
     async def main() -> tuple[int, int]:
         same = an_update()
         updates = (same for _ in range(10_000))
-        early = count = 0
+        early = late = count = 0
         async for _ in a_batch(updates, concurrency=50):
             count += 1
             if count == 1_000:
                 early = tracemalloc.get_traced_memory()[0]
-        return early, tracemalloc.get_traced_memory()[0]
+            elif count == 9_000:  # not at the end, at which all of it is given back
+                late = tracemalloc.get_traced_memory()[0]
+        return early, late
 
     tracemalloc.start()
     try:
         early, late = asyncio.run(main())
     finally:
         tracemalloc.stop()
-    assert late < early + 100_000
+    assert 0 < late < early + 100_000
 
 
 # --- the input ------------------------------------------------------------------------------------
@@ -567,6 +569,23 @@ async def test_a_batch_closed_before_it_began_yields_nothing() -> None:
     await batch.aclose()
     assert [outcome async for outcome in batch] == []
     assert batch.unfinished == []
+
+
+async def test_all_consumers_that_wait_are_woken_by_news() -> None:
+    first = asyncio.Event()
+
+    async def make(*_: object) -> dict[str, Any]:
+        await first.wait()
+        return {}
+
+    batch = a_batch(named(range(2)), make)
+    waiting = [asyncio.create_task(anext(batch, None)) for _ in range(4)]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    first.set()
+    outcomes = await asyncio.gather(*waiting)
+    assert sum(outcome is None for outcome in outcomes) == 2
+    await others_are_done()
 
 
 async def test_a_consumer_that_waits_is_woken_by_the_closing() -> None:

@@ -15,6 +15,7 @@ from propq_async import (
     AsyncPropQ,
     AuthenticationError,
     BadRequestError,
+    Clock,
     Credentials,
     NotFoundError,
     PermissionDeniedError,
@@ -29,8 +30,11 @@ from propq_async import (
     UnprocessableError,
     WrongMethodError,
 )
+from propq_async.lanes import Attempt
 from propq_async.testing import PropQEmulator
+from propq_async.wire import Lost, Reply
 
+from .simulation import REFUSED, Simulated, units
 from .support import (
     FakeClock,
     ScriptedServer,
@@ -40,6 +44,7 @@ from .support import (
     drain,
     failing,
     playing,
+    run_virtual,
     token_answer,
     until,
 )
@@ -530,6 +535,25 @@ async def test_a_kept_connection_that_died_unseen_costs_no_attempt_and_no_doubt(
         assert [seen.connection for seen in play.calls] == [1, 2]
     assert closing.is_set()
     assert play.time.sleeps == []
+
+
+def test_only_a_connection_that_died_unseen_costs_nothing() -> None:
+    class Dying(Simulated):
+        async def call(self, *arguments: Any) -> Reply | Lost:
+            attempt: Attempt = arguments[-1]
+            self.arrived.append(self._clock.monotonic())
+            # As a lane does: the first connection was dead, and there is no other.
+            attempt.stale = attempt.stale or len(self.arrived) == 1
+            return Lost("there is no connection", sent=False, stale=attempt.stale)
+
+    async def main(clock: Clock) -> None:
+        server = Dying(clock, lambda *_: REFUSED)
+        with pytest.raises(APIConnectionError) as caught:
+            await units(clock, server, retry=RetryPolicy(attempts=3)).update(an_update())
+        assert caught.value.attempts == 3
+        assert len(server.arrived) == 4
+
+    run_virtual(main)
 
 
 async def test_the_error_of_another_call_at_the_gate_puts_nothing_in_doubt() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import math
 from bisect import bisect_left
@@ -460,6 +461,25 @@ def test_an_outage_longer_than_the_limit_ends_the_batch_after_every_row_has_its_
         assert sorted(outcome.index for outcome in outcomes) == list(range(20))
         assert not any(outcome.error.may_have_been_applied for outcome in outcomes if outcome.error)
         assert START + 60 <= clock.monotonic() < START + 61
+
+    run_virtual(main)
+
+
+def test_what_got_through_before_an_outage_gives_few_rows_away() -> None:
+    async def main(clock: Clock) -> None:
+        answers = itertools.count()
+        server = Simulated(clock, lambda *_: OK if next(answers) < 5_000 else status(500))
+        outcomes: list[UnitOutcome] = []
+        batch = units(clock, server).update_many(
+            (an_update(f"{number}") for number in range(6_000)),
+            concurrency=1,
+            max_outage_seconds=600.0,
+        )
+        with pytest.raises(ServerError):
+            await drain(batch, outcomes)
+        assert sum(outcome.ok for outcome in outcomes) == 5_000
+        # One more would be held until the end, and is not taken for the one that fails.
+        assert len(outcomes) <= 5_006
 
     run_virtual(main)
 

@@ -185,6 +185,7 @@ class OddInt(int, Enum):
         ),
         (0.1 + 0.2, "must have at most 15 significant digits: 0.30000000000000004 has more"),
         (1234567890123456, "must have at most 15 significant digits: 1234567890123456 has more"),
+        (10**15 + 1, "must have at most 15 significant digits: 1000000000000001 has more"),
         (Decimal("1234567890.123456"), "must have at most 15 significant digits: "),
     ],
 )
@@ -261,6 +262,21 @@ def test_directions_become_a_tuple(directions: Any) -> None:
 
 def test_directions_beyond_the_list_pass_and_keep_order_and_number() -> None:
     assert an_update(directions=["Oeste", "N", "N"]).directions == ("Oeste", "N", "N")
+
+
+class AsNorth:
+    """Is equal to a direction, and none."""
+
+    def __eq__(self, other: object) -> bool:
+        return other == "N"
+
+    def __hash__(self) -> int:
+        return hash("N")
+
+
+def test_what_is_equal_to_a_direction_need_not_be_one() -> None:
+    (text,) = problems(directions=[AsNorth()])["directions"]
+    assert text.startswith("item 0: must be a string")
 
 
 @pytest.mark.parametrize("directions", ["N", "", b"N", None, 7, Direction.N])
