@@ -773,4 +773,4 @@ def test_failures_are_there_at_once(tmp_path: Path) -> None:
         for row in prices:
             failures.add(row, "why")
             assert failures.path is not None
-            assert failures.path.read_text("utf-8-sig").splitlines()[1] == "4711,B,SOLD,?,N S,why"
+            assert failures.path.read_text("utf-8-sig").splitlines()[1] == "why,4711,B,SOLD,?,N S"
