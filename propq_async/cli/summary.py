@@ -98,7 +98,7 @@ class Summary:
     def _advice(self) -> str:
         """Return what to do about the rows that failed."""
         if not self._is_to_be_mended:
-            return ": the server is to blame, and the same command sends them again."
+            return ": the server is to blame, and the same command tries again."
         return "." if self.failures is None else f": mend {self.failures} and push that:"
 
     @property
