@@ -558,7 +558,7 @@ def on_a_terminal(
     seen = b""
     with subprocess.Popen(
         [*PROPQ, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True,
-        env=os.environ | {"TERM": "xterm", "COLUMNS": str(columns)},
+        env=os.environ | {"TERM": "xterm", "COLUMNS": str(columns), "PYTHONFAULTHANDLER": "1"},
         preexec_fn=_take_terminal,  # noqa: PLW1509 - no thread of the child is running yet
     ) as process:  # fmt: skip
         os.close(theirs)
@@ -574,7 +574,13 @@ def on_a_terminal(
                         keys = b""
             status = process.wait(60)
         finally:
-            process.kill()  # if it has not ended, the test has failed
+            if process.poll() is None:  # the test has failed: what it had said, and where it is
+                process.send_signal(signal.SIGABRT)
+                with suppress(OSError):
+                    while chunk := os.read(ours, 65536):
+                        seen += chunk
+                sys.stdout.write(seen.decode())
+            process.kill()
     os.close(ours)
     return status, re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen.decode())
 
@@ -662,6 +668,30 @@ def test_a_ctrl_c_that_comes_just_before_the_answer_is_waited_for_is_not_lost(
     with pytest.raises(CommandError, match="interrupted: nothing was sent"):
         push._ask("Sure? ")
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.usefixtures("keyboard")
+def test_a_ctrl_c_that_comes_as_soon_as_the_question_is_there_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def flush() -> None:
+        # Another thread takes the signal, and Python does not look at it before the waiting begins.
+        asks = signal.signal(signal.SIGINT, lambda *_: None)
+        os.kill(os.getpid(), signal.SIGINT)
+        signal.signal(signal.SIGINT, asks)
+
+    def wait(reading: list[Any], writing: list[Any], failing: list[Any]) -> Any:
+        ready = select_(reading, writing, failing, 0)
+        assert any(ready), "it would wait, and has seen no Ctrl-C"
+        return ready
+
+    select_ = select.select
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(select, "select", wait)
+    monkeypatch.setattr(sys.stderr, "flush", flush)
+    with pytest.raises(CommandError, match="interrupted: nothing was sent"):
+        push._ask("Sure? ")
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
 def test_a_push_on_a_terminal(emulator: PropQEmulator) -> None:

@@ -208,34 +208,37 @@ async def _keep(failures: Failures, summary: Summary, row: Row | BrokenRow, reas
 
 def _ask(question: str) -> bool:
     """Ask on the terminal. The event loop waits; nothing else is under way."""
+    woken, wakes = socket.socketpair()
     # Ctrl-C and SIGTERM must end the question at once, and not be kept for the event loop.
     numbers = signal.SIGINT, signal.SIGTERM
-    before = [signal.signal(number, signal.default_int_handler) for number in numbers]
-    try:
-        sys.stderr.write(question)
-        sys.stderr.flush()
-        _wait_for_input()
-        answer = sys.stdin.readline()
-        if not answer.endswith("\n"):
+    with woken, wakes:
+        wakes.settimeout(0)  # as set_wakeup_fd wants it
+        # Before anybody can see the question, and so answer it.
+        woke_before = signal.set_wakeup_fd(wakes.fileno())
+        before = [signal.signal(number, signal.default_int_handler) for number in numbers]
+        try:
+            sys.stderr.write(question)
+            sys.stderr.flush()
+            _wait_for_input(woken)
+            answer = sys.stdin.readline()
+            if not answer.endswith("\n"):
+                sys.stderr.write("\n")
+        except KeyboardInterrupt:
             sys.stderr.write("\n")
-    except KeyboardInterrupt:
-        sys.stderr.write("\n")
-        raise CommandError("interrupted: nothing was sent", Exit.INTERRUPTED) from None
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
+            raise CommandError("interrupted: nothing was sent", Exit.INTERRUPTED) from None
+        finally:
+            for number, handler in zip(numbers, before, strict=True):
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(woke_before)
     return answer.strip().casefold() in ("y", "yes", "s", "si", "sí")
 
 
-def _wait_for_input() -> None:
+def _wait_for_input(woken: socket.socket) -> None:
     """Wait for a line or a signal: a read would not end by one that came just before it."""
-    woken, wakes = socket.socketpair()
-    with woken, wakes:
-        wakes.settimeout(0)  # as set_wakeup_fd wants it
-        before = signal.set_wakeup_fd(wakes.fileno())
-        try:
-            # On Windows only sockets can be waited for.
-            with suppress(OSError):
-                select.select([sys.stdin, woken], [], [])
-        finally:
-            signal.set_wakeup_fd(before)
+    ready: list[object] = []
+    # On Windows only sockets can be waited for.
+    with suppress(OSError):
+        ready, _, _ = select.select([sys.stdin, woken], [], [])
+    # Whatever became of the exception: another thread may have taken the signal.
+    if woken in ready:
+        raise KeyboardInterrupt
