@@ -146,17 +146,36 @@ async def test_what_is_likely_a_mistake(house: House) -> None:
     ]
     made = await house.plan(*changed)
     assert kinds(made) == [
-        Warn.PRICE, Warn.PRICE, Warn.SOLD_TO_AVAILABLE, Warn.ALIKE, Warn.MISSING,
+        Warn.PRICE, Warn.PRICE, Warn.SOLD_TO_AVAILABLE, Warn.FAR_BELOW, Warn.ALIKE, Warn.MISSING,
     ]  # fmt: skip
     said = [str(warning) for warning in made.warnings]
     assert said[0] == "4711 A-101 changes its price by +20.0%: 250,000 -> 300,001"
     assert said[1] == "4711 A-102 changes its price by -20.0%: 250,000 -> 199,999"
     assert said[2] == "4711 A-104 was SOLD and is AVAILABLE now"
-    assert "'a-107' differs from 'A-107' in line 8 only by case or spaces" in said[3]
-    assert said[4] == (
+    assert said[3] == "4711 a-107 costs 1: less than a hundredth of the list's median, 250,000"
+    assert "'a-107' differs from 'A-107' in line 8 only by case or spaces" in said[4]
+    assert said[5] == (
         "1 unit of 4711 pushed before and not in the list: A-108 (nothing is sent for what is not "
         "listed)"
     )
+
+
+async def test_a_new_price_far_below_the_others_is_asked_for_once(house: House) -> None:
+    usual = [unit("A-101", 400_000), unit("A-102", 250_000), unit("A-103", 2_500)]
+    # 2,500 is a hundredth, and may be a parking space.
+    assert not (await house.plan(*usual)).warnings
+    low = [unit("A-104", "2499.99"), unit("A-105", "0.25")]
+    made = await house.plan(*usual, unit("A-106", 250_000), *low)
+    assert [str(warning) for warning in made.warnings] == [
+        "4711 A-104 costs 2,499.99: less than a hundredth of the list's median, 250,000",
+        "4711 A-105 costs 0.25: less than a hundredth of the list's median, 250,000",
+    ]
+    # One that is sent for the second time was asked for before; what is known of it is its price.
+    await house.push(*usual, unit("A-106", 250_000), *low)
+    assert not (await house.plan(*usual, unit("A-106", 250_000), *low, everything=True)).warnings
+    # What is said in thousands all through has nothing to be compared with.
+    made = await house.plan(*(unit(f"A-{number}", 250) for number in range(111, 115)))
+    assert (made.count(Reason.NEW), kinds(made)) == (4, [Warn.MISSING])
 
 
 async def test_names_alike_are_pointed_out_whichever_is_sent(house: House) -> None:

@@ -89,11 +89,12 @@ def push(
 ) -> Command:
     """Send what changed in a price list, and say what became of it.
 
-    What is likely a mistake (a price that moves by more than 20%, SOLD to AVAILABLE, more than half
-    of the list changing its status, units that vanished from it) needs a yes. Ctrl-C finishes what
-    is in flight; the same command goes on where it stood, also after a crash. Rows that are broken
-    or fail are written to FILE.failed.csv beside the list, to be mended and pushed. Progress goes
-    to stderr and the summary to stdout: propq push FILE --yes | mail -s PropQ you@example.com
+    What is likely a mistake (a price that moves by more than 20%, one of a new unit far below the
+    others, SOLD to AVAILABLE, more than half of the list changing its status, units that vanished
+    from it) needs a yes. Ctrl-C finishes what is in flight; the same command goes on where it
+    stood, also after a crash. Rows that are broken or fail are written to FILE.failed.csv beside
+    the list, to be mended and pushed. Progress goes to stderr and the summary to stdout:
+    propq push FILE --yes | mail -s PropQ you@example.com
 
     The exit status is 0 if everything is applied; 1 if some rows are broken or failed; 3 if
     credentials, server or ledger stopped it; 4 if a yes is needed; 130 after Ctrl-C.

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Suspicion", "Warn", "suspicions"]
 
 LARGE_PRICE_CHANGE: Final = Decimal("0.2")
+# More than lies between a parking space and a flat, and less than decimals or "in thousands" make.
+FAR_BELOW_THE_REST: Final = 100
 _NAMED: Final = 5
 
 
@@ -27,6 +29,7 @@ class Warn(StrEnum):
     """What is likely a mistake."""
 
     PRICE = "price"
+    FAR_BELOW = "far below the rest"
     SOLD_TO_AVAILABLE = "sold to available"
     MOST_CHANGE_STATUS = "most change status"
     MISSING = "missing"
@@ -74,6 +77,7 @@ def suspicions(
                     f"{before.price:,f} -> {exact(update.price):,f}",
                 )
             )
+    found += _far_below(changes, rows)
     found += _alike(changes, rows, entries)
     if moved > max(1, len(rows) / 2):
         text = f"{moved:,} of {len(rows):,} units change their status: more than half of the list"
@@ -91,6 +95,25 @@ def suspicions(
             )
         )
     return found
+
+
+def _far_below(changes: Sequence[Change], rows: Mapping[Unit, Row]) -> list[Suspicion]:
+    """Point out prices that can be compared with none before, and are far below the others'."""
+    unknown = [one.update for one in changes if one.before is None or one.before.price is None]
+    if not unknown:
+        return []
+    # Nothing depends on the last digit, and floats are the fastest to sort.
+    prices = sorted(float(row.update.price) for row in rows.values())
+    median = prices[len(prices) // 2]
+    return [
+        Suspicion(
+            Warn.FAR_BELOW,
+            f"{update.development_id} {update.name} costs {exact(update.price):,f}: less than a "
+            f"hundredth of the list's median, {median:,.0f}",
+        )
+        for update in unknown
+        if update.price * FAR_BELOW_THE_REST < median
+    ]
 
 
 def _alike(
