@@ -460,7 +460,7 @@ async def test_a_change_that_fails_leaves_nothing_half_done(tmp_path: Path) -> N
         assert found.is_in_doubt
 
 
-async def test_it_must_be_entered_once(tmp_path: Path) -> None:
+async def test_it_must_be_entered_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ledger = Ledger(tmp_path / "x")
     assert repr(ledger) == f"Ledger('{tmp_path / 'x'}')"
     with pytest.raises(RuntimeError, match="is not open: use `async with Ledger"):
@@ -471,6 +471,9 @@ async def test_it_must_be_entered_once(tmp_path: Path) -> None:
     await ledger.__aexit__()
     # By default it is where the system keeps data.
     assert Ledger().path == tmp_path / "data" / "propq-async" / "ledger.sqlite3"
+    # Or where the commands look for it.
+    monkeypatch.setenv("PROPQ_LEDGER", str(tmp_path / "y"))
+    assert Ledger().path == tmp_path / "y"
 
 
 async def test_prices_keep_their_value(tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ __all__ = ["Account", "Entry", "Ledger", "LedgerBusyError", "LedgerError", "Unit
 
 _T = TypeVar("_T")
 
+LEDGER_VARIABLE: Final = "PROPQ_LEDGER"
+
 
 class Ledger:
     """The ledger in a file; `async with Ledger(path) as ledger:`.
@@ -48,7 +50,8 @@ class Ledger:
     file is made when something is first written, and whoever only reads changes nothing.
 
     Args:
-        path: the file; by default `ledger.sqlite3` in the user's data directory.
+        path: the file; by default the one that the environment variable `PROPQ_LEDGER` names, or
+            `ledger.sqlite3` in the user's data directory. It is the one of the commands, too.
         clock: where the time comes from.
     """
 
@@ -213,5 +216,8 @@ def _advice(path: Path, error: Exception) -> str:
 
 
 def default_path() -> Path:
-    """Return the default place of the ledger."""
+    """Return where the environment, or else the system, wants the ledger."""
+    named = os.environ.get(LEDGER_VARIABLE)
+    if named:
+        return Path(named)
     return user_data_path("propq-async", appauthor=False) / "ledger.sqlite3"
