@@ -234,14 +234,13 @@ class UnitUpdate:
             type(development_id) is type(name) is str
             and development_id
             and name
-            and (text := development_id + name).isascii()
-            and text.isprintable()
-            # It is the only space that is printable ASCII.
+            and (text := development_id + name).isprintable()
+            and (text.isascii() or _INVISIBLE.isdisjoint(text))
+            # It is the only space that is printable.
             and (" " not in text or development_id[0] != " " != development_id[-1])
             and (" " not in name or name[0] != " " != name[-1])
             and development_id not in (".", "..")
-            and type(price) is int
-            and 0 < price < _PLAIN_BELOW
+            and (0 < price < _PLAIN_BELOW if type(price) is int else _is_plain_price(price))
             and type(self.status) is UnitStatus
             and _are_known(self.directions)
         ):
