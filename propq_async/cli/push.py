@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 import attrs
 
@@ -28,6 +29,8 @@ from .reading import Reading, again, open_list
 from .summary import Summary
 
 __all__ = ["PushCommand"]
+
+LOOK_SECONDS: Final = 0.1
 
 
 @attrs.frozen(kw_only=True)
@@ -84,8 +87,11 @@ class _Run:
     task: asyncio.Task[object]
     # What takes time is told on stderr, so that stdout has the summary and nothing else.
     screen: Screen = attrs.field(factory=lambda: Screen(sys.stderr))
+    propq: AsyncPropQ = attrs.field(init=False)
     outcomes: Push | None = None
     interrupts: int = 0
+    # Looks whether anything is in flight yet.
+    looking: asyncio.TimerHandle | None = None
 
     def interrupt(self) -> None:
         """Finish what is in flight; end at once if nothing is, or if asked twice."""
@@ -95,11 +101,20 @@ class _Run:
             return
         self.outcomes.stop()
         self.screen.say("finishing what is in flight; Ctrl-C once more cuts it off", label="stop")
+        self._end_with_what_is_in_flight()
+
+    def _end_with_what_is_in_flight(self) -> None:
+        """Let go those who wait for a server that asks to wait, or does not answer."""
+        if self.propq.stats().in_flight == 0:
+            self.task.cancel()
+        else:
+            loop = asyncio.get_running_loop()
+            self.looking = loop.call_later(LOOK_SECONDS, self._end_with_what_is_in_flight)
 
     async def run(self) -> Exit:
         command = self.command
         prices = await asyncio.to_thread(open_list, command.path, command.reading)
-        propq = AsyncPropQ.from_env(
+        propq = self.propq = AsyncPropQ.from_env(
             max_connections=command.concurrency, max_calls_per_second=command.max_calls_per_second
         )
         async with propq, Ledger(command.ledger) as ledger:
@@ -127,11 +142,14 @@ class _Run:
         """Go on only if what is suspicious is meant."""
         if not made.warnings or self.command.yes:
             return
+        asks = sys.stdin.isatty() and sys.stderr.isatty()
         texts = [str(one) for one in made.warnings[: self.command.listed]]
         more = len(made.warnings) - len(texts)
-        self.screen.lines("Likely a mistake", texts + [f"and {more:,} more"] * bool(more), ALERT)
-        self.screen.sentence("")
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        # Where nobody is there to be asked, it is what becomes of the push, and may be mailed.
+        screen = self.screen if asks else Screen()
+        screen.lines("Likely a mistake", texts + [f"and {more:,} more"] * bool(more), ALERT)
+        screen.sentence("")
+        if not asks:
             raise CommandError(
                 "nothing was sent, since the above needs a yes: if it is meant, push with --yes",
                 Exit.UNCONFIRMED,
@@ -149,7 +167,7 @@ class _Run:
             concurrency=command.concurrency,
             max_outage_seconds=command.max_outage_seconds,
         )
-        summary = Summary(made, ledger.path, outcomes.standing)
+        summary = Summary(made, ledger.path, outcomes.standing, command.listed)
         with Failures(prices) as failures:
             for row in made.broken:
                 summary.fail(str(row))
@@ -190,13 +208,17 @@ class _Run:
             self.screen.client_log(logging.WARNING),
             self.screen.progress(standing.total, waits) as advance,
         ):
-            async with outcomes:
-                async for outcome in outcomes:
-                    if outcome.is_failure:
-                        summary.take(outcome)
-                        row = outcome.change.row
-                        await _keep(failures, summary, row, str(outcome.error))
-                    advance(standing.done, standing.failed)
+            try:
+                async with outcomes:
+                    async for outcome in outcomes:
+                        if outcome.is_failure:
+                            summary.take(outcome)
+                            row = outcome.change.row
+                            await _keep(failures, summary, row, str(outcome.error))
+                        advance(standing.done, standing.failed)
+            finally:
+                if self.looking is not None:
+                    self.looking.cancel()
 
 
 async def _keep(failures: Failures, summary: Summary, row: Row | BrokenRow, reason: str) -> None:

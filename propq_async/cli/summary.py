@@ -18,9 +18,8 @@ from .output import Screen
 from .plan import totals
 from .wording import are, counted
 
-__all__ = ["LISTED_FAILURES", "Summary"]
+__all__ = ["Summary"]
 
-LISTED_FAILURES: Final = 10
 _MINUTE: Final = 60
 
 
@@ -31,6 +30,8 @@ class Summary:
     plan: Plan
     ledger: Path
     standing: Standing
+    # How many rows of a kind are shown.
+    listed: int
     began: datetime = attrs.field(factory=lambda: datetime.now().astimezone())
     reasons: list[str] = attrs.field(factory=list)
     more_reasons: int = 0
@@ -49,7 +50,7 @@ class Summary:
 
     def fail(self, reason: str) -> None:
         """Note why a row was not applied. Only so many are kept."""
-        if len(self.reasons) < LISTED_FAILURES:
+        if len(self.reasons) < self.listed:
             self.reasons.append(reason)
         else:
             self.more_reasons += 1
@@ -112,7 +113,7 @@ class Summary:
         screen.section("", list(self._facts()))
         screen.section("The list", totals(self.plan), right=[1, 2])
         if self.plan.warnings:
-            texts = [str(one) for one in self.plan.warnings[:LISTED_FAILURES]]
+            texts = [str(one) for one in self.plan.warnings[: self.listed]]
             more = len(self.plan.warnings) - len(texts)
             texts += [f"and {more:,} more"] if more else []
             screen.lines(f"Confirmed for client {account.client_id}", texts)
