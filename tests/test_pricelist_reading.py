@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import re
 import subprocess
 import sys
@@ -802,6 +803,19 @@ def test_json_lines(tmp_path: Path) -> None:
     assert "expected a JSON object: Expecting value" in problems[2]
     assert "NaN is no JSON" in problems[3]
     assert problems[4].count("expected") == 4
+
+
+def test_a_line_of_json_holds_one_object_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    good = json.dumps(dict(zip(ENGLISH, unit("A"), strict=True)))
+    path.write_text(f"  {good}\t \n{good} {good}\n{good},\n{good}\u2003\n", encoding="utf-8")
+    first, two, comma, last = pricelist.read(path)
+    assert isinstance(first, Row)
+    for row in (two, comma):
+        assert isinstance(row, BrokenRow)
+        assert "expected a JSON object: Extra data" in str(row)
+    assert isinstance(last, Row)
+    assert last.update == first.update
 
 
 def test_a_key_that_stands_twice_is_a_problem_of_its_row(tmp_path: Path) -> None:

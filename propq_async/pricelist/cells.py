@@ -27,6 +27,12 @@ __all__ = [
 # Excel keeps 17 digits of what it has computed, and shows, and means, 15.
 _SHEET_DIGITS: Final = 15
 
+# Tuples, and no unions, which would be made anew for each of many cells.
+_NO_KEYS: Final = (date, time, timedelta, bool, list, dict)
+_BROKEN_NUMBERS: Final = (float, Decimal)
+_NUMBERS: Final = (int, Decimal)
+_PLAIN: Final = PriceStyle()
+
 # A shorter price without decimals may be taken for a part of one that commas have torn.
 _CERTAINLY_WHOLE: Final = 1000
 
@@ -48,12 +54,12 @@ def text_of(cell: object) -> str:
 
 def is_text_or_number(cell: object) -> bool:
     """Return whether it can be a name or an id."""
-    return not isinstance(cell, date | time | timedelta | bool | list | dict)
+    return not isinstance(cell, _NO_KEYS)
 
 
 def key_text(cell: object, stated: str | None) -> str:
     """Return the text of a name or an id; of what can be none, a text that can be none either."""
-    if is_text_or_number(cell):
+    if isinstance(cell, str) or is_text_or_number(cell):
         return text_of(cell)
     # As an id that must be the stated one, nothing would do, and any other text does not.
     return "" if stated is None else str(cell)
@@ -64,22 +70,21 @@ def price_of(cell: object, style: PriceStyle) -> int | Decimal | Doubt | None:
     price: int | Decimal | Doubt | None = None
     if isinstance(cell, str):
         price = style.read(cell)
-    elif isinstance(cell, float | Decimal):
+    elif isinstance(cell, _BROKEN_NUMBERS):
         price = exact_price(cell)
     elif isinstance(cell, int) and not isinstance(cell, bool):
         price = cell
-    # Not `int | Decimal`, which takes its time, for each of many rows.
-    return price if not isinstance(price, (int, Decimal)) or 0 < price < TOO_LARGE else None
+    return price if not isinstance(price, _NUMBERS) or 0 < price < TOO_LARGE else None
 
 
 def price_text(cell: Any, decimals: Decimals | None) -> str:
     """Return the text of a price that is read as the cell is, or that is none either."""
     if isinstance(cell, str):
         return cell
-    price = price_of(cell, PriceStyle())
-    if isinstance(price, int | Decimal):
+    price = price_of(cell, _PLAIN)
+    if isinstance(price, _NUMBERS):
         return plain_price(price, decimals)
-    if not isinstance(cell, float | Decimal):
+    if not isinstance(cell, _BROKEN_NUMBERS):
         return "" if cell is None else str(cell)
     text = text_of(cell)
     # Three decimals of a number are no group of a text.
@@ -89,6 +94,8 @@ def price_text(cell: Any, decimals: Decimals | None) -> str:
 
 def plain_price(price: float | Decimal, decimals: Decimals | None) -> str:
     """Return a price as a text that can be read in one way only, whatever stands beside it."""
+    if isinstance(price, int) and price >= _CERTAINLY_WHOLE:
+        return str(price)
     number = exact(price)
     text = f"{number:f}" if abs(number) >= _CERTAINLY_WHOLE else f"{number:.2f}"
     return text.replace(".", decimals or ".")
@@ -97,5 +104,6 @@ def plain_price(price: float | Decimal, decimals: Decimals | None) -> str:
 def directions_text(cell: object) -> str:
     """Return the text of directions."""
     if isinstance(cell, list):
-        return ", ".join(filter(str.strip, map(directions_text, cell)))
+        texts = [one if type(one) is str else directions_text(one) for one in cell]
+        return ", ".join([one for one in texts if one.strip()])
     return text_of(cell)

@@ -44,7 +44,10 @@ def _objects(path: Path, encoding: str) -> Iterator[tuple[int, str, dict[str, An
 
 def _object(line: int, text: str) -> dict[str, Any] | BrokenLine:
     try:
-        value = _DECODER.decode(text)
+        value, end = _DECODER.raw_decode(text)
+        if end < len(text):
+            # Which says what is wrong with it.
+            _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         return BrokenLine(line, text, f"a JSON object: {error}")
     return value if isinstance(value, dict) else BrokenLine(line, text, "a JSON object")

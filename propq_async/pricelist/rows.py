@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date, time, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 import attrs
@@ -13,7 +14,15 @@ from propq_async.errors import InvalidUpdateError
 from propq_async.ledger import Unit
 from propq_async.models import UnitStatus, UnitUpdate
 
-from .cells import directions_text, is_text_or_number, key_text, price_of, price_text, text_of
+from .cells import (
+    directions_text,
+    is_text_or_number,
+    key_text,
+    plain_price,
+    price_of,
+    price_text,
+    text_of,
+)
 from .numbers import Doubt, PriceStyle
 from .problems import Problem, Remark, Table, where
 from .strays import torn_price, whole_from
@@ -236,17 +245,21 @@ class Rows:
     ) -> BrokenRow:
         return BrokenRow(self._table, line, self._texts(cells), tuple(problems), unit)
 
-    def _texts(self, cells: list[Any]) -> tuple[str, ...]:
+    def _texts(self, cells: list[Any], price: float | Decimal | None = None) -> tuple[str, ...]:
+        """Return the cells as texts. The price need not be read again if it is known."""
         if self._is_text:
             return tuple(cells)
         at_development, at_name, _, at_price, at_directions = self._places
-        texts = list(map(text_of, cells))
+        texts = cells.copy()
         texts[at_name] = key_text(cells[at_name], None)
         if at_development >= 0:
             texts[at_development] = key_text(cells[at_development], self._words.development_id)
-        texts[at_price] = price_text(cells[at_price], self._style.stated)
+        if price is None:
+            texts[at_price] = price_text(cells[at_price], self._style.stated)
+        elif not isinstance(cells[at_price], str):
+            texts[at_price] = plain_price(price, self._style.stated)
         texts[at_directions] = directions_text(cells[at_directions])
-        return tuple(texts)
+        return tuple([cell if type(cell) is str else text_of(cell) for cell in texts])
 
     def _row(self, line: int, cells: list[Any]) -> Row | BrokenRow:
         at_development, at_name, at_status, at_price, at_directions = self._places
@@ -274,7 +287,8 @@ class Rows:
                     place = self._found.columns.get(field, at_name)
                     notes.expect(place, f"{_expected(field)} ({' and '.join(wrong)})")
             else:
-                return Row(update, self._table, line, self._texts(cells), tuple(notes.remarks))
+                texts = self._texts(cells, update.price)
+                return Row(update, self._table, line, texts, tuple(notes.remarks))
         unit = (development_id, name) if development_id and name else None
         return self._broken(line, cells, notes.problems, unit)
 
@@ -334,12 +348,13 @@ class Rows:
         if isinstance(cell, list):
             found: list[str] = []
             for item in cell:
-                directions = self._directions_of(text_of(item))
+                text = item if type(item) is str else text_of(item)
+                directions = self._directions.get(text) or self._directions_of(text)
                 if isinstance(directions, str):
                     return directions
                 found += directions
             return tuple(dict.fromkeys(found))
-        text = text_of(cell)
+        text = cell if type(cell) is str else text_of(cell)
         known = self._directions.get(text)
         if known is None:
             known = directions_in(text, self._words.directions) if text.strip() else ()
