@@ -314,7 +314,7 @@ class _Run(Ticket):
             self._stale += 1
             return 0.0
         self._gate.failed(error)
-        if self._is_to_blame(status, others):
+        if self._is_to_blame(outcome, others):
             self._progress.attempts += 1
         return self._after_failure(outcome, error)
 
@@ -345,15 +345,20 @@ class _Run(Ticket):
             return min(LAST_UNSTATED_SECONDS, FIRST_UNSTATED_SECONDS * growth)
         return max(asked, min(FIRST_UNSTATED_SECONDS, LEAST_WAIT_SECONDS * growth))
 
-    def _is_to_blame(self, status: int | None, others: int) -> bool:
+    def _is_to_blame(self, outcome: Reply | Lost, others: int) -> bool:
         """Return whether a failure costs an attempt.
 
         For a row of a batch it does if somebody else got through meanwhile: then it is the row, and
-        not the server, that fails.
+        not the server, that fails. Where nobody else is there to tell, a server that broke down
+        over it is the sign: a 500, or a connection that it closed instead of answering.
         """
         if self._row is None or self._gate.successes > others:
             return True
-        return status == HTTPStatus.INTERNAL_SERVER_ERROR and self._row.is_suspect()
+        if isinstance(outcome, Lost):
+            broke_down = outcome.sent and not outcome.timed_out
+        else:
+            broke_down = outcome.status == HTTPStatus.INTERNAL_SERVER_ERROR
+        return broke_down and self._row.is_suspect()
 
     def _after_failure(self, outcome: Reply | Lost, error: APIError) -> APIError | float:
         attempts = self._progress.attempts

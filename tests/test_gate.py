@@ -9,6 +9,7 @@ from bisect import bisect_left
 import pytest
 
 from propq_async import (
+    APIConnectionError,
     APIError,
     APIStatusError,
     Clock,
@@ -412,19 +413,19 @@ def test_ten_minutes_of_outage_under_a_thousand_rows_cost_few_requests_and_no_ro
 
 @pytest.mark.parametrize("concurrency", [1, 2, 100])
 @pytest.mark.parametrize("poisoned", [0, 150, 299])
-@pytest.mark.parametrize("answered", [500])
+@pytest.mark.parametrize("answered", [status(500), Lost("the connection was lost", sent=True)])
 def test_a_poisoned_row_neither_stops_nor_ends_a_healthy_batch(
-    concurrency: int, poisoned: int, answered: int
+    concurrency: int, poisoned: int, answered: Reply | Lost
 ) -> None:
     server, outcomes, elapsed = play(
-        lambda _, name: status(answered) if name == str(poisoned) else OK,
+        lambda _, name: answered if name == str(poisoned) else OK,
         rows=300,
         concurrency=concurrency,
         max_outage_seconds=60,
     )
     (failed,) = [outcome for outcome in outcomes if not outcome.ok]
     assert failed.index == poisoned
-    assert isinstance(failed.error, ServerError)
+    assert isinstance(failed.error, ServerError | APIConnectionError)
     assert failed.attempts == RetryPolicy().attempts
     assert server.names.count(str(poisoned)) < 20
     assert elapsed < 300 * 0.05 / concurrency + 30
