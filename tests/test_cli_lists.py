@@ -455,13 +455,30 @@ def test_a_workbook_with_many_broken_rows(emulator: PropQEmulator, propq: Any) -
     lines(
         propq("plan", "x.xlsx").out,
         r"^x\.xlsx: 23 rows \(workbook, sheet List\)$",
-        r"^sheet Notes is not read$",
+        r"^sheet Notes is not read: it has no columns of a price list$",
         r"^  - x\.xlsx, sheet List, line 3, column price: ",
     )
     said = propq("push", "x.xlsx")
     assert said.status == Exit.ROWS_FAILED
     lines(said.out, r"^  - and 2 more$", r"22 of 23 rows are not applied: mend x\.failed\.csv")
+    lines(said.out, r"^PropQ push of x\.xlsx\nsheet Notes is not read: it has no columns of a ")
     assert emulator.applied == 1
+
+
+@pytest.mark.parametrize("command", ["plan", "push"])
+def test_a_sheet_that_seems_to_be_a_price_list_is_not_left_out(
+    command: str, emulator: PropQEmulator, propq: Any
+) -> None:
+    header = ("Promoción", "Vivienda", "Estado", "PVP", "Cara")
+    sheets = {"Fase 1": [header, *LIST[:2]], "Fase 2": [ENGLISH, *LIST[2:4]]}
+    workbook(Path("x.xlsx"), **sheets)
+    said = propq(command, "x.xlsx")
+    assert (said.status, said.out, said.err.count("\n")) == (Exit.USAGE, "", 1)
+    assert "x.xlsx, sheet Fase 1: no column for directions; " in said.err
+    assert "--column directions=NAME; or name the one sheet to be read: --sheet NAME; " in said.err
+    assert emulator.applied == 0
+    read = propq("push", "x.xlsx", "--column", "directions=Cara")
+    assert (read.status, emulator.applied) == (Exit.DONE, 4)
 
 
 def test_bytes_that_are_not_in_the_encoding_end_nothing(emulator: PropQEmulator) -> None:

@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from propq_async import Direction, UnitStatus, UnitUpdate, pricelist
-from propq_async.pricelist import BrokenRow, PriceListError, Row
+from propq_async.pricelist import BrokenRow, Failures, PriceListError, Row
 from propq_async.pricelist.cells import text_of
 from propq_async.pricelist.numbers import IN_DOUBT, TOO_FINE, PriceStyle, exact_price
-from propq_async.pricelist.words import COLUMNS, STATES, directions_in, fold, status_of
+from propq_async.pricelist.words import COLUMNS, FIELDS, STATES, directions_in, fold, status_of
 from tests.lists import (
     ENGLISH,
     SPANISH,
@@ -697,7 +697,10 @@ def test_sheets_with_a_header_are_read_and_hidden_ones_are_not(tmp_path: Path) -
     book["Vieja"].sheet_state = "hidden"
     book.save(path)
     prices = pricelist.read(path)
-    assert prices.skipped_sheets == ["Notas", "Vieja"]
+    assert prices.skipped_sheets == {
+        "Notas": "it has no columns of a price list",
+        "Vieja": "it is hidden or a chart",
+    }
     assert prices.read_as == "workbook, sheet Fase1, Fase2"
     assert prices.delimiter == ","
     assert good(path) == [
@@ -708,10 +711,124 @@ def test_sheets_with_a_header_are_read_and_hidden_ones_are_not(tmp_path: Path) -
     assert [table.sheet for table in prices.tables] == ["Fase1", "Fase2"]
     (old,) = good(path, sheet="Vieja")
     assert old.price == 1
+    others = pricelist.read(path, sheet="Vieja").skipped_sheets
+    assert others == dict.fromkeys(["Fase1", "Notas", "Fase2"], "another one was asked for")
     with pytest.raises(PriceListError, match="has no sheet 'X'; it has 'Fase1', 'Notas'"):
         pricelist.read(path, sheet="X")
     with pytest.raises(PriceListError, match="sheet Notas: no column for development_id, name"):
         pricelist.read(path, sheet="Notas")
+
+
+CARA = ("Promoción", "Vivienda", "Estado", "PVP", "Cara")
+SOME = "or name the one sheet to be read: --sheet NAME; or hide those that are no price lists"
+
+
+@pytest.mark.parametrize("at_the_end", [False, True])
+@pytest.mark.parametrize(
+    ("header", "options", "problem"),
+    [
+        (CARA, {}, "no column for directions; .* found Promoción, Vivienda, Estado, PVP, Cara; "),
+        (("Vivienda", "", "Precio"), {}, "no column for development_id, status, directions; "),
+        (("Vivienda", "PVP"), {"development_id": "4711"}, "no column for status, directions; "),
+        ((*CARA[:4], "Orientación", "Precio"), {}, "line 2: more than one column for price: PVP, "),
+        # What is stated is in the other sheet, and here is nothing like it.
+        (CARA, {"columns": {"directions": "directions"}}, "no column for directions; "),
+    ],
+)
+def test_a_sheet_with_some_of_the_columns_is_not_passed_over(
+    header: tuple[str, ...],
+    options: dict[str, Any],
+    problem: str,
+    at_the_end: bool,  # noqa: FBT001 - a parameter of the test
+    tmp_path: Path,
+) -> None:
+    whole = {"Fase 2": [ENGLISH, unit()]}
+    some = {"Fase 1": [["Lista"], header, ["4711", "A", "Vendido", 5, "N", 6]]}
+    path = workbook(tmp_path / "x.xlsx", **(whole | some if at_the_end else some | whole))
+    with pytest.raises(PriceListError, match=f"sheet Fase 1.*{problem}.*{SOME}$"):
+        pricelist.read(path, **options)
+    assert len(good(path, sheet="Fase 2", **options)) == 1
+    with pytest.raises(PriceListError, match=f"sheet Fase 1.*{problem}") as caught:
+        pricelist.read(path, sheet="Fase 1", **options)
+    assert SOME not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("header", "options"),
+    [(("Estado", "Total"), {}), (("Promoción", "PVP"), {"development_id": "4711"})],
+)
+def test_one_word_of_a_price_list_makes_no_sheet_one(
+    header: tuple[str, ...], options: dict[str, Any], tmp_path: Path
+) -> None:
+    path = workbook(tmp_path / "x.xlsx", Fase=[ENGLISH, unit()], Totales=[header, ["x", 1]])
+    assert len(good(path, **options)) == 1
+    assert list(pricelist.read(path, **options).skipped_sheets) == ["Totales"]
+
+
+def test_a_column_that_is_stated_may_be_called_otherwise_in_another_sheet(tmp_path: Path) -> None:
+    other = ("Promoción", "Vivienda", "Estado", "PVP", "Orientación", "Vista")
+    path = workbook(
+        tmp_path / "x.xlsx",
+        Fase1=[CARA, ["4711", "A", "Vendido", 5, "N"], ["4711", "X", "?", 5, "N"]],
+        Fase2=[other, ["4711", "B", "Vendido", 6, "S", "mar"], ["4711", "Y", "?", 6, "S", "mar"]],
+    )
+    options: dict[str, Any] = {"columns": {"directions": "CARA"}}
+    prices = pricelist.read(path, **options)
+    rows = list(prices)
+    assert [row.update for row in rows if isinstance(row, Row)] == [
+        an_update("A", 5, directions=["N"]),
+        an_update("B", 6, directions=["S"]),
+    ]
+    # What failed of both is read with the same option.
+    with Failures(prices) as failures:
+        for row in rows:
+            failures.add(row, "why")
+    assert failures.path is not None
+    failed = list(pricelist.read(failures.path, **options))
+    assert [row.update for row in failed if isinstance(row, Row)] == [
+        an_update("A", 5, directions=["N"]),
+        an_update("B", 6, directions=["S"]),
+    ]
+    assert len(failed) == len(rows)
+
+
+@pytest.mark.parametrize("sheets", [1, 2])
+def test_a_column_that_no_sheet_has_is_misspelt(sheets: int, tmp_path: Path) -> None:
+    whole = {f"Fase {number}": [ENGLISH, unit(str(number))] for number in range(sheets)}
+    path = workbook(tmp_path / "x.xlsx", **whole)
+    for field in FIELDS:
+        with pytest.raises(PriceListError, match=f"sheet Fase 0: no column for {field}; .*found d"):
+            pricelist.read(path, columns={field: "Preico"})
+    # With a development stated, none is needed, and what is stated stands.
+    (update, *_) = good(path, development_id="9", columns={"development_id": "Preico"})
+    assert update.development_id == "9"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        ("ID Promoción", "Nº vivienda", "Situación", "PVP", "Orient."),
+        ("Prom.", "Viv.", "Estado", "P.V.P.", "Orient"),
+        ("ID Prom.", "N.º vivienda", "ESTADO", "Precio", "ORIENT."),
+        ("Promoción", "Nº viv.", "Estado", "Precio", "Orient."),
+    ],
+)
+def test_columns_are_known_by_their_short_names(header: tuple[str, ...], tmp_path: Path) -> None:
+    path = text_list(tmp_path / "x.csv", unit(), header=header, delimiter=";")
+    assert good(path) == [an_update()]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [("PVP", "Precio"), ("PVP sin IVA", "PVP con IVA"), ("PVP sin IVA",), ("PVP con IVA",)],
+)
+def test_which_price_is_meant_is_asked_for(header: tuple[str, ...], tmp_path: Path) -> None:
+    columns = ("Promoción", "Vivienda", "Estado", "Orient.", *header)
+    row = ["4711", "A", "Vendido", "N", *[5] * len(header)]
+    path = text_list(tmp_path / "x.csv", row, header=columns)
+    with pytest.raises(PriceListError, match=r"column for price.*--column price=NAME$"):
+        pricelist.read(path)
+    assert good(path, columns={"price": header[0]}) == [an_update("A", 5, directions=["N"])]
 
 
 def test_cells_that_a_spreadsheet_has_changed(tmp_path: Path) -> None:

@@ -86,8 +86,8 @@ def show_plan(screen: Screen, made: Plan, prices: PriceList, ledger: Path, liste
     screen.sentence(
         f"for client {made.account.client_id} of {made.account.base_url}, by the ledger {ledger}"
     )
-    for sheet in prices.skipped_sheets:
-        screen.sentence(f"sheet {sheet} is not read")
+    for sheet, reason in prices.skipped_sheets.items():
+        screen.sentence(f"sheet {sheet} is not read: {reason}")
     screen.section("", _counts(made), right=[1])
     screen.section("The list", totals(made), right=[1, 2])
     shown = [change for change in made.changes if change.reason is not Reason.NEW]

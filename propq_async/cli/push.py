@@ -167,7 +167,9 @@ class _Run:
             concurrency=command.concurrency,
             max_outage_seconds=command.max_outage_seconds,
         )
-        summary = Summary(made, ledger.path, outcomes.standing, command.listed)
+        summary = Summary(
+            made, ledger.path, outcomes.standing, command.listed, prices.skipped_sheets
+        )
         with Failures(prices) as failures:
             for row in made.broken:
                 summary.fail(str(row))

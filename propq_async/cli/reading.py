@@ -32,7 +32,7 @@ class Reading:
     "The development of all rows, where the list has no column for it."
 
     column: Words = field(default_factory=list)
-    "Which column is which, such as --column name=Ref; again for each."
+    "Which column is which, such as --column name=Ref; again for each. Other sheets may differ."
 
     status_word: Words = field(default_factory=list)
     "What a word for a status means, such as --status-word 'Under contract=RESERVED'."

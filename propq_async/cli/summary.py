@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -32,6 +32,7 @@ class Summary:
     standing: Standing
     # How many rows of a kind are shown.
     listed: int
+    skipped_sheets: Mapping[str, str]
     began: datetime = attrs.field(factory=lambda: datetime.now().astimezone())
     reasons: list[str] = attrs.field(factory=list)
     more_reasons: int = 0
@@ -110,6 +111,8 @@ class Summary:
         """Show it."""
         account = self.plan.account
         screen.sentence(f"PropQ push of {self.plan.path}", "bold")
+        for sheet, reason in self.skipped_sheets.items():
+            screen.sentence(f"sheet {sheet} is not read: {reason}")
         screen.section("", list(self._facts()))
         screen.section("The list", totals(self.plan), right=[1, 2])
         if self.plan.warnings:

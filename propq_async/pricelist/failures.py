@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from itertools import count
@@ -64,7 +64,8 @@ class Failures:
             self._places[found.table] = places
             for key, place in places.items():
                 names.setdefault(key, []).append(found.table.header[place])
-        self._names = {key: _name(key, same) for key, same in names.items()}
+        stated = prices.columns
+        self._names = {key: _name(key, same, stated) for key, same in names.items()}
         self._development = prices.development_id or ""
         self._adds_development = bool(self._development) and FIELDS[0] not in self._names
 
@@ -165,9 +166,12 @@ def _keys(found: Found) -> Iterator[_Key]:
             yield name, seen[name]
 
 
-def _name(key: _Key, names: list[str]) -> str:
+def _name(key: _Key, names: list[str], stated: Mapping[str, str]) -> str:
     """Return the name of a column, which sheets may call differently."""
-    return names[0] if len(set(map(fold, names))) == 1 else str(key)
+    if len(set(map(fold, names))) == 1:
+        return names[0]
+    # What is stated of the list will be stated of this one, too.
+    return stated.get(str(key), str(key))
 
 
 def _as_bytes(match: re.Match[str]) -> str:

@@ -41,14 +41,15 @@ def read(
     Args:
         path: the file.
         development_id: the development of all rows that do not name one themselves.
-        columns: the names of the list's own columns, by the field of `UnitUpdate`.
+        columns: the names of the list's own columns, by the field of `UnitUpdate`. A sheet that
+            has another one for such a field is read by the usual words.
         status_words: what further words for a status mean.
         direction_words: what further words for a direction mean.
         decimal: the separator before the decimals of a price, "." or ",".
         delimiter: what separates the columns of a text.
         encoding: the encoding of a text.
         sheet: the one sheet of a workbook to read; without it, all that have a header and are not
-            hidden.
+            hidden. One whose header has only some of the columns is an error.
 
     Returns:
         The list, which can be iterated over again and again.
@@ -80,7 +81,7 @@ class PriceList:
 
     Attributes:
         path: the file.
-        skipped_sheets: the sheets of a workbook that are hidden or have no header of a price list.
+        skipped_sheets: the sheets of a workbook that are not read, each with the reason.
     """
 
     def __init__(self, path: Path, layout: Layout, words: Words, decimal: Decimals | None) -> None:
@@ -91,6 +92,7 @@ class PriceList:
             self._found, self.skipped_sheets = find_tables(path, layout)
             self._styles = [PriceStyle.of(_price_texts(one), decimal) for one in self._found]
             self._delimiter = layout.delimiter
+            self._columns = layout.columns
         except OSError as error:
             raise PriceListError(f"cannot read {path}: {error.strerror}") from error
         except UnicodeError as error:
@@ -108,6 +110,11 @@ class PriceList:
     def development_id(self) -> str | None:
         """Return the development that was stated for rows that name none."""
         return self._words.development_id
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """Return the names of columns that were stated, by field."""
+        return self._columns
 
     @property
     def is_part(self) -> bool:

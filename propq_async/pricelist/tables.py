@@ -22,6 +22,8 @@ __all__ = ["DELIMITERS", "Found", "Layout", "find_tables"]
 HEADER_WITHIN_LINES: Final = 30
 # No unit has the words for three columns in its cells.
 _NO_DATA: Final = 3
+# One may stand in any table, and in notes.
+_OF_LIST: Final = 2
 DELIMITERS: Final = (";", ",", "\t", "|")
 # What tells Excel itself, in the first line.
 _TOLD: Final = re.compile(r"sep=(?P<delimiter>[^\r\n])", re.IGNORECASE)
@@ -68,8 +70,8 @@ class Found:
     """Returns which columns a row names, if it is a heading like that of the table."""
 
 
-def find_tables(path: Path, layout: Layout) -> tuple[list[Found], list[str]]:
-    """Return the tables of a file, and the names of the sheets that hold none.
+def find_tables(path: Path, layout: Layout) -> tuple[list[Found], dict[str, str]]:
+    """Return the tables of a file, and the sheets that are not read with the reason.
 
     Raises:
         PriceListError: it has none, or it is not certain which column is which.
@@ -81,8 +83,8 @@ def find_tables(path: Path, layout: Layout) -> tuple[list[Found], list[str]]:
         return _sheets(path, layout)
     starts_as_json = start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b"["))
     if path.suffix.lower() in _JSON or starts_as_json:
-        return [_json_lines(path, layout)], []
-    return [_text(path, layout)], []
+        return [_json_lines(path, layout)], {}
+    return [_text(path, layout)], {}
 
 
 # --- each format ------------------------------------------------------------------------------
@@ -146,35 +148,97 @@ def _alike(keys: Sequence[str], layout: Layout) -> dict[str, str]:
     return found
 
 
-def _sheets(path: Path, layout: Layout) -> tuple[list[Found], list[str]]:
+def _sheets(path: Path, layout: Layout) -> tuple[list[Found], dict[str, str]]:
     workbook = Workbook(path)
     names = workbook.visible_sheets
+    why_hidden = "it is hidden or a chart"
     if layout.sheet is not None:
         if layout.sheet not in workbook.sheets:
             listed = ", ".join(repr(name) for name in workbook.sheets)
             raise PriceListError(f"{path} has no sheet {layout.sheet!r}; it has {listed}")
         names = [layout.sheet]
-    found: list[Found] = []
-    headers: list[tuple[str, _Header]] = []
-    for name in names:
-        header = _header_of(_cells_of(workbook.rows(name, HEADER_WITHIN_LINES)), layout)
-        headers.append((name, header))
-        if header.missing(layout):
-            continue
-        header, notes = header.without_notes(layout)
-        columns = header.check(path, name, layout)
-        table = Table(path, name, header.cells, header.line)
-        rows = _SheetRows(workbook, name, header.line, notes)
-        heading = partial(_heading, layout=layout)
-        found.append(Found(table, columns, rows, is_part=bool(notes), heading=heading))
-    if not found and headers:
-        # None will do: what the best of them lacks is said.
-        name, header = max(headers, key=lambda pair: len(pair[1].columns))
-        header.check(path, name, layout)
-    if not found:
+        why_hidden = "another one was asked for"
+    if not names:
         raise PriceListError(f"{path} has no sheet that is not hidden")
-    read = {one.table.sheet for one in found}
-    return found, [name for name in workbook.sheets if name not in read]
+    sheets = [
+        _Sheet.of(name, list(_cells_of(workbook.rows(name, HEADER_WITHIN_LINES))), layout)
+        for name in names
+    ]
+    try:
+        found = [_found_in(workbook, path, one) for one in _to_be_read(path, sheets, layout)]
+    except PriceListError as error:
+        if len(names) == 1:
+            raise
+        raise PriceListError(
+            f"{error}; or name the one sheet to be read: --sheet NAME; or hide those that are no "
+            "price lists"
+        ) from None
+    skipped = dict.fromkeys(workbook.sheets, why_hidden)
+    skipped |= dict.fromkeys(names, "it has no columns of a price list")
+    for one in found:
+        del skipped[one.table.sheet or ""]
+    return found, skipped
+
+
+@attrs.frozen
+class _Sheet:
+    """A sheet with its header, and with what is stated of that.
+
+    Sheets need not call their columns alike: one without a column that is stated may have its own
+    by the usual words. `as_stated` is the header without them.
+    """
+
+    name: str
+    header: _Header
+    layout: Layout
+    as_stated: _Header
+
+    @classmethod
+    def of(cls, name: str, head: Sequence[tuple[int, Sequence[Any]]], layout: Layout) -> _Sheet:
+        header = _header_of(head, layout)
+        if not header.missing(layout):
+            return cls(name, header, layout, header)
+        columns = {
+            field: column for field, column in layout.columns.items() if field in header.columns
+        }
+        by_usual_words = attrs.evolve(layout, columns=columns)
+        other = _header_of(head, by_usual_words)
+        if len(other.columns) > len(header.columns):
+            return cls(name, other, by_usual_words, header)
+        return cls(name, header, layout, header)
+
+    @property
+    def is_complete(self) -> bool:
+        return not self.header.missing(self.layout)
+
+
+def _to_be_read(path: Path, sheets: Sequence[_Sheet], layout: Layout) -> list[_Sheet]:
+    """Return the sheets that are price lists.
+
+    Raises:
+        PriceListError: none is, or one seems to be, or none has a column that is stated.
+    """
+    complete = [one for one in sheets if one.is_complete]
+    # Units would be left out without a word.
+    others = [one for one in sheets if not one.is_complete]
+    doubtful = [one for one in others if one.header.is_of_list(one.layout)] if complete else others
+    if doubtful:
+        best = max(doubtful, key=lambda one: len(one.header.columns))
+        best.header.check(path, best.name, best.layout)
+    for field in layout.columns:
+        if all(field not in one.layout.columns for one in complete):
+            # It is no name that another sheet has, but one that is misspelt.
+            complete[0].as_stated.check(path, complete[0].name, layout)
+    return complete
+
+
+def _found_in(workbook: Workbook, path: Path, sheet: _Sheet) -> Found:
+    header, notes = sheet.header.without_notes(sheet.layout)
+    columns = header.check(path, sheet.name, sheet.layout)
+    table = Table(path, sheet.name, header.cells, header.line)
+    rows = _SheetRows(workbook, sheet.name, header.line, notes)
+    heading = partial(_heading, layout=sheet.layout)
+    return Found(table, columns, rows, is_part=bool(notes), heading=heading)
 
 
 @attrs.frozen
@@ -263,6 +327,11 @@ class _Header:
             for field in FIELDS
             if field not in self.columns and (layout.needs_development or field != FIELDS[0])
         ]
+
+    def is_of_list(self, layout: Layout) -> bool:
+        """Return whether so many of the fields have a column that it seems to be a price list."""
+        needed = FIELDS if layout.needs_development else FIELDS[1:]
+        return sum(field in self.columns for field in needed) >= _OF_LIST
 
     def check(self, path: Path, sheet: str | None, layout: Layout) -> dict[str, int]:
         """Return the one column of each field.

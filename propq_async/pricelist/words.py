@@ -48,18 +48,19 @@ COLUMNS: Final = _index(
     {
         "development_id": "development id, development, dev id, development code, id development, "
         "developmentid, project, project id, promocion, id promocion, promocion id, "
-        "id de la promocion, codigo promocion, codigo de promocion, proyecto, id proyecto",
+        "id de la promocion, codigo promocion, codigo de promocion, prom, id prom, proyecto, "
+        "id proyecto",
         "name": "name, unit, unit name, untname, unt name, name of unit, unit no, unit number, "
         "nombre, unidad, nombre unidad, nombre de la unidad, nombre de unidad, vivienda, "
-        "nombre vivienda, nombre de la vivienda, no vivienda, numero vivienda, "
-        "numero de vivienda, inmueble, ref, reference, referencia",
+        "nombre vivienda, nombre de la vivienda, no vivienda, n o vivienda, numero vivienda, "
+        "numero de vivienda, viv, no viv, inmueble, ref, reference, referencia",
         "status": "status, state, unit status, untstatus, unt status, availability, estado, "
         "estatus, situacion, disponibilidad",
         "price": "price, list price, unit price, untprice, unt price, price eur, price in eur, "
         "price euro, price euros, precio, pvp, p v p, precio venta, precio de venta, precio eur, "
         "precio en eur, precio euro, precio euros, precio en euros, importe",
         "directions": "directions, direction, untdirections, unt directions, orientation, "
-        "orientations, facing, aspect, orientacion, orientaciones, direccion, direcciones",
+        "orientations, facing, aspect, orientacion, orientaciones, orient, direccion, direcciones",
     }
 )
 
