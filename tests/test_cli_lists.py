@@ -573,6 +573,52 @@ def test_units_that_vanished_need_a_yes_with_nothing_to_send(
     assert emulator.applied == 3
 
 
+def test_a_development_that_vanished_as_a_whole_needs_a_yes(
+    emulator: PropQEmulator, propq: Any
+) -> None:
+    for name in NAMES:
+        emulator.add_unit("4800", name)
+    other = [unit(name, development="4800") for name in NAMES]
+    text_list(Path("x.csv"), *LIST, *other)
+    propq("push", "x.csv")
+    applied = emulator.applied
+    text_list(Path("x.csv"), *LIST)
+    text_list(Path("y.csv"), *LIST)
+    (warning,) = json.loads(propq("plan", "x.csv", "--json").out)["warnings"]
+    assert warning["kind"] == "missing"
+    said = propq("push", "x.csv")
+    assert (said.status, said.out) == (Exit.UNCONFIRMED, "")
+    lines(said.err, r"^  - 30 units of 4800 pushed before and not in the list: A-101, A-102, ")
+    # Of a list with another name nobody knows what was in it.
+    assert propq("push", "y.csv").status == Exit.DONE
+    # As many rows as before, all of them of the one that is new to the list.
+    text_list(Path("x.csv"), *other)
+    lines(propq("push", "x.csv").err, r"^  - 30 units of 4711 pushed before and not in the list: ")
+    assert emulator.applied == applied
+
+
+@pytest.mark.parametrize("rows", [[], [["", "", "", "", ""]]])
+@pytest.mark.parametrize("arguments", [["plan"], ["plan", "--json"], ["push"], ["push", "--yes"]])
+def test_a_list_without_rows_is_refused(
+    rows: list[list[str]], arguments: list[str], emulator: PropQEmulator, propq: Any
+) -> None:
+    command, *options = arguments
+    for is_known in (False, True):
+        text_list(Path("x.csv"), *rows)
+        workbook(Path("x.xlsx"), Fase=[ENGLISH, *rows])
+        for path in ("x.csv", "x.xlsx"):
+            said = propq(command, path, *options)
+            assert (said.status, said.out) == (Exit.USAGE, "")
+            assert said.err.startswith(f"propq: {path}: the list has no rows: nothing was sent; ")
+        if not is_known:
+            text_list(Path("x.csv"), *LIST)
+            assert propq("push", "x.csv").status == Exit.DONE
+    # Nothing that was pushed is forgotten by it.
+    text_list(Path("x.csv"), *LIST[:-1])
+    assert propq("push", "x.csv").status == Exit.UNCONFIRMED
+    assert emulator.applied == len(LIST)
+
+
 def on_a_terminal(
     *arguments: str, keys: bytes | signal.Signals, columns: int = 80
 ) -> tuple[int, str]:

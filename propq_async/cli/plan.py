@@ -21,7 +21,7 @@ from .output import Screen
 from .reading import Reading, open_list
 from .wording import counted
 
-__all__ = ["PlanCommand", "interruptible", "plan_status", "show_plan", "totals"]
+__all__ = ["PlanCommand", "interruptible", "plan_status", "refuse_empty", "show_plan", "totals"]
 
 ARROW: Final = "->"
 ALERT: Final = "bold dark_orange3"
@@ -49,6 +49,7 @@ class PlanCommand:
             made = await plan(
                 prices, propq, ledger, trust_hours=self.trust_hours, everything=self.everything
             )
+        refuse_empty(made)
         if self.as_json:
             # Escapes that JSON knows, and not those of the stream.
             is_unicode = sys.stdout.encoding.lower().startswith("utf")
@@ -68,6 +69,16 @@ async def interruptible(command: Any) -> Exit:
         except asyncio.CancelledError:
             raise CommandError("interrupted", Exit.INTERRUPTED) from None
     return status
+
+
+def refuse_empty(made: Plan) -> None:
+    """Refuse a list without a row, which nobody means to push: an export has failed."""
+    if not made.rows:
+        raise CommandError(
+            f"{made.path}: the list has no rows: nothing was sent; see what went wrong when it was "
+            "made",
+            Exit.USAGE,
+        )
 
 
 def plan_status(made: Plan) -> Exit:

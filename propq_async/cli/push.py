@@ -24,7 +24,7 @@ from propq_async.pricelist import BrokenRow, Failures, Plan, PriceList, Push, Ro
 from .ending import CommandError, Exit, on_interrupt
 from .lists import CONCURRENCY, LEDGER_VARIABLE, MAX_OUTAGE_SECONDS
 from .output import Screen
-from .plan import ALERT, plan_status, show_plan
+from .plan import ALERT, plan_status, refuse_empty, show_plan
 from .reading import Reading, again, open_list
 from .summary import Summary
 
@@ -130,13 +130,15 @@ class _Run:
 
     async def _plan(self, prices: PriceList, propq: AsyncPropQ, ledger: Ledger) -> Plan:
         command = self.command
-        return await plan(
+        made = await plan(
             prices,
             propq,
             ledger,
             trust_hours=command.trust_hours,
             everything=command.everything,
         )
+        refuse_empty(made)
+        return made
 
     def _confirm(self, made: Plan) -> None:
         """Go on only if what is suspicious is meant."""
