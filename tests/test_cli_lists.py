@@ -560,6 +560,11 @@ def test_units_that_vanished_need_a_yes_with_nothing_to_send(
     text_list(Path("x.csv"), *LIST[:3])
     propq("push", "x.csv")
     text_list(Path("x.csv"), *LIST[:1])
+    for command in (["plan"], ["plan", "--json"], ["push", "--dry-run"]):
+        planned = propq(*command, "x.csv")
+        assert (planned.status, planned.err) == (Exit.UNCONFIRMED, "")
+        assert "2 units of 4711 pushed before and not in the list: A-102, A-103 " in planned.out
+    assert propq("plan", "x.csv", "--all").status == Exit.CHANGES
     # Asked twice: a push without a yes must not count as one.
     for _ in range(2):
         said = propq("push", "x.csv")
@@ -569,6 +574,7 @@ def test_units_that_vanished_need_a_yes_with_nothing_to_send(
     agreed = propq("push", "x.csv", "--yes")
     assert agreed.status == Exit.DONE
     lines(agreed.out, r"^  - 2 units of 4711 ", r"^Nothing to send\.$")
+    assert propq("plan", "x.csv").status == Exit.DONE
     assert propq("push", "x.csv").status == Exit.DONE
     assert emulator.applied == 3
 

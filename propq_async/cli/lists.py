@@ -46,7 +46,8 @@ def plan(
     whose units they are; PROPQ_BASE_URL may name another server.
 
     The exit status is 0 if there is nothing to do; 1 if some rows are broken; 2 if there are
-    changes; 3 if credentials or ledger do not serve.
+    changes; 3 if credentials or ledger do not serve; 4 if there is nothing to send, and a push
+    would need a yes all the same, since units vanished.
 
     Args:
         path: The price list: CSV, TSV, XLSX or JSON lines.

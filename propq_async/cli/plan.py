@@ -85,7 +85,10 @@ def plan_status(made: Plan) -> Exit:
     """Return the exit status of a plan."""
     if made.broken:
         return Exit.ROWS_FAILED
-    return Exit.CHANGES if made.changes else Exit.DONE
+    if made.changes:
+        return Exit.CHANGES
+    # With nothing to send, too, a push asks whether what vanished is meant.
+    return Exit.UNCONFIRMED if made.warnings else Exit.DONE
 
 
 # --- for people -------------------------------------------------------------------------------
