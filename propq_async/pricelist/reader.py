@@ -12,10 +12,11 @@ import attrs
 from propq_async.ledger import Unit, alike
 from propq_async.models import UnitStatus
 
+from .headers import Layout
 from .numbers import Decimals, PriceStyle
 from .problems import PriceListError, Table
 from .rows import BrokenRow, Row, Rows, Words, beside, contradicted, remark, separated_by
-from .tables import DELIMITERS, Found, Layout, find_tables
+from .tables import DELIMITERS, Found, find_tables
 from .text import BrokenLine
 from .words import FIELDS, fold
 

@@ -1,4 +1,4 @@
-"""The tables of a file: where the header is, which column is which, and the rows below it."""
+"""The tables of a file, each with its header and the rows below it."""
 
 from __future__ import annotations
 
@@ -11,43 +11,21 @@ from typing import Any, Final
 
 import attrs
 
+from .headers import Header, Layout, header_of, heading_of, match
 from .jsonlines import json_header, json_rows
 from .problems import PROBLEM_COLUMN, PriceListError, Table
 from .text import BrokenLine, Record, encoding_of, open_text, records
-from .words import COLUMNS, FIELDS, fold
+from .words import fold
 from .workbook import Workbook
 
-__all__ = ["DELIMITERS", "Found", "Layout", "find_tables"]
+__all__ = ["DELIMITERS", "Found", "find_tables"]
 
 HEADER_WITHIN_LINES: Final = 30
-# No unit has the words for three columns in its cells.
-_NO_DATA: Final = 3
-# One may stand in any table, and in notes.
-_OF_LIST: Final = 2
 DELIMITERS: Final = (";", ",", "\t", "|")
 # What tells Excel itself, in the first line.
 _TOLD: Final = re.compile(r"sep=(?P<delimiter>[^\r\n])", re.IGNORECASE)
 _WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _JSON: Final = frozenset({".jsonl", ".ndjson", ".json"})
-
-
-@attrs.frozen
-class Layout:
-    """What the user states of a list's form.
-
-    Args:
-        columns: the names of the list's own columns, by field.
-        needs_development: whether the list must have a column for the development.
-        delimiter: what separates the columns of a text.
-        encoding: of a text.
-        sheet: the only sheet to read.
-    """
-
-    columns: Mapping[str, str]
-    needs_development: bool
-    delimiter: str | None
-    encoding: str | None
-    sheet: str | None
 
 
 @attrs.frozen
@@ -99,7 +77,7 @@ def _text(path: Path, layout: Layout) -> Found:
     if told is not None:
         delimiters = (told["delimiter"],)
     tries = [
-        (delimiter, _header_of(_cells_of(records(head, delimiter)), layout))
+        (delimiter, header_of(_cells_of(records(head, delimiter)), layout))
         for delimiter in delimiters
     ]
     delimiter, header = max(tries, key=lambda found: len(found[1].columns))
@@ -114,7 +92,7 @@ def _text(path: Path, layout: Layout) -> Found:
                     yield row
 
     table = Table(path, None, header.cells, header.line)
-    heading = partial(_heading, layout=layout)
+    heading = partial(heading_of, layout=layout)
     return Found(table, columns, rows, encoding, delimiter, is_part=bool(notes), heading=heading)
 
 
@@ -124,7 +102,7 @@ def _json_lines(path: Path, layout: Layout) -> Found:
     is_part = keys.pop(PROBLEM_COLUMN, None) is not None
     alike = _alike(tuple(keys), layout)
     cells = tuple(key for key in keys if key not in alike)
-    header = _Header(0, cells, _match(cells, layout))
+    header = Header(0, cells, match(cells, layout))
     columns = header.check(path, None, layout)
 
     def rows() -> Iterator[Record | BrokenLine]:
@@ -139,7 +117,7 @@ def _json_lines(path: Path, layout: Layout) -> Found:
 def _alike(keys: Sequence[str], layout: Layout) -> dict[str, str]:
     """Return the keys that are another one for the same field, but for case and the like."""
     found: dict[str, str] = {}
-    for places in _match(keys, layout).values():
+    for places in match(keys, layout).values():
         first: dict[str, str] = {}
         for place in places:
             column = first.setdefault(fold(keys[place]), keys[place])
@@ -189,20 +167,20 @@ class _Sheet:
     """
 
     name: str
-    header: _Header
+    header: Header
     layout: Layout
-    as_stated: _Header
+    as_stated: Header
 
     @classmethod
     def of(cls, name: str, head: Sequence[tuple[int, Sequence[Any]]], layout: Layout) -> _Sheet:
-        header = _header_of(head, layout)
+        header = header_of(head, layout)
         if not header.missing(layout):
             return cls(name, header, layout, header)
         columns = {
             field: column for field, column in layout.columns.items() if field in header.columns
         }
         by_usual_words = attrs.evolve(layout, columns=columns)
-        other = _header_of(head, by_usual_words)
+        other = header_of(head, by_usual_words)
         if len(other.columns) > len(header.columns):
             return cls(name, other, by_usual_words, header)
         return cls(name, header, layout, header)
@@ -237,7 +215,7 @@ def _found_in(workbook: Workbook, path: Path, sheet: _Sheet) -> Found:
     columns = header.check(path, sheet.name, sheet.layout)
     table = Table(path, sheet.name, header.cells, header.line)
     rows = _SheetRows(workbook, sheet.name, header.line, notes)
-    heading = partial(_heading, layout=sheet.layout)
+    heading = partial(heading_of, layout=sheet.layout)
     return Found(table, columns, rows, is_part=bool(notes), heading=heading)
 
 
@@ -266,100 +244,5 @@ def _cut(row: Record | BrokenLine, places: Sequence[int]) -> Record | BrokenLine
     return Record(row.line, [cell for at, cell in enumerate(row.cells) if at not in places])
 
 
-# --- the header -------------------------------------------------------------------------------
-
-
 def _cells_of(rows: Iterable[Record | BrokenLine]) -> Iterator[tuple[int, Sequence[Any]]]:
     return ((row.line, row.cells) for row in rows if isinstance(row, Record))
-
-
-def _match(cells: Sequence[str], layout: Layout) -> dict[str, list[int]]:
-    """Return the places of the columns by field."""
-    stated = {fold(column): field for field, column in layout.columns.items()}
-    matched: dict[str, list[int]] = {}
-    for place, cell in enumerate(cells):
-        word = fold(cell)
-        field = stated.get(word)
-        if field is None and (known := COLUMNS.get(word)) not in layout.columns:
-            field = known
-        if field is not None:
-            matched.setdefault(field, []).append(place)
-    return matched
-
-
-def _heading(cells: Sequence[Any], *, layout: Layout) -> dict[str, list[int]]:
-    """Return the places of the columns by field, none if the cells name too few to be no data."""
-    matched = _match(_names(cells), layout)
-    return matched if len(matched) >= _NO_DATA else {}
-
-
-def _names(cells: Sequence[Any]) -> tuple[str, ...]:
-    return tuple("" if cell is None else str(cell).strip().lstrip("\ufeff") for cell in cells)
-
-
-def _header_of(rows: Iterable[tuple[int, Sequence[Any]]], layout: Layout) -> _Header:
-    """Return the row with the most columns that are known."""
-    best = _Header(0, (), {})
-    for line, cells in rows:
-        names = _names(cells)
-        matched = _match(names, layout)
-        if len(matched) > len(best.columns) or not any(best.cells):
-            best = _Header(line, names, matched)
-    return best
-
-
-@attrs.frozen
-class _Header:
-    line: int
-    cells: tuple[str, ...]
-    columns: Mapping[str, list[int]]
-
-    def without_notes(self, layout: Layout) -> tuple[_Header, list[int]]:
-        """Return the header without the columns that say what failed, and where those are."""
-        notes = [place for place, cell in enumerate(self.cells) if cell == PROBLEM_COLUMN]
-        cells = tuple(cell for cell in self.cells if cell != PROBLEM_COLUMN)
-        return _Header(self.line, cells, _match(cells, layout)), notes
-
-    def missing(self, layout: Layout) -> list[str]:
-        """Return the fields that have no column."""
-        return [
-            field
-            for field in FIELDS
-            if field not in self.columns and (layout.needs_development or field != FIELDS[0])
-        ]
-
-    def is_of_list(self, layout: Layout) -> bool:
-        """Return whether so many of the fields have a column that it seems to be a price list."""
-        needed = FIELDS if layout.needs_development else FIELDS[1:]
-        return sum(field in self.columns for field in needed) >= _OF_LIST
-
-    def check(self, path: Path, sheet: str | None, layout: Layout) -> dict[str, int]:
-        """Return the one column of each field.
-
-        Raises:
-            PriceListError: a field has none, or more than one.
-        """
-        place = str(path) if sheet is None else f"{path}, sheet {sheet}"
-        missing = self.missing(layout)
-        if missing:
-            shown = ", ".join(filter(None, self.cells)) or "nothing"
-            advice = " or --development ID" if FIELDS[0] in missing else ""
-            raise PriceListError(
-                f"{place}: no column for {', '.join(missing)}; expected a header with "
-                f"{', '.join(FIELDS)}, in English or Spanish; found {shown}; state what is named "
-                f"otherwise: --column {missing[0]}=NAME{advice}"
-            )
-        columns: dict[str, int] = {}
-        for field, all_places in self.columns.items():
-            names = [self.cells[at] for at in all_places]
-            places = all_places
-            if len(places) > 1 and field == FIELDS[0]:
-                # A development has a name as well, but only one id.
-                places = [at for at in places if "id" in fold(self.cells[at]).split()]
-            if len(places) != 1:
-                raise PriceListError(
-                    f"{place}, line {self.line}: more than one column for {field}: "
-                    f"{', '.join(names)}; state which: --column {field}=NAME"
-                )
-            columns[field] = places[0]
-        return columns
