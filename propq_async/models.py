@@ -334,7 +334,8 @@ def _problems_of_a_rare_price(value: object) -> list[str]:
 def _is_plain_price(value: object) -> bool:
     """Return whether it is what nearly all prices are, which is soon told of a long list."""
     if type(value) is Decimal:
-        if not value.is_finite() or len(value.as_tuple().digits) > MAX_PRICE_DIGITS:
+        # With its point; what has none and is as long is too large.
+        if not value.is_finite() or len(str(value)) > MAX_PRICE_DIGITS + 1:
             return False
     elif type(value) is not int:
         return False
