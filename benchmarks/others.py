@@ -17,7 +17,7 @@ from .clients import CONNECTIONS, HEADERS, TOKEN, Client, Naive, Ours, Tuned, Up
 with warnings.catch_warnings():
     # authlib turns its own warnings on, and says in each process that httpx has a successor.
     warnings.simplefilter("ignore", authlib.deprecate.AuthlibDeprecationWarning)
-    from authlib.integrations.httpx_client import (  # type: ignore[import-untyped]
+    from authlib.integrations.httpx_client import (  # type: ignore[import-untyped] # it has none
         AsyncOAuth2Client,
     )
 

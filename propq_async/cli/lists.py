@@ -14,17 +14,15 @@ from cyclopts.validators import Number
 from .ending import Exit
 from .reading import Decimals, Reading
 
-__all__ = ["CONCURRENCY", "LEDGER_VARIABLE", "MAX_OUTAGE_SECONDS", "register"]
+__all__ = ["CONCURRENCY", "MAX_OUTAGE_SECONDS", "register"]
 
 CONCURRENCY: Final = 100
 MAX_OUTAGE_SECONDS: Final = 300
-LEDGER_VARIABLE: Final = "PROPQ_LEDGER"
 
 Command: TypeAlias = Coroutine[Any, Any, Exit]
 Flag = Annotated[bool, Parameter(negative="", show_default=False)]
 AtLeastOne = Annotated[int, Parameter(validator=Number(gte=1))]
 NotNegative = Annotated[float, Parameter(validator=Number(gte=0, lt=math.inf))]
-LedgerFile = Annotated[Path | None, Parameter(env_var=LEDGER_VARIABLE)]
 _READ_AS_FOUND = Reading()
 
 
@@ -33,7 +31,7 @@ def plan(
     /,
     *,
     reading: Reading = _READ_AS_FOUND,
-    ledger: LedgerFile = None,
+    ledger: Path | None = None,
     trust_hours: NotNegative = 24,
     all: Flag = False,  # noqa: A002 - what it is called
     list: Annotated[int, Parameter(validator=Number(gte=0))] = 20,  # noqa: A002 - the same
@@ -52,7 +50,7 @@ def plan(
     Args:
         path: The price list: CSV, TSV, XLSX or JSON lines.
         reading: How it is read.
-        ledger: The ledger. [default: ledger.sqlite3 in the user's data directory]
+        ledger: The ledger. [default: PROPQ_LEDGER, or ledger.sqlite3 in the user's data directory]
         trust_hours: How long an acknowledgement counts. People edit on the server's pages, too.
         all: Take unchanged rows for changes, too.
         list: How many rows of a kind are shown.
@@ -76,7 +74,7 @@ def push(
     /,
     *,
     reading: Reading = _READ_AS_FOUND,
-    ledger: LedgerFile = None,
+    ledger: Path | None = None,
     trust_hours: NotNegative = 24,
     all: Flag = False,  # noqa: A002 - what it is called
     dry_run: Flag = False,
@@ -103,7 +101,7 @@ def push(
     Args:
         path: The price list: CSV, TSV, XLSX or JSON lines.
         reading: How it is read.
-        ledger: The ledger. [default: ledger.sqlite3 in the user's data directory]
+        ledger: The ledger. [default: PROPQ_LEDGER, or ledger.sqlite3 in the user's data directory]
         trust_hours: How long an acknowledgement counts. People edit on the server's pages, too.
         all: Send unchanged rows as well.
         dry_run: Send nothing, and do what `propq plan` does.
@@ -139,7 +137,7 @@ def update(
     price: str,
     directions: str,
     decimal: Decimals | None = None,
-    ledger: LedgerFile = None,
+    ledger: Path | None = None,
 ) -> Command:
     """Set status, price and directions of one unit. The API takes all three each time.
 
@@ -155,7 +153,7 @@ def update(
         price: The price in euro.
         directions: The orientation, such as N, "N S" or SO.
         decimal: What stands before the decimals of the price, if that is in doubt: . or ,
-        ledger: The ledger. [default: ledger.sqlite3 in the user's data directory]
+        ledger: The ledger. [default: PROPQ_LEDGER, or ledger.sqlite3 in the user's data directory]
     """
     from .update import UpdateCommand
 

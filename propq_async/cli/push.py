@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import select
 import shlex
 import signal
@@ -22,7 +21,7 @@ from propq_async.ledger import Ledger
 from propq_async.pricelist import BrokenRow, Failures, Plan, PriceList, Push, Row, plan, push
 
 from .ending import CommandError, Exit, on_interrupt
-from .lists import CONCURRENCY, LEDGER_VARIABLE, MAX_OUTAGE_SECONDS
+from .lists import CONCURRENCY, MAX_OUTAGE_SECONDS
 from .output import Screen
 from .plan import ALERT, plan_status, refuse_empty, show_plan
 from .reading import Reading, again, open_list
@@ -58,7 +57,7 @@ class PushCommand:
         return shlex.join(words)
 
     def _own_options(self) -> Iterator[tuple[str, str]]:
-        if self.ledger is not None and str(self.ledger) != os.environ.get(LEDGER_VARIABLE):
+        if self.ledger is not None:
             yield "--ledger", str(self.ledger)
         if self.concurrency != CONCURRENCY:
             yield "--concurrency", str(self.concurrency)
