@@ -29,8 +29,9 @@ from propq_async import (
     TokenKey,
     TokenManager,
 )
-from propq_async.tokens import HARD_FRACTION, HARD_SECONDS, REFUSED_AT_ONCE
-from propq_async.wire import Lost, Reply
+from propq_async._auth.lifetime import HARD_FRACTION, HARD_SECONDS
+from propq_async._auth.refusals import REFUSED_AT_ONCE
+from propq_async._wire.messages import Lost, Reply
 
 KEY = TokenKey("https://api.propq.com/oauth/token", 7)
 LIFETIMES = [1, 10, 3600, 2_592_000]
@@ -38,7 +39,7 @@ EPSILON = 1e-3  # a double of seconds since the epoch has no more than microseco
 
 
 class SteppedClock:
-    """Time that moves in steps; whoever sleeps is woken by the step that reaches them."""
+    """Time that moves in steps; a sleeper wakes in the step that reaches its time."""
 
     def __init__(self) -> None:
         self.wall_now = 1_800_000_000.0
@@ -222,8 +223,8 @@ class TokenMachine(RuleBasedStateMachine):
     @rule(number=which, count=st.integers(1, 3))
     def call(self, number: int, count: int) -> None:
         process = self.processes[number]
-        held = process.manager._held
-        serves = held is not None and process.manager._serves(held)
+        current = process.manager._state.current
+        serves = current is not None and process.manager._state.serves(current)
         callers = [self.loop.create_task(process.manager.get_token()) for _ in range(count)]
         process.callers += callers
         self._drain()
@@ -241,10 +242,13 @@ class TokenMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
         callers = [caller for process in self.processes for caller in process.callers]
-        flights = [list(process.manager._flights.values()) for process in self.processes]
+        flights = self._flights()
         data.draw(st.sampled_from(callers), label="caller").cancel()
         self._drain()
-        assert flights == [list(process.manager._flights.values()) for process in self.processes]
+        assert flights == self._flights()
+
+    def _flights(self) -> list[list[asyncio.Task[Any]]]:
+        return [list(process.manager._flights.tasks.values()) for process in self.processes]
 
     @precondition(lambda self: self.requests)
     @rule(lifetime=st.sampled_from(LIFETIMES), again=st.booleans())
@@ -282,13 +286,13 @@ class TokenMachine(RuleBasedStateMachine):
     )
     def fail(self, outcome: Reply | Lost) -> None:
         request, stored = self.requests[0], self.store.token
-        before = {process: process.manager._held for process in self.processes}
+        before = {process: process.manager._state.current for process in self.processes}
         request.answer.set_result(outcome)
         self._drain()
         assert stored == self.store.token
-        for process, held in before.items():
-            after = process.manager._held
-            if after != held:
+        for process, earlier in before.items():
+            after = process.manager._state.current
+            if after != earlier:
                 # Whoever waited for the lock has it now, and may find that the token in the store
                 # is good again, since the wall clock was set back.
                 assert process is not request.by
@@ -313,10 +317,10 @@ class TokenMachine(RuleBasedStateMachine):
             st.sampled_from([process for process in self.processes if process.given])
         )
         token = data.draw(st.sampled_from(process.given[-3:]), label="token")
-        before = process.manager._held
+        before = process.manager._state.current
         process.manager.invalidate(token)
         process.unwanted.add(token.access_token)
-        after = process.manager._held
+        after = process.manager._state.current
         if before is not None and before.token.access_token != token.access_token:
             assert after is before
         dropped = after is None or after.token.access_token != token.access_token
@@ -328,7 +332,7 @@ class TokenMachine(RuleBasedStateMachine):
     def close(self, number: int, restart: bool) -> None:  # noqa: FBT001
         process = self.processes[number]
         self.loop.run_until_complete(process.manager.aclose())
-        assert not process.manager._flights
+        assert not process.manager._flights.tasks
         assert not any(request.by is process for request in self.requests)
         self._drain()
         if restart and not process.callers:
@@ -341,13 +345,13 @@ class TokenMachine(RuleBasedStateMachine):
     @invariant()
     def whoever_waits_waits_for_a_flight(self) -> None:
         for process in self.processes:
-            assert bool(process.manager._flights) or not process.callers
+            assert bool(process.manager._flights.tasks) or not process.callers
 
     @invariant()
     def no_younger_token_is_lost(self) -> None:
         for process in self.processes:
-            held = process.manager._held
-            if held is None or self.wall_was_set:
+            current = process.manager._state.current
+            if current is None or self.wall_was_set:
                 continue
             youngest = max(
                 (
@@ -357,13 +361,13 @@ class TokenMachine(RuleBasedStateMachine):
                 ),
                 default=0.0,
             )
-            assert self._origin(held.token).monotonic >= youngest - EPSILON
+            assert self._origin(current.token).monotonic >= youngest - EPSILON
 
     @invariant()
     def refusals_cost_no_more_than_they_may(self) -> None:
         for process in self.processes:
-            assert process.manager._allowance.left <= REFUSED_AT_ONCE
-            assert process.manager._allowance.left > -1
+            assert process.manager._state.refusals.left <= REFUSED_AT_ONCE
+            assert process.manager._state.refusals.left > -1
 
     def _lives(self, issued: Issued) -> bool:
         seconds = issued.lifetime - issued.hard_seconds

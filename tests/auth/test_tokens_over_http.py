@@ -23,9 +23,8 @@ from propq_async import (
     TokenStore,
     TokenUnavailableError,
 )
-from propq_async.tokens import FAILURE_SECONDS
-
-from .support import FakeClock, ScriptedServer, Step, answer, token_answer, until
+from propq_async._auth.failures import FAILURE_SECONDS
+from tests.helpers.support import FakeClock, ScriptedServer, Step, answer, token_answer, until
 
 CREDENTIALS = Credentials(7, "secret")
 ONCE = RetryPolicy(attempts=1)
@@ -69,7 +68,7 @@ def held_back(go_on: asyncio.Event, value: str = "token-1") -> Step:
 
 
 async def settled(manager: TokenManager) -> None:
-    await until(lambda: not manager._flights)
+    await until(lambda: not manager._flights.tasks)
 
 
 @pytest.mark.parametrize("cancelled", ["first", "last", "all"])
@@ -97,9 +96,8 @@ async def test_one_failure_fails_none_of_those_who_wait(failure: Step) -> None:
         assert len(server.seen) == 2
 
 
-async def test_an_endpoint_that_always_fails_is_asked_one_budget_for_all_and_then_left_alone() -> (
-    None
-):
+async def test_a_failing_endpoint_is_asked_one_budget_for_all() -> None:
+    """It is left alone for a while after that."""
     clock = FakeClock()
     async with endpoint(answer(500, "Error."), retry=RetryPolicy(), clock=clock) as (
         manager,
@@ -139,9 +137,10 @@ async def test_retry_after_is_honoured_and_beyond_the_cap_ends_it(
 
 
 @pytest.mark.parametrize("body", NO_TOKENS, ids=repr)
-async def test_an_answer_that_is_no_token_changes_nothing_and_the_next_one_recovers(
+async def test_an_answer_that_is_no_token_changes_nothing(
     body: Any,
 ) -> None:
+    """The next answer recovers."""
     clock = FakeClock()
     no_token = answer(200, b"null" if body is None else body)
     steps = (token_answer("first"), no_token, token_answer("next"))
@@ -155,7 +154,8 @@ async def test_an_answer_that_is_no_token_changes_nothing_and_the_next_one_recov
 
 
 @pytest.mark.parametrize("how", ["slow", "down"])
-async def test_in_the_soft_window_nobody_waits_whatever_the_endpoint_does(how: str) -> None:
+async def test_nobody_waits_while_the_token_is_ageing(how: str) -> None:
+    """Whatever the endpoint does."""
     go_on, clock = asyncio.Event(), FakeClock()
     second = held_back(go_on, "second") if how == "slow" else answer(503)
     async with endpoint(token_answer("first"), second, clock=clock) as (manager, server):
@@ -171,7 +171,7 @@ async def test_in_the_soft_window_nobody_waits_whatever_the_endpoint_does(how: s
         assert latest.access_token == ("second" if how == "slow" else "first")
 
 
-async def test_a_life_shorter_than_any_leeway_makes_one_request_for_each_life() -> None:
+async def test_a_very_short_life_costs_one_request_for_each_life() -> None:
     clock = FakeClock()
     async with endpoint(token_answer(expires_in=10), clock=clock) as (manager, server):
         for life in range(1, 4):
@@ -181,7 +181,8 @@ async def test_a_life_shorter_than_any_leeway_makes_one_request_for_each_life() 
             clock.advance(10)
 
 
-async def test_a_late_401_for_an_old_token_costs_no_request_and_no_token() -> None:
+async def test_a_late_401_for_an_old_token_costs_nothing() -> None:
+    """Neither a request nor the new token."""
     tokens = [token_answer(f"token-{number}") for number in range(3)]
     async with endpoint(*tokens) as (manager, server):
         old = await manager.get_token()
@@ -191,9 +192,10 @@ async def test_a_late_401_for_an_old_token_costs_no_request_and_no_token() -> No
         assert len(server.seen) == 2
 
 
-async def test_after_a_refusal_the_file_is_read_before_the_endpoint_is_asked(
+async def test_after_a_refusal_the_file_is_read_first(
     token_file: Path,
 ) -> None:
+    """Before the endpoint is asked."""
     clock = FakeClock()
     store = JsonFileTokenStore(token_file, clock=clock.clock)
     tokens = [token_answer(f"token-{number}") for number in range(3)]
@@ -209,7 +211,8 @@ async def test_after_a_refusal_the_file_is_read_before_the_endpoint_is_asked(
 
 
 @pytest.mark.parametrize("why", ["expired", "forced", "refused", "all three"])
-async def test_sessions_of_one_factory_share_a_flight_whatever_makes_it_begin(why: str) -> None:
+async def test_sessions_of_one_factory_share_a_flight(why: str) -> None:
+    """Whatever makes it begin."""
     clock = FakeClock()
     tokens: list[Step] = [token_answer(f"token-{number}") for number in range(3)]
 
@@ -236,7 +239,8 @@ async def test_sessions_of_one_factory_share_a_flight_whatever_makes_it_begin(wh
             assert len(server.paths("/oauth/token")) == 2
 
 
-async def test_when_every_token_is_refused_calls_say_so_and_requests_are_few() -> None:
+async def test_requests_are_few_when_every_token_is_refused() -> None:
+    """The calls say so."""
     count = iter(range(1_000))
 
     async def issue(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -255,9 +259,10 @@ async def test_when_every_token_is_refused_calls_say_so_and_requests_are_few() -
 
 
 @pytest.mark.parametrize("fault", ["no directory can be made", "no locks"])
-async def test_a_call_goes_on_with_one_warning_where_the_file_cannot_be_kept(
+async def test_a_file_that_cannot_be_kept_costs_one_warning(
     fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """The call goes on."""
     place = tmp_path / "token.json"
     if fault == "no locks":
         fcntl = pytest.importorskip("fcntl")

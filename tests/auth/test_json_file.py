@@ -1,75 +1,47 @@
 # ruff: noqa: ASYNC240 - a look at a file blocks for nothing that matters here
+"""The token store in a file."""
+
 from __future__ import annotations
 
 import asyncio
 import errno
 import gc
 import json
-import logging
 import os
 import shutil
 import socket
+import sqlite3
 import stat
 import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import (
+    AbstractContextManager,
+    closing,
+    contextmanager,
+    suppress,
+)
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 from blockbuster import blockbuster_ctx
-from filelock import FileLock
 
 from propq_async import (
     ConfigurationError,
     JsonFileTokenStore,
-    MemoryTokenStore,
     Token,
-    TokenKey,
-    TokenStore,
-    stores,
 )
-from propq_async.stores import (
-    HANGING_SECONDS,
-    MAX_FILE_BYTES,
-    POLL_SECONDS,
-    STALE_SECONDS,
-    SafeStore,
-)
-
-from . import processes
-from .processes import KEY, Process, a_token
-from .support import FakeClock
-
-posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX")
-OTHER_KEYS = [TokenKey(KEY.token_url, 8), TokenKey("https://elsewhere.example/oauth/token", 7)]
-
-
-def warnings_of(caplog: pytest.LogCaptureFixture) -> list[str]:
-    return [
-        record.getMessage()
-        for record in caplog.records
-        if record.levelno >= logging.WARNING and record.name.startswith("propq_async")
-    ]
-
-
-def mode(path: Path) -> int:
-    return stat.S_IMODE(path.stat().st_mode)
-
-
-def names(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir())
-
-
-@pytest.fixture(params=["memory", "file"])
-def store(request: pytest.FixtureRequest, token_file: Path) -> TokenStore:
-    return MemoryTokenStore() if request.param == "memory" else JsonFileTokenStore(token_file)
+from propq_async._auth import json_file
+from propq_async._auth.file_access import MAX_FILE_BYTES
+from propq_async._auth.json_file import STALE_SECONDS
+from tests.helpers import processes
+from tests.helpers.processes import KEY, Process, a_token
+from tests.helpers.stores import mode, names, posix, warnings_of
+from tests.helpers.support import FakeClock
 
 
 @pytest.fixture
@@ -77,197 +49,6 @@ def written(token_file: Path) -> dict[str, Any]:
     asyncio.run(JsonFileTokenStore(token_file).save(KEY, a_token()))
     content: dict[str, Any] = json.loads(token_file.read_bytes())
     return content
-
-
-# --- both stores ---------------------------------------------------------------------------------
-
-
-async def test_what_was_saved_is_loaded_replaced_and_cleared(store: TokenStore) -> None:
-    assert await store.load(KEY) is None
-    for token in (a_token("first"), a_token("second")):
-        await store.save(KEY, token)
-        assert await store.load(KEY) == token
-    await store.clear(KEY)
-    assert await store.load(KEY) is None
-    await store.clear(KEY)
-
-
-@pytest.mark.parametrize("other", OTHER_KEYS)
-async def test_a_token_of_another_key_is_a_miss_and_stays(
-    store: TokenStore, other: TokenKey, caplog: pytest.LogCaptureFixture
-) -> None:
-    token = a_token()
-    await store.save(KEY, token)
-    assert await store.load(other) is None
-    await store.clear(other)
-    assert await store.load(KEY) == token
-    assert warnings_of(caplog) == []
-
-
-async def test_the_lock_excludes_others_until_it_is_given_back(store: TokenStore) -> None:
-    inside = 0
-    order = []
-
-    async def enter(number: int) -> None:
-        nonlocal inside
-        async with store.lock(KEY) as locked:
-            assert locked
-            inside += 1
-            assert inside == 1
-            order.append(number)
-            await asyncio.sleep(0)
-            inside -= 1
-
-    await asyncio.gather(*(enter(number) for number in range(5)))
-    assert sorted(order) == list(range(5))
-
-
-@pytest.mark.parametrize("kind", ["memory", "file"])
-async def test_a_lock_that_is_not_to_be_had_in_time_yields_false(
-    kind: str, token_file: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    store: TokenStore = (
-        MemoryTokenStore(lock_timeout_seconds=0.05)
-        if kind == "memory"
-        else JsonFileTokenStore(token_file, lock_timeout_seconds=0.05)
-    )
-    async with store.lock(KEY):
-        for _ in range(2):
-            async with store.lock(KEY) as locked:
-                assert not locked
-    async with store.lock(KEY) as locked:
-        assert locked
-    assert len(warnings_of(caplog)) == (kind == "file")
-
-
-@pytest.mark.parametrize("after", [0, 1, 2, 3, 10])
-async def test_a_cancelled_lock_leaves_nothing_locked(store: TokenStore, after: int) -> None:
-    async def enter() -> None:
-        async with store.lock(KEY):
-            await asyncio.Event().wait()
-
-    task = asyncio.create_task(enter())
-    for _ in range(after):
-        await asyncio.sleep(0.0005)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    async with store.lock(KEY) as locked:
-        assert locked
-
-
-async def test_a_lock_abandoned_while_its_thread_is_at_it_is_given_back(
-    token_file: Path, locks: Locks, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reached, proceed = threading.Event(), threading.Event()
-    make_directory = stores._make_directory
-
-    def slow(directory: Path) -> None:
-        make_directory(directory)
-        reached.set()
-        proceed.wait(10)
-
-    store = JsonFileTokenStore(token_file)
-    monkeypatch.setattr(stores, "_make_directory", slow)
-    task = asyncio.create_task(store.lock(KEY).__aenter__())
-    await asyncio.get_running_loop().run_in_executor(None, reached.wait)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    proceed.set()
-    async with store.lock(KEY) as locked:
-        assert locked
-    # Given back, and not just let go by the garbage collector.
-    assert [lock.is_locked for lock in locks.made] == [False, False]
-
-
-@attrs.define
-class Locks:
-    """The locks that a store has made, and the threads in which it used them."""
-
-    made: list[FileLock] = attrs.field(factory=list)
-    threads: list[int] = attrs.field(factory=list)
-
-
-@pytest.fixture
-def locks(monkeypatch: pytest.MonkeyPatch) -> Locks:
-    locks = Locks()
-
-    class Watched(FileLock):
-        def __init__(self, *args: Any, **settings: Any) -> None:
-            super().__init__(*args, **settings)
-            locks.made.append(self)
-
-        def acquire(self, *args: Any, **settings: Any) -> Any:
-            locks.threads.append(threading.get_ident())
-            return super().acquire(*args, **settings)
-
-        def release(self, *args: Any, **settings: Any) -> None:
-            locks.threads.append(threading.get_ident())
-            super().release(*args, **settings)
-
-    monkeypatch.setattr(stores, "FileLock", Watched)
-    return locks
-
-
-async def test_the_lock_is_tried_and_given_back_in_a_thread_and_now_and_then(
-    token_file: Path, locks: Locks
-) -> None:
-    seconds = 0.2
-    store = JsonFileTokenStore(token_file, lock_timeout_seconds=seconds)
-    async with store.lock(KEY) as locked:
-        assert locked
-        tried = len(locks.threads)
-        async with store.lock(KEY) as second:
-            assert not second
-        # A slow machine tries less often, and none more often than this.
-        assert 1 < len(locks.threads) - tried <= 2 + 2 * seconds / POLL_SECONDS
-    assert threading.get_ident() not in locks.threads
-
-
-async def test_the_lock_file_is_never_deleted(token_file: Path) -> None:
-    store = JsonFileTokenStore(token_file)
-    lock_file = token_file.with_name(token_file.name + ".lock")
-    inodes = set()
-    for _ in range(3):
-        async with store.lock(KEY):
-            inodes.add(lock_file.stat().st_ino)
-        inodes.add(lock_file.stat().st_ino)
-        assert mode(lock_file) == 0o600
-    assert len(inodes) == 1
-
-
-async def test_a_lock_that_a_fork_copied_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
-    store = MemoryTokenStore(lock_timeout_seconds=0.05)
-    async with store.lock(KEY) as locked:
-        assert locked
-        # The child has all of its parent's memory, but not the thread that would give it back.
-        monkeypatch.setattr(os, "getpid", lambda: -1)
-        async with store.lock(KEY) as locked_in_child:
-            assert locked_in_child
-
-
-def test_managers_in_two_threads_share_the_lock(store: TokenStore) -> None:
-    inside: list[int] = []
-    overlaps: list[int] = []
-
-    async def enter() -> None:
-        async with store.lock(KEY) as locked:
-            assert locked
-            overlaps.extend(inside)
-            inside.append(threading.get_ident())
-            await asyncio.sleep(0.01)
-            inside.clear()
-
-    threads = [threading.Thread(target=lambda: asyncio.run(enter())) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert overlaps == []
-
-
-# --- the file ------------------------------------------------------------------------------------
 
 
 async def test_the_file_holds_the_token_and_what_it_is_for(token_file: Path) -> None:
@@ -296,7 +77,8 @@ def test_a_tilde_is_the_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 
 
 @posix
-async def test_files_are_private_from_the_first_byte_whatever_the_umask(tmp_path: Path) -> None:
+async def test_files_are_private_from_the_first_byte(tmp_path: Path) -> None:
+    """Whatever the umask."""
     path = tmp_path / "a" / "b" / "token.json"
     seen = set()
     done = threading.Event()
@@ -328,9 +110,10 @@ async def test_files_are_private_from_the_first_byte_whatever_the_umask(tmp_path
 
 
 @posix
-async def test_a_token_is_on_the_disk_before_its_name_is_and_the_name_before_save_returns(
+async def test_a_token_is_on_the_disk_before_its_name_is(
     token_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """And the name is before `save` returns."""
     done: list[tuple[str, str]] = []
     fsync, replace = os.fsync, Path.replace
 
@@ -374,12 +157,10 @@ async def test_an_expired_token_is_a_miss_and_can_be_cleared(
 BROKEN: dict[str, Callable[[dict[str, Any]], bytes]] = {
     "empty": lambda _: b"",
     "torn": lambda good: json.dumps(good).encode()[:-20],
-    "binary": lambda _: bytes(range(256)) * 10,
-    "wrong shape: list": lambda good: json.dumps([good]).encode(),
-    "wrong shape: null": lambda _: b"null",
-    "wrong shape: string": lambda _: b'"token"',
-    "wrong shape: empty": lambda _: b"{}",
-    "deep": lambda _: b"[" * 100_000,
+    "torn at once": lambda _: b"{",
+    "keys in another order": lambda good: json.dumps(
+        dict(sorted(good.items())) | {"version": 2}
+    ).encode(),
     "another version": lambda good: json.dumps(good | {"version": 2}).encode(),
     "no version": lambda good: json.dumps(good | {"version": None}).encode(),
     "token is null": lambda good: json.dumps(good | {"access_token": None}).encode(),
@@ -392,6 +173,12 @@ BROKEN: dict[str, Callable[[dict[str, Any]], bytes]] = {
         good | {"expires_at": "2099-01-01T00:00:00"}
     ).encode(),
     "date is none": lambda good: json.dumps(good | {"expires_at": "soon"}).encode(),
+    "begins in year 1": lambda good: json.dumps(
+        good | {"issued_at": "0001-01-01T00:00:00+14:00"}
+    ).encode(),
+    "ends in year 9999": lambda good: json.dumps(
+        good | {"expires_at": "9999-12-31T23:59:59-14:00"}
+    ).encode(),
     "ends before it begins": lambda good: json.dumps(
         good | {"expires_at": "2000-01-01T00:00:00+00:00"}
     ).encode(),
@@ -422,6 +209,113 @@ async def test_a_broken_file_is_a_miss_with_one_warning_and_heals(
         (warning,) = warnings_of(caplog)
         assert str(token_file) in warning
     assert "worth-hiding" not in caplog.text
+
+
+FOREIGN: dict[str, bytes] = {
+    "price list": b"name;status;price\nA-101;4;250000\n",
+    "binary": bytes(range(256)) * 10,
+    "zeros": bytes(512),
+    "text": b"version 1",
+    "deep": b"[" * 100_000,
+    "null": b"null",
+    "string": b'"token"',
+    "empty object": b"{}",
+    "list of token files": b'[{"version": 1, "token_url": "https://a", "client_id": 7}]',
+    "state of another program": b'{"version": 4, "terraform_version": "1.9.0", "serial": 7}',
+    "another program's token": b'{"access_token": "t", "token_url": "https://a"}',
+}
+
+
+async def use_in_vain(store: JsonFileTokenStore) -> None:
+    """Use a store all round whose path holds what is no token file."""
+    async with asyncio.timeout(10):
+        for _ in range(2):
+            assert await store.load(KEY) is None
+            async with store.lock(KEY) as locked:
+                assert not locked
+                await store.save(KEY, a_token())
+            await store.clear(KEY)
+        assert await store.load(KEY) is None
+
+
+@pytest.mark.parametrize("first", ["load", "lock", "save"])
+@pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
+async def test_a_file_of_something_else_is_left_as_it_is(
+    tmp_path: Path, content: bytes, first: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "precious"
+    path.write_bytes(content)
+    path.chmod(0o644)
+    before = path.stat()
+    store = JsonFileTokenStore(path)
+    if first == "save":
+        await store.save(KEY, a_token())
+    elif first == "lock":
+        async with store.lock(KEY) as locked:
+            assert not locked
+    await use_in_vain(store)
+    after = path.stat()
+    assert path.read_bytes() == content
+    assert (after.st_ino, after.st_mode, after.st_mtime_ns) == (
+        before.st_ino,
+        before.st_mode,
+        before.st_mtime_ns,
+    )
+    assert names(tmp_path) == ["precious"]
+    (warning,) = warnings_of(caplog)
+    assert f"the token file {path} is not used: it is no token file" in warning
+    assert "the token stays in memory" in warning
+
+
+async def test_a_database_is_left_as_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "ledger.sqlite3"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE entry (name TEXT)")
+    before = path.read_bytes()
+    await use_in_vain(JsonFileTokenStore(path))
+    assert path.read_bytes() == before
+    (warning,) = warnings_of(caplog)
+    assert f"the token file {path} is not used: it is a database" in warning
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{\n "version": 1,\n "tok'])
+async def test_an_empty_or_torn_file_is_replaced_by_a_private_one(
+    token_file: Path, content: bytes
+) -> None:
+    token_file.parent.mkdir()
+    token_file.write_bytes(content)
+    token_file.chmod(0o644)
+    store = JsonFileTokenStore(token_file)
+    token = a_token()
+    async with store.lock(KEY) as locked:
+        assert locked
+        await store.save(KEY, token)
+    assert await store.load(KEY) == token
+    assert mode(token_file) == 0o600
+
+
+@posix
+@pytest.mark.parametrize("kind", ["pid file", "link"])
+async def test_what_lies_in_the_place_of_the_lock_is_left_as_it_is(
+    token_file: Path, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    token_file.parent.mkdir()
+    pid_file = token_file.with_name("token.json.lock" if kind == "pid file" else "pid")
+    pid_file.write_bytes(b"4711\n")
+    if kind == "link":
+        token_file.with_name("token.json.lock").symlink_to(pid_file)
+    store = JsonFileTokenStore(token_file)
+    token = a_token()
+    for _ in range(2):
+        async with store.lock(KEY) as locked:
+            assert not locked
+            await store.save(KEY, token)
+    assert await store.load(KEY) == token
+    assert pid_file.read_bytes() == b"4711\n"
+    (warning,) = warnings_of(caplog)
+    assert f"{token_file}.lock is no lock file: move it away" in warning
 
 
 @contextmanager
@@ -457,6 +351,13 @@ def _symlink(path: Path) -> Iterator[None]:
 
 
 @contextmanager
+def _symlink_to_a_device(path: Path) -> Iterator[None]:
+    path.symlink_to("/dev/null")
+    yield
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+
+@contextmanager
 def _dangling(path: Path) -> Iterator[None]:
     path.symlink_to(path.with_name("nowhere"))
     yield
@@ -481,42 +382,104 @@ def _of_another(path: Path) -> Iterator[None]:
 
 @posix
 @pytest.mark.parametrize(
-    ("stand", "heals"),
+    ("stand", "what"),
     [
-        (_fifo, True),
-        (_device, True),
-        (_socket, True),
-        (_symlink, True),
-        (_dangling, True),
-        (_directory, False),
-        (_of_another, True),
+        (_fifo, "it is a named pipe"),
+        (_device, "it is a device"),
+        (_socket, "it is a socket"),
+        (_symlink, "it is a symbolic link"),
+        (_symlink_to_a_device, "it is a symbolic link"),
+        (_dangling, "it is a symbolic link"),
+        (_directory, "it is a directory"),
     ],
 )
-def test_what_is_no_file_of_ours_is_a_miss_with_one_warning(
+def test_what_is_no_file_is_left_as_it_is_with_one_warning(
     token_file: Path,
-    stand: Callable[[Path], AbstractAsyncContextManager[None]],
-    heals: bool,  # noqa: FBT001
+    stand: Callable[[Path], AbstractContextManager[None]],
+    what: str,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(Path.cwd())
     token_file.parent.mkdir()
+    with stand(token_file):
+        before, there = token_file.lstat(), names(token_file.parent)
+        asyncio.run(use_in_vain(JsonFileTokenStore(token_file)))
+        after = token_file.lstat()
+        assert (before.st_ino, before.st_mode) == (after.st_ino, after.st_mode)
+        # Neither a lock nor a temporary file.
+        assert names(token_file.parent) == there
+    (warning,) = warnings_of(caplog)
+    assert f"the token file {token_file} is not used: {what}" in warning
+
+
+@posix
+def test_a_token_file_of_another_user_is_a_miss_and_is_replaced(
+    token_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    token_file.parent.mkdir()
     store = JsonFileTokenStore(token_file)
 
     async def use() -> None:
-        async with asyncio.timeout(10):
-            assert await store.load(KEY) is None
-            assert await store.load(KEY) is None
-            token = a_token()
-            async with store.lock(KEY) as locked:
-                assert locked
-                await store.save(KEY, token)
-            assert await store.load(KEY) == (token if heals else None)
+        assert await store.load(KEY) is None
+        token = a_token()
+        async with store.lock(KEY) as locked:
+            assert locked
+            await store.save(KEY, token)
+        assert await store.load(KEY) == token
 
-    with stand(token_file):  # type: ignore[attr-defined]
+    with _of_another(token_file):
         asyncio.run(use())
-        assert len(warnings_of(caplog)) == (1 if heals else 2)  # 2: unfit, and not replaced
-        assert not list(token_file.parent.glob(".*"))
+    (warning,) = warnings_of(caplog)
+    assert "it belongs to another user" in warning
+
+
+async def test_a_lock_and_a_file_without_permission_are_both_told(
+    token_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The warning about the file does not hide the one about the lock."""
+
+    def refuse(path: Path, *_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    store = JsonFileTokenStore(token_file)
+    async with store.lock(KEY):
+        await store.save(KEY, a_token())
+    monkeypatch.setattr(json_file, "open_to_read", refuse)
+    monkeypatch.setattr(json_file, "read_if_token_file", refuse)
+    monkeypatch.setattr(json_file, "check_lock_file", refuse)
+    for _ in range(2):
+        assert await store.load(KEY) is None
+        async with store.lock(KEY) as locked:
+            assert not locked
+            await store.save(KEY, a_token())
+    of_file, of_lock = warnings_of(caplog)
+    assert f"cannot be read: Permission denied ({token_file} was made by another user" in of_file
+    assert f"Permission denied ({token_file}.lock was made by another user" in of_lock
+
+
+@posix
+async def test_what_root_left_behind_is_told_of_file_and_lock(open_directory: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root leaves files that others may not read")
+    path = open_directory / "token.json"
+    store = JsonFileTokenStore(path)
+    async with store.lock(KEY):
+        await store.save(KEY, a_token("of-root"))
+    process = await Process.start(processes.unprivileged, path, ready=False)
+    result = await process.result()
+    assert (result["before"], result["locked"], result["after"]) == (None, False, None)
+    of_file, of_lock = result["warnings"]
+    assert f"cannot be read: Permission denied ({path} was made by another user" in of_file
+    assert f"cannot be locked: Permission denied ({path}.lock was made by another user" in of_lock
+    assert all("chown, or delete it" in warning for warning in (of_file, of_lock))
+    # And with the file out of the way, the lock's is still told.
+    path.unlink()
+    process = await Process.start(processes.unprivileged, path, ready=False)
+    result = await process.result()
+    assert (result["locked"], result["after"]) == (False, "new")
+    (warning,) = result["warnings"]
+    assert f"{path}.lock was made by another user" in warning
 
 
 @posix
@@ -600,9 +563,10 @@ async def test_a_read_only_directory_is_one_warning(
 
 
 @posix
-async def test_a_file_that_may_not_grow_keeps_its_old_content_and_leaves_nothing(
+async def test_a_file_that_may_not_grow_keeps_its_old_content(
     open_directory: Path,
 ) -> None:
+    """No temporary file is left."""
     path = open_directory / "token.json"
     await JsonFileTokenStore(path).save(KEY, a_token("old"))
     if os.geteuid() == 0:
@@ -661,12 +625,13 @@ async def test_a_read_only_file_system_is_one_warning(
 @pytest.mark.parametrize(
     "error", [OSError(errno.ENOSYS, os.strerror(errno.ENOSYS)), NotImplementedError()]
 )
-async def test_a_file_system_without_locks_is_one_warning_and_saves_all_the_same(
+async def test_a_file_system_without_locks_is_one_warning(
     token_file: Path,
     error: Exception,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """Tokens are saved all the same."""
     fcntl = pytest.importorskip("fcntl")
 
     def flock(*_: object) -> None:
@@ -753,7 +718,7 @@ async def test_neither_disk_nor_lock_blocks_the_event_loop(token_file: Path) -> 
         await store.clear(KEY)
 
 
-# --- processes -----------------------------------------------------------------------------------
+# --- processes ---
 
 
 @posix
@@ -807,9 +772,10 @@ async def _kill_writers(path: Path, kills: int) -> None:
 
 
 @posix
-async def test_no_kill_while_writing_tears_the_file_or_leaves_a_growing_mess(
+async def test_no_kill_while_writing_tears_the_file(
     token_file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Nor do leftovers pile up."""
     await _kill_writers(token_file, 40)
     assert warnings_of(caplog) == []
 
@@ -824,176 +790,32 @@ async def test_two_hundred_kills_while_writing(
     assert warnings_of(caplog) == []
 
 
-# --- stores of others, made safe -----------------------------------------------------------------
-
-
-class Custom:
-    """A store whose four methods a test replaces one by one."""
-
-    def __init__(self, **methods: Any) -> None:
-        self.inner = MemoryTokenStore()
-        for name in ("load", "save", "clear", "lock"):
-            setattr(self, name, methods.get(name, getattr(self.inner, name)))
-
-
-def safe(**methods: Any) -> SafeStore:
-    custom: Any = Custom(**methods)
-    return SafeStore(custom, KEY, 0.05, io_seconds=0.05)
-
-
-async def _hang(*_: object) -> None:
-    await asyncio.Event().wait()
-
-
-async def _raise(*_: object) -> None:
-    raise RuntimeError("the token is worth-hiding")
-
-
-async def _cancel(*_: object) -> None:
-    raise asyncio.CancelledError
-
-
-def _raise_at_once(*_: object) -> None:
-    raise RuntimeError("the token is worth-hiding")
-
-
-def _no_coroutine(*_: object) -> str:
-    return "rubbish"
-
-
-@asynccontextmanager
-async def _hang_inside(_: object) -> AsyncIterator[bool]:
-    await asyncio.Event().wait()
-    yield True
-
-
-@asynccontextmanager
-async def _hang_after(_: object) -> AsyncIterator[bool]:
-    yield True
-    await asyncio.Event().wait()
-
-
-@asynccontextmanager
-async def _raise_after(_: object) -> AsyncIterator[bool]:
-    yield True
-    raise RuntimeError("the token is worth-hiding")
-
-
-@asynccontextmanager
-async def _cancel_inside(_: object) -> AsyncIterator[bool]:
-    raise asyncio.CancelledError
-    yield True
-
-
-BAD = [_hang, _raise, _cancel, _raise_at_once, _no_coroutine]
-
-
-@pytest.mark.parametrize("bad", BAD)
-async def test_a_store_that_fails_to_load_or_save_is_one_warning(
-    bad: Callable[..., Any], caplog: pytest.LogCaptureFixture
+@posix
+@pytest.mark.usefixtures("written")
+async def test_a_fifo_put_there_at_the_last_moment_is_not_read(
+    token_file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG)
-    store = safe(load=bad, save=bad)
-    for _ in range(2):
-        assert await store.load() is None
-        await store.save(a_token())
+    """After the look at what is there, and before it is opened."""
+    lstat, closed = os.lstat, []
+
+    def exchange(path: str) -> os.stat_result:
+        status = lstat(path)
+        token_file.unlink()
+        os.mkfifo(token_file)
+        return status
+
+    def close(descriptor: int) -> None:
+        closed.append(os.fstat(descriptor))
+        real_close(descriptor)
+
+    real_close = os.close
+    monkeypatch.setattr(os, "lstat", exchange)
+    monkeypatch.setattr(os, "close", close)
+    assert await JsonFileTokenStore(token_file).load(KEY) is None
+    monkeypatch.undo()
     (warning,) = warnings_of(caplog)
-    assert "the token store failed to load" in warning
-    assert "worth-hiding" not in caplog.text
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [_raise_at_once, _no_coroutine, _hang_inside, _cancel_inside, _hang_after, _raise_after],
-)
-async def test_a_lock_that_fails_is_one_warning_and_what_it_guards_runs(
-    bad: Callable[..., Any], caplog: pytest.LogCaptureFixture
-) -> None:
-    store = safe(lock=bad)
-    for _ in range(2):
-        async with asyncio.timeout(5), store.lock() as locked:
-            assert locked == (bad in (_hang_after, _raise_after))
-    assert len(warnings_of(caplog)) == 1
-    with pytest.raises(ZeroDivisionError):
-        async with store.lock():
-            _ = 1 / 0
-
-
-async def test_a_store_that_hangs_costs_its_time_once_and_is_then_left_alone_for_a_while(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    time, asked = FakeClock(), []
-
-    def hang(what: str) -> Callable[..., Any]:
-        async def method(*_: object) -> None:
-            asked.append(what)
-            await asyncio.Event().wait()
-
-        return method
-
-    custom: Any = Custom(load=hang("load"), save=hang("save"), lock=hang("lock"))
-    store = SafeStore(custom, KEY, 10, io_seconds=0.05, monotonic=lambda: time.monotonic_now)
-    for _ in range(3):
-        assert await store.load() is None
-        async with store.lock() as locked:
-            assert not locked
-            await store.save(a_token())
-    assert asked == ["load"]
-    time.advance(HANGING_SECONDS)
-    await store.save(a_token())
-    assert await store.load() is None
-    assert asked == ["load", "save"]
-    assert len(warnings_of(caplog)) == 1
-
-
-NAIVE = datetime(2099, 1, 1)  # noqa: DTZ001
-AWARE = NAIVE.replace(tzinfo=UTC)
-RUBBISH: list[Any] = [
-    "token",
-    {},
-    Token("", "Bearer", AWARE, AWARE.replace(year=2026)),
-    Token("a b", "Bearer", AWARE, AWARE.replace(year=2026)),
-    Token(None, "Bearer", AWARE, AWARE.replace(year=2026)),  # type: ignore[arg-type]
-    Token("token", "Bearer", NAIVE, NAIVE.replace(year=2026)),
-    Token("token", "Bearer", AWARE, AWARE),
-    Token("token", "Bearer", 4e9, 3e9),  # type: ignore[arg-type]
-    Token("token", None, AWARE, AWARE.replace(year=2026)),  # type: ignore[arg-type]
-]
-
-
-@pytest.mark.parametrize("rubbish", RUBBISH)
-async def test_rubbish_from_a_store_is_a_miss(
-    rubbish: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    async def load(_: TokenKey) -> Any:
-        return rubbish
-
-    assert await safe(load=load).load() is None
-    assert len(warnings_of(caplog)) == 1
-
-
-async def test_a_good_token_from_a_store_passes_and_cancellation_does(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    token = a_token()
-    store = safe()
-    await store.save(token)
-    assert await store.load() == token
-    saved = []
-
-    async def slow_save(_: TokenKey, token: Token) -> None:
-        await asyncio.sleep(0.01)
-        saved.append(token)
-
-    begun = asyncio.create_task(safe(save=slow_save).save(token))
-    waiting = asyncio.create_task(safe(lock=_hang_inside).lock().__aenter__())
-    await asyncio.sleep(0)
-    for task in (begun, waiting):
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-    assert saved == [token]
-    assert warnings_of(caplog) == []
+    assert "a named pipe" in warning
+    assert [stat.S_ISFIFO(status.st_mode) for status in closed] == [True]
 
 
 def test_a_path_in_the_home_of_nobody_is_refused() -> None:

@@ -11,10 +11,9 @@ import pytest
 
 from propq_async import JsonFileTokenStore, TokenKey, TokenManager
 from propq_async.testing import PropQEmulator
-
-from . import processes
-from .processes import Process
-from .support import until
+from tests.helpers import processes
+from tests.helpers.processes import Process
+from tests.helpers.support import until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and forks of POSIX")
 
@@ -45,9 +44,10 @@ async def test_eight_processes_that_start_cold_make_one_request(
     assert emulator.credentials.client_secret not in token_file.read_text()
 
 
-async def test_eight_processes_of_fifty_calls_survive_a_revocation_with_one_request(
+async def test_eight_processes_survive_a_revocation_with_one_request(
     emulator: PropQEmulator, token_file: Path
 ) -> None:
+    """Each of them makes fifty calls."""
     jobs = await start(8, processes.calls, emulator, token_file)
     assert emulator.token_requests == 1
     emulator.revoke_tokens()
@@ -56,7 +56,7 @@ async def test_eight_processes_of_fifty_calls_survive_a_revocation_with_one_requ
     assert emulator.applied == 8 * 51
 
 
-async def test_a_fork_between_two_uses_shares_the_token_and_its_renewal(
+async def test_a_forked_process_shares_the_token_and_its_renewal(
     emulator: PropQEmulator, token_file: Path
 ) -> None:
     job = await Process.start(processes.fork, *about(emulator, token_file), ready=False)
@@ -69,7 +69,7 @@ async def test_a_fork_between_two_uses_shares_the_token_and_its_renewal(
 
 # A cold start: import, lock, request, answer, save. It is killed at points all along the way.
 @pytest.mark.parametrize("point", ["locked", "asked", "answered", 0.0, 0.001, 0.003, 0.01, 0.03])
-async def test_whenever_the_holder_of_the_lock_is_killed_the_others_go_on(
+async def test_others_go_on_when_the_lock_holder_is_killed(
     emulator: PropQEmulator, token_file: Path, point: str | float
 ) -> None:
     credentials = emulator.credentials
@@ -101,7 +101,7 @@ async def test_whenever_the_holder_of_the_lock_is_killed_the_others_go_on(
     assert emulator.token_requests <= 2
 
 
-async def test_a_living_process_that_never_gives_the_lock_back_only_delays_a_call(
+async def test_a_lock_that_is_never_released_only_delays_a_call(
     emulator: PropQEmulator, token_file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     holder = await Process.start(processes.hold, token_file)
@@ -118,3 +118,18 @@ async def test_a_living_process_that_never_gives_the_lock_back_only_delays_a_cal
         await holder.kill()
     assert emulator.token_requests == 2
     assert sum(record.levelname == "WARNING" for record in caplog.records) == 1
+
+
+@pytest.mark.parametrize(
+    "hanging", ["open_to_read", "read_if_token_file", "check_lock_file", "sync_directory"]
+)
+async def test_a_process_ends_though_the_disk_of_its_token_file_hangs(
+    emulator: PropQEmulator, token_file: Path, hanging: str
+) -> None:
+    job = await Process.start(processes.leave, *about(emulator, token_file), hanging, ready=False)
+    try:
+        async with asyncio.timeout(60):  # it would never end
+            assert await job.result() == "left"
+    finally:
+        if job.process.returncode is None:
+            await job.kill()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from propq_async import (
     Clock,
@@ -21,12 +22,22 @@ from propq_async import (
     TokenManager,
     TokenUnavailableError,
 )
-from propq_async.lanes import Body, Form
-from propq_async.plain_lane import _Content
-from propq_async.wire import Reply, _TokenFile
-
-from .support import FakeClock, run_virtual, until
-from .test_tokens import CREDENTIALS, DOWN, KEY, ONCE, Endpoint, a_manager, issued, settle
+from propq_async._auth import json_file
+from propq_async._http.plain import Content
+from propq_async._http.transport import Body, Form
+from propq_async._wire.messages import Reply
+from propq_async._wire.token_file import _TokenFile
+from tests.helpers.support import FakeClock, run_virtual, until
+from tests.helpers.tokens import (
+    CREDENTIALS,
+    DOWN,
+    KEY,
+    ONCE,
+    Endpoint,
+    a_manager,
+    issued,
+    settle,
+)
 
 DAY = 24 * 3600.0
 ALMOST_ONE = 0.999999
@@ -50,9 +61,10 @@ async def requests_after_a_call(manager: TokenManager, endpoint: Endpoint) -> in
 
 
 @pytest.mark.parametrize(("random", "begins_before_end"), [(0.0, DAY / 2), (ALMOST_ONE, DAY)])
-async def test_a_token_of_thirty_days_is_renewed_in_its_last_day_at_a_moment_left_to_chance(
+async def test_a_token_of_thirty_days_is_renewed_in_its_last_day(
     random: float, begins_before_end: float
 ) -> None:
+    """At a random moment."""
     clock, endpoint = FakeClock(), Endpoint(issued(expires_in=int(30 * DAY)))
     manager = jittered(endpoint, clock, random)
     await manager.get_token()
@@ -63,7 +75,7 @@ async def test_a_token_of_thirty_days_is_renewed_in_its_last_day_at_a_moment_lef
 
 
 @pytest.mark.parametrize(("random", "pause"), [(0.0, 1.0), (ALMOST_ONE, 2.0)])
-async def test_the_pause_after_a_failed_refresh_ahead_is_left_to_chance(
+async def test_the_pause_after_a_failed_refresh_ahead_is_jittered(
     random: float, pause: float
 ) -> None:
     clock, endpoint = FakeClock(), Endpoint(issued(), DOWN)
@@ -98,7 +110,8 @@ async def test_a_token_is_not_given_out_so_shortly_before_its_end(
         await manager.get_token()
 
 
-async def test_a_failure_is_the_answer_for_a_second_and_everybody_gets_one_of_its_own() -> None:
+async def test_a_failure_is_the_answer_for_a_second() -> None:
+    """Each caller gets an error of its own."""
     clock, endpoint = FakeClock(), Endpoint(DOWN)
     manager = a_manager(endpoint, clock)
     errors = []
@@ -111,7 +124,8 @@ async def test_a_failure_is_the_answer_for_a_second_and_everybody_gets_one_of_it
     assert len({id(error) for error in errors}) == 4
 
 
-async def test_refused_tokens_cost_three_requests_at_once_and_then_one_in_thirty_seconds() -> None:
+async def test_refused_tokens_cost_three_requests_at_once() -> None:
+    """And then one in thirty seconds."""
     clock, endpoint = FakeClock(), Endpoint()
     manager = a_manager(endpoint, clock)
     for requests, pause in ((1 + 3, 29.0), (1 + 3, 2.0), (1 + 3 + 1, 28.0), (1 + 3 + 1, 0.0)):
@@ -131,7 +145,7 @@ async def test_refused_tokens_cost_three_requests_at_once_and_then_one_in_thirty
     ],
     ids=["15 others", "16 others", "one other, 16 times"],
 )
-async def test_the_last_sixteen_refused_tokens_are_not_taken_from_the_store(
+async def test_the_last_sixteen_refused_are_not_adopted(
     later: list[str],
     is_taken: bool,  # noqa: FBT001
 ) -> None:
@@ -156,7 +170,7 @@ async def test_the_last_sixteen_refused_tokens_are_not_taken_from_the_store(
     ],
     ids=["by the monotonic clock", "by the wall clock"],
 )
-async def test_a_stored_token_that_is_older_on_either_clock_saves_no_request(
+async def test_a_stored_token_older_on_either_clock_is_not_adopted(
     wall: float, monotonic: float, issued_at: float
 ) -> None:
     clock, endpoint, store = FakeClock(), Endpoint(), MemoryTokenStore()
@@ -169,7 +183,7 @@ async def test_a_stored_token_that_is_older_on_either_clock_saves_no_request(
     assert (await manager.get_token()).access_token == "token-2"
 
 
-async def test_a_stored_token_lives_no_longer_than_any_endpoint_can_issue() -> None:
+async def test_a_stored_token_lives_no_longer_than_one_issued() -> None:
     clock, endpoint, store = FakeClock(), Endpoint(), MemoryTokenStore()
     manager = a_manager(endpoint, clock, store=store)
     await store.save(KEY, stored("eternal", clock.wall_now, 3000 * DAY))
@@ -211,7 +225,7 @@ async def test_a_life_counts_from_before_the_request_on_both_clocks(
     await settle(manager)
 
 
-async def test_the_end_of_a_flight_that_was_cancelled_does_not_hide_the_next_one() -> None:
+async def test_a_cancelled_flight_does_not_hide_the_next_one() -> None:
     answered = asyncio.Event()
 
     async def slow() -> Reply:
@@ -222,7 +236,7 @@ async def test_the_end_of_a_flight_that_was_cancelled_does_not_hide_the_next_one
     manager = a_manager(endpoint)
     first = asyncio.create_task(manager.get_token())
     await until(lambda: endpoint.requests == 1)
-    old = manager.detach()
+    old = manager._detach()
     assert old is not None
     second = asyncio.create_task(manager.get_token())
     await asyncio.wait((old, first))
@@ -235,7 +249,7 @@ async def test_the_end_of_a_flight_that_was_cancelled_does_not_hide_the_next_one
     assert isinstance(first.exception(), TokenUnavailableError)
 
 
-async def test_a_waiter_cancelled_in_the_moment_the_flight_is_gone_is_cancelled() -> None:
+async def test_a_waiter_cancelled_as_the_flight_ends_is_cancelled() -> None:
     async def hang() -> Reply:
         await asyncio.Event().wait()
         raise AssertionError
@@ -244,7 +258,7 @@ async def test_a_waiter_cancelled_in_the_moment_the_flight_is_gone_is_cancelled(
     manager = a_manager(endpoint)
     waiter = asyncio.create_task(manager.get_token())
     await until(lambda: endpoint.requests)
-    flight = manager.detach()
+    flight = manager._detach()
     assert flight is not None
     flight.add_done_callback(lambda _: waiter.cancel())
     await asyncio.wait((waiter,))
@@ -267,11 +281,19 @@ def test_a_lock_that_never_comes_costs_a_call_35_seconds() -> None:
     assert run_virtual(main) == pytest.approx(35, abs=0.1)
 
 
-async def test_a_lock_is_given_back_though_the_caller_is_cancelled_on_the_way_out(
-    token_file: Path,
+async def test_a_lock_is_released_though_its_holder_is_cancelled(
+    token_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loop, go_on, inside = asyncio.get_running_loop(), threading.Event(), asyncio.Event()
-    loop.set_default_executor(ThreadPoolExecutor(1))
+    """The cancellation comes while the lock is being released."""
+    go_on, releasing = threading.Event(), threading.Event()
+
+    class Slow(FileLock):
+        def release(self, *args: Any, **settings: Any) -> None:
+            releasing.set()
+            go_on.wait()
+            super().release(*args, **settings)
+
+    monkeypatch.setattr(json_file, "FileLock", Slow)
     # Kept, since it holds the frame and with it the lock, which else ends with its last reference.
     kept: list[BaseException] = []
 
@@ -279,14 +301,12 @@ async def test_a_lock_is_given_back_though_the_caller_is_cancelled_on_the_way_ou
         try:
             async with JsonFileTokenStore(token_file).lock(KEY) as locked:
                 assert locked
-                loop.run_in_executor(None, go_on.wait)  # the release has to queue
-                inside.set()
         except asyncio.CancelledError as error:
             kept.append(error)
             raise
 
     holder = asyncio.create_task(hold())
-    await inside.wait()
+    await asyncio.to_thread(releasing.wait)
     holder.cancel()
     await asyncio.wait((holder,))
     go_on.set()
@@ -299,7 +319,7 @@ def test_nothing_that_carries_a_token_shows_it() -> None:
     body = Body([b"worth-hiding"])
     now = datetime.now(UTC)
     for carrier in (
-        _Content({"Authorization": "Bearer worth-hiding"}, b"worth-hiding"),
+        Content({"Authorization": "Bearer worth-hiding"}, b"worth-hiding"),
         body,
         Form(b"worth-hiding"),
         _TokenFile(1, KEY.token_url, 7, "worth-hiding", "Bearer", now, now),

@@ -1,4 +1,4 @@
-"""Callers that come in the very turn of the loop, or of another thread, in which it matters."""
+"""Callers in the very turn of the loop, or of another thread, in which it matters."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ from propq_async import (
     TokenKey,
     TokenManager,
 )
-from propq_async.wire import Lost, Reply
-
-from .support import FakeClock
+from propq_async._wire.messages import Lost, Reply
+from tests.helpers.support import FakeClock
 
 CREDENTIALS = Credentials(7, "secret")
 
@@ -58,7 +57,7 @@ class Endpoint:
 
 async def flight_of(manager: TokenManager) -> asyncio.Task[Any]:
     await asyncio.sleep(0)
-    (flight,) = manager._flights.values()
+    (flight,) = manager._flights.tasks.values()
     return flight
 
 
@@ -94,7 +93,7 @@ async def test_a_token_refused_in_the_turn_in_which_its_save_ends() -> None:
     manager = TokenManager(CREDENTIALS, ask=Endpoint(), store=Slow())
     first = asyncio.create_task(manager.get_token())
     flight = await flight_of(manager)
-    while manager._held is None:  # noqa: ASYNC110 - no event tells
+    while manager._state.current is None:  # noqa: ASYNC110 - no event tells
         await asyncio.sleep(0)
     refused = await manager.get_token()
     saved.set()
@@ -104,7 +103,7 @@ async def test_a_token_refused_in_the_turn_in_which_its_save_ends() -> None:
     assert (await first).access_token in ("token-1", "token-2")
 
 
-async def test_a_refresh_forced_in_the_turn_in_which_the_refused_one_is_kept() -> None:
+async def test_a_refresh_forced_as_a_refused_token_is_kept() -> None:
     manager = TokenManager(
         CREDENTIALS, ask=Endpoint(), store=MemoryTokenStore(), clock=FakeClock().clock
     )
@@ -120,7 +119,7 @@ async def test_a_refresh_forced_in_the_turn_in_which_the_refused_one_is_kept() -
     assert await kept == renewed
 
 
-async def test_a_flight_that_has_just_ended_does_not_keep_the_next_one_from_the_table() -> None:
+async def test_a_flight_that_just_ended_does_not_hide_the_next_one() -> None:
     endpoint = Endpoint()
     manager = TokenManager(CREDENTIALS, ask=endpoint)
     first = asyncio.create_task(manager.refresh())
@@ -144,14 +143,14 @@ def eager_threads() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("eager_threads")
-@pytest.mark.parametrize("answers", ["failures in between", "the same value for ever"])
+@pytest.mark.parametrize("answers", ["failures in between", "always the same value"])
 def test_two_threads_never_crash_whatever_the_endpoint_says(answers: str) -> None:
     count = iter(range(10**9))
 
     async def ask(url: str, credentials: Credentials, timeout_seconds: float) -> Reply | Lost:
         del url, credentials, timeout_seconds
         number = next(count)
-        if answers == "the same value for ever":
+        if answers == "always the same value":
             return issued("same")
         return issued(f"token-{number}") if number % 2 else Reply(500, {}, b"")
 

@@ -12,17 +12,22 @@ from typing import Any
 
 import pytest
 
-from propq_async.hidden import HiddenBytes, HiddenDict, HiddenStr
+from propq_async._secret import SecretBytes, SecretDict, SecretStr
 
 SECRET = "the-s3cret"
 # What the caller has passed in the clear, the caller's own frame shows as well.
-GIVEN = ["models.py", "__init__", "client_secret"]
+SOURCES = "function,coroutine,file"
+GIVEN = ["credentials.py", "__init__", "client_secret"]
 
 
-@pytest.mark.parametrize("lane", ["fast", "plain"])
-def test_no_variable_of_any_frame_shows_token_or_secret(token_file: Path, lane: str) -> None:
+@pytest.mark.parametrize(
+    ("transport", "sources"), [("fast", "none"), ("plain", "none"), ("fast", SOURCES)]
+)
+def test_no_variable_of_any_frame_shows_token_or_secret(
+    token_file: Path, transport: str, sources: str
+) -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "tests.frames", token_file, lane],
+        [sys.executable, "-m", "tests.helpers.frames", token_file, transport, sources],
         cwd=Path(__file__).parent.parent,
         env={name: value for name, value in os.environ.items() if not name.startswith("COV")},
         capture_output=True,
@@ -32,11 +37,11 @@ def test_no_variable_of_any_frame_shows_token_or_secret(token_file: Path, lane: 
     found = json.loads(ended.stdout)
     assert found["seen"] > 1_000
     # So it would see others, too.
-    assert found["shown"] == [GIVEN]
+    assert found["shown"] == ([GIVEN] if sources == "none" else [])
 
 
 @pytest.mark.parametrize(
-    "hidden", [HiddenStr(SECRET), HiddenBytes(SECRET.encode()), HiddenDict({"x": SECRET})]
+    "hidden", [SecretStr(SECRET), SecretBytes(SECRET.encode()), SecretDict({"x": SECRET})]
 )
 def test_what_is_hidden_does_not_show_and_is_what_it_is(hidden: Any) -> None:
     assert SECRET not in f"{hidden!r}{[hidden]}"

@@ -1,0 +1,1 @@
+"""Access tokens: fetching, sharing, renewing and storing them."""

@@ -1,0 +1,120 @@
+"""The secret of one token request, when it comes from a source.
+
+A source is code of others: it may hang, raise or return anything. Nothing of that may stop a call
+for longer than the timeout, show the secret, or end more than this one attempt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from concurrent.futures import Future
+from inspect import isawaitable, iscoroutinefunction
+from typing import Any, Final
+
+import attrs
+
+from propq_async._secret import NamedSource, SecretStr, UnusableSecretError
+from propq_async._waiting import DAEMON_THREADS, finish, seen
+from propq_async.credentials import Credentials, SecretSource, secret_problem
+from propq_async.errors import TokenUnavailableError
+
+# How long a cancelled source may take to clean up.
+CLEANUP_SECONDS: Final = 1.0
+_NAME: Final = "what the source of the secret returned"
+
+
+@attrs.frozen
+class _Said:
+    """What a source returned, or why it returned nothing. It may be the secret, so no repr."""
+
+    value: Any = attrs.field(default=None, repr=False)
+    problem: str | None = None
+
+    @classmethod
+    def failed(cls, error: BaseException) -> _Said:
+        if isinstance(error, UnusableSecretError):
+            return cls(problem=str(error))
+        # Without the text of the error, which might show the secret.
+        return cls(problem=f"the source of the secret failed ({type(error).__name__})")
+
+
+@attrs.define(eq=False)
+class SecretReader:
+    """Asks the source of a secret, once for each token request.
+
+    Args:
+        credentials: the client's, with a secret or a source.
+    """
+
+    _credentials: Credentials
+    # The call that runs in a thread, and its process. One that hangs is waited for again: a new
+    # thread for each attempt would fill the process with threads that hang.
+    _call: tuple[int, Future[_Said]] | None = attrs.field(default=None, init=False, repr=False)
+
+    @property
+    def origin(self) -> str:
+        """Return what to look at if the server refuses the credentials."""
+        if isinstance(self._credentials.client_secret, str):
+            return "PROPQ_CLIENT_ID and PROPQ_CLIENT_SECRET"
+        if isinstance(self._credentials.client_secret, NamedSource):
+            return f"the client id, and {self._credentials.client_secret}"
+        return "the client id, and what the source of the secret returns"
+
+    async def read(self, timeout_seconds: float) -> Credentials | TokenUnavailableError:
+        """Return the credentials for one token request, or why there are none."""
+        # Not in a variable, which our frame would show.
+        if isinstance(self._credentials.client_secret, str):
+            return self._credentials
+        task = asyncio.ensure_future(self._ask(self._credentials.client_secret))
+        try:
+            await asyncio.wait((task,), timeout=timeout_seconds)
+        finally:
+            is_late = not task.done()
+            if is_late:
+                task.cancel()
+                task.add_done_callback(seen)
+                await finish(asyncio.wait((task,), timeout=CLEANUP_SECONDS))
+        if is_late:
+            said = _Said(problem=f"the source of the secret took longer than {timeout_seconds:g} s")
+        elif task.cancelled():
+            said = _Said.failed(asyncio.CancelledError())
+        else:
+            said = task.result()
+        secret = SecretStr(said.value) if isinstance(said.value, str) else None
+        problem = said.problem or secret_problem(secret, _NAME)
+        if problem is not None or secret is None:
+            return TokenUnavailableError(f"no token was asked for: {problem}")
+        return Credentials(self._credentials.client_id, secret)
+
+    async def _ask(self, source: SecretSource) -> _Said:
+        is_async = iscoroutinefunction(source) or iscoroutinefunction(type(source).__call__)
+        said = _called(source) if is_async else await self._in_thread(source)
+        if isawaitable(said.value):
+            try:
+                return _Said(await said.value)
+            except Exception as error:  # noqa: BLE001 - a user's source may raise anything
+                return _Said.failed(error)
+        return said
+
+    async def _in_thread(self, source: SecretSource) -> _Said:
+        process_id = os.getpid()
+        # A fork copies a call that runs, but not its thread.
+        if self._call is not None and self._call[0] == process_id:
+            call = self._call[1]
+        else:
+            call = DAEMON_THREADS.submit(_called, source)
+            self._call = process_id, call
+            call.add_done_callback(self._forget)
+        return await asyncio.wrap_future(call)
+
+    def _forget(self, _: Future[_Said]) -> None:
+        """Let go of the secret that a call has returned."""
+        self._call = None
+
+
+def _called(source: SecretSource) -> _Said:
+    try:
+        return _Said(source())
+    except BaseException as error:  # noqa: BLE001 - the same, and a future takes no StopIteration
+        return _Said.failed(error)

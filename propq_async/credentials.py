@@ -1,0 +1,270 @@
+"""The credentials of a client, and the access tokens issued to it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, Self, TypeAlias
+
+import attrs
+
+from ._environment import CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE, FILE_SUFFIX
+from ._keyring import DEFAULT_ACCOUNT, KeyringSource, read_account
+from ._paths import absolute_path
+from ._secret import SecretStr, UnusableSecretError
+from ._secret_file import SecretFile
+from .errors import ConfigurationError
+
+__all__ = [
+    "Credentials",
+    "SecretSource",
+    "Token",
+    "TokenKey",
+    "client_id_from_env",
+    "secret_problem",
+]
+
+# The largest id that a database hands out.
+_MAX_CLIENT_ID: Final = 2**63 - 1
+
+SecretSource: TypeAlias = Callable[[], str | Awaitable[str]]
+"""Where the secret is kept: it is called for each token request, and its answer is kept no longer.
+
+A coroutine function is awaited; anything else is called in a thread, so that it may block.
+"""
+
+
+@attrs.frozen(init=False)
+class Credentials:
+    """What Resales Online gave you. The secret never shows in `repr`, logs, errors or files.
+
+    Args:
+        client_id: the integer id of the client.
+        client_secret: the secret, as it was given, or a `SecretSource` that returns it.
+
+    Raises:
+        ConfigurationError: one of them is missing, blank, of the wrong type, or was pasted with
+            something around it.
+    """
+
+    client_id: int
+    # A string or a source. Any, since only who made it knows which of the two.
+    client_secret: Any = attrs.field(repr=False)
+
+    # Written by hand, so that when the check fails, no frame of the traceback holds the secret or
+    # an unfinished object without a repr.
+    def __init__(self, client_id: int, client_secret: str | SecretSource) -> None:
+        # Callers without a type checker may pass anything.
+        is_text = isinstance(client_secret, str)
+        problem = _id_problem(client_id, "client_id")
+        if problem is None and (is_text or not callable(client_secret)):
+            problem = secret_problem(SecretStr(client_secret) if is_text else None)
+        if problem is not None:
+            del self, client_secret
+            raise ConfigurationError(problem)
+        # pyright does not know what attrs generates.
+        self.__attrs_init__(client_id, str(client_secret) if is_text else client_secret)  # pyright: ignore[reportAttributeAccessIssue]
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Return the credentials in `PROPQ_CLIENT_ID` and `PROPQ_CLIENT_SECRET`.
+
+        Or those in the files that `PROPQ_CLIENT_ID_FILE` and `PROPQ_CLIENT_SECRET_FILE` name. The
+        file of the secret is read again for each token request.
+
+        Raises:
+            ConfigurationError: one is missing, blank or malformed; the message names it.
+        """
+        if environ is None:
+            environ = os.environ
+        # Wrapped, since the environment holds the secret.
+        variables = _Variables(environ)
+        del environ
+        client_id = variables.client_id()
+        secret = variables.secret() if isinstance(client_id, int) else None
+        del variables
+        for problem in (client_id, secret):
+            if isinstance(problem, _Problem):
+                raise ConfigurationError(problem)
+        return cls(client_id, secret)  # type: ignore[arg-type] # no problem, so what they must be
+
+    @classmethod
+    def from_keyring(cls, account: str = DEFAULT_ACCOUNT) -> Self:
+        """Return the credentials that `propq login` has kept in the keyring of this machine.
+
+        The secret is read again for each token request. It needs the extra `keyring`, and may
+        block, since some keyrings ask whether they may be read.
+
+        Raises:
+            ConfigurationError: there is no such account, or no keyring; the message says what to
+                use instead.
+        """
+        try:
+            entry = read_account(account)
+        except UnusableSecretError as error:
+            raise ConfigurationError(str(error)) from None
+        if entry is None:
+            option = "" if account == DEFAULT_ACCOUNT else f" --account {shlex.quote(account)}"
+            raise ConfigurationError(
+                f"the keyring has no account {account!r}: `propq login{option}` keeps one there"
+            )
+        return cls(entry.client_id, KeyringSource(account, entry.client_id))
+
+
+def client_id_from_env() -> int:
+    """Return the client id in `PROPQ_CLIENT_ID`, for what needs no secret.
+
+    Raises:
+        ConfigurationError: it is missing, blank or malformed.
+    """
+    client_id = _Variables(os.environ).client_id()
+    if isinstance(client_id, _Problem):
+        raise ConfigurationError(client_id)
+    return client_id
+
+
+class _Problem(str):
+    """What is wrong with a variable."""
+
+    __slots__ = ()
+
+
+@attrs.frozen
+class _Variables:
+    """The variables with the credentials. Problems are returned: an error would show the secret."""
+
+    _environ: Mapping[str, str] = attrs.field(repr=False)
+
+    def client_id(self) -> int | _Problem:
+        found = self._find(CLIENT_ID_VARIABLE)
+        where = f"the environment variable {CLIENT_ID_VARIABLE}"
+        if isinstance(found, SecretFile):
+            where = f"the file in {found.variable}, {found.path},"
+            found = _content(found)
+        if isinstance(found, _Problem):
+            return found
+        digits = found.strip()
+        is_sane = digits.isascii() and digits.isdigit() and len(digits) <= len(str(_MAX_CLIENT_ID))
+        client_id = int(digits) if is_sane else 0
+        problem = _id_problem(client_id, where)
+        return client_id if problem is None else _Problem(problem)
+
+    def secret(self) -> SecretStr | SecretFile | _Problem:
+        found = self._find(CLIENT_SECRET_VARIABLE)
+        if isinstance(found, _Problem):
+            return found
+        text: SecretStr | _Problem
+        if isinstance(found, SecretFile):
+            where = str(found)
+            text = _content(found)
+        else:
+            where = f"the environment variable {CLIENT_SECRET_VARIABLE}"
+            text = found
+        if isinstance(text, _Problem):
+            return text
+        problem = secret_problem(text, where)
+        return found if problem is None else _Problem(problem)
+
+    def _find(self, name: str) -> SecretStr | SecretFile | _Problem:
+        """Return the value of a variable, or the file in the other one."""
+        value = SecretStr(self._environ.get(name, "").strip())
+        file_variable = name + FILE_SUFFIX
+        file = self._environ.get(file_variable, "").strip()
+        if value and file:
+            return _Problem(
+                f"the environment variables {name} and {file_variable} are both set: unset one"
+            )
+        if file:
+            try:
+                return SecretFile(file_variable, absolute_path(file_variable, file))
+            except ConfigurationError as error:
+                return _Problem(error)
+        if value:
+            return value
+        state = "blank" if name in self._environ else "not set"
+        return _Problem(
+            f"the environment variable {name} is {state}: set it to the value that Resales Online "
+            f"gave you, or set {file_variable} to a file with it"
+        )
+
+
+def _content(file: SecretFile) -> SecretStr | _Problem:
+    try:
+        return file()
+    except UnusableSecretError as error:
+        return _Problem(error)
+
+
+def _id_problem(client_id: object, name: str) -> str | None:
+    if (
+        isinstance(client_id, bool)
+        or not isinstance(client_id, int)
+        or not 0 < client_id <= _MAX_CLIENT_ID
+    ):
+        return f"{name} must be a positive integer"
+    return None
+
+
+# Beside the ASCII ones, those that word processors and mail programs make of them.
+_QUOTES: Final = frozenset(['""', "''", "``", "\u201c\u201d", "\u2018\u2019", "\u00ab\u00bb"])
+
+
+def secret_problem(
+    secret: object,
+    name: str = "client_secret",
+) -> str | None:
+    """Return what is wrong with a secret, `None` if it can be one.
+
+    Args:
+        secret: what is taken for one; a `SecretStr` if it is a string, since our frame shows it.
+        name: what it is called.
+    """
+    if not isinstance(secret, str) or not secret.strip():
+        return f"{name} must be a string that is not blank"
+    try:
+        secret.encode()
+    except UnicodeEncodeError:
+        return f"{name} must be valid Unicode: it has a lone surrogate"
+    # No secret of the vendor's has any of these, so it is a paste gone wrong.
+    signs = {
+        "has a line break in it or around it: paste the secret alone": (
+            len(secret.splitlines()) > 1 or secret[-1] in "\r\n"
+        ),
+        "has a blank before or behind it: remove it": secret != secret.strip(),
+        "has quotes around it: they are no part of the secret, remove them": (
+            len(secret) > 1 and secret[0] + secret[-1] in _QUOTES
+        ),
+        "begins or ends with an invisible character: paste the secret alone": (
+            not (secret[0] + secret[-1]).isprintable()
+        ),
+    }
+    return next((f"{name} {sign}" for sign, is_there in signs.items() if is_there), None)
+
+
+@attrs.frozen
+class TokenKey:
+    """What a stored token belongs to: one client at one token endpoint."""
+
+    token_url: str
+    client_id: int
+
+
+@attrs.frozen
+class Token:
+    """An access token. `access_token` never shows in `repr`.
+
+    `issued_at` and `expires_at` are aware `datetime`s of the wall clock; `issued_at` is the moment
+    before the token was asked for, so that the token lives at least until `expires_at`.
+    """
+
+    access_token: str = attrs.field(repr=False)
+    token_type: str
+    expires_at: datetime
+    issued_at: datetime
+
+    @property
+    def lifetime_seconds(self) -> float:
+        """Return how long the token was issued for, in seconds."""
+        return (self.expires_at - self.issued_at).total_seconds()
