@@ -1,0 +1,1 @@
+"""The wire format without the wire: no I/O and no clock."""

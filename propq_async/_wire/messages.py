@@ -1,0 +1,74 @@
+"""A call, its reply, or its loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import attrs
+
+from .statuses import rule_of
+
+# The longest body of an error that is parsed. To parse much more would block the event loop.
+MAX_ERROR_BYTES: Final = 256 * 1024
+FIRST_SUCCESS, FIRST_REDIRECT, FIRST_CLIENT_ERROR, FIRST_SERVER_ERROR = 200, 300, 400, 500
+
+
+@attrs.frozen
+class Call:
+    """The call that an error is about: its method, and its URL without the query."""
+
+    method: str
+    url: str
+
+
+# Not frozen, since each call makes one, and that would take five times as long.
+@attrs.define
+class Reply:
+    """An answer. Its body and its headers may hold a token, so the repr omits them.
+
+    `truncated` says that the body is incomplete: it was too long, or the connection was lost.
+    """
+
+    status: int
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    body: bytes = attrs.field(repr=False)
+    truncated: bool = False
+
+    @property
+    def is_success(self) -> bool:
+        """Return whether the status is a 2xx."""
+        return is_success(self.status)
+
+
+def is_success(status: int) -> bool:
+    """Return whether the status is a 2xx."""
+    return FIRST_SUCCESS <= status < FIRST_REDIRECT
+
+
+@attrs.frozen
+class Lost:
+    """A request without a usable answer, and the reason.
+
+    `sent`: the server may have received the request. `stale`: an idle connection turned out to be
+    closed before the request was sent, so a new one may work. `final`: the server is alive and did
+    answer, but this request would get the same unusable answer again. `worth_attempts`: how many
+    attempts to connect make sense, for this request and all others, `None` for as many as the
+    policy allows. `advice`: what to do about it, where that is known.
+    """
+
+    reason: str
+    sent: bool
+    timed_out: bool = False
+    stale: bool = False
+    final: bool = False
+    worth_attempts: int | None = None
+    advice: str = ""
+
+
+def lost_answer(outcome: Reply | Lost) -> bool:
+    """Return whether the server may have received the call although its answer did not arrive.
+
+    A gateway may say so of the server behind it.
+    """
+    return outcome.sent if isinstance(outcome, Lost) else rule_of(outcome.status).is_answer_lost
