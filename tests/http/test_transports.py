@@ -1,4 +1,4 @@
-"""Both lanes to the server: the same requests go out, and the same answers come back."""
+"""Both transports to the server: the same requests go out, and the same answers come back."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import asyncio
 import gzip
 import random
 import re
-import traceback
 import zlib
-from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -17,54 +14,14 @@ import pytest
 from yarl import URL
 
 from propq_async import Credentials, Token
-from propq_async.fast_lane import FastLane
-from propq_async.lanes import MAX_BODY_BYTES, Attempt, Connections
-from propq_async.plain_lane import PlainLane
-from propq_async.transport import Pool
-from propq_async.wire import Lost, Reply
-
-from .support import ScriptedServer, Step, answer, until
-
-SECRET = "t0ken-value"
-NOW = datetime.now(UTC)
-TOKEN = Token(SECRET, "Bearer", NOW + timedelta(hours=1), NOW)
-OK = answer(200, {"done": True})
-OK_BODY = b'{"done": true}'
-
-MakePool = Callable[..., Pool]
-
-
-@pytest.fixture(params=["fast", "plain"])
-async def make_pool(request: pytest.FixtureRequest) -> AsyncIterator[MakePool]:
-    """Return pools that are known to use the lane that the test is for."""
-    pools = []
-    plain = request.param == "plain"
-
-    def make(**settings: Any) -> Pool:
-        # Whoever wants to trace gets the plain lane.
-        pool = Pool(Connections(trace_configs=[aiohttp.TraceConfig()] if plain else [], **settings))
-        pools.append(pool)
-        return pool
-
-    yield make
-    for pool in pools:
-        assert pool._lane is None or isinstance(pool._lane, PlainLane if plain else FastLane)
-        await pool.close()
-
-
-async def call(
-    pool: Pool,
-    server: ScriptedServer,
-    *,
-    method: str = "POST",
-    path: str = "/x",
-    body: bytes | None = b"{}",
-    timeout_seconds: float = 30,
-    attempt: Attempt | None = None,
-) -> Reply | Lost:
-    return await pool.call(
-        method, URL(server.url + path), body, TOKEN, timeout_seconds, attempt or Attempt()
-    )
+from propq_async._http.fast import FastTransport
+from propq_async._http.plain import PlainTransport
+from propq_async._http.pool import Pool
+from propq_async._http.transport import MAX_BODY_BYTES, Attempt, PoolSettings
+from propq_async._wire.messages import MAX_ERROR_BYTES, Lost, Reply
+from tests.conftest import MakePool
+from tests.helpers.http import NOW, OK, OK_BODY, SECRET, TOKEN, call, hold, shown
+from tests.helpers.support import ScriptedServer, Step, answer, until
 
 
 def slowly(*pieces: bytes, then_close: bool = False) -> Step:
@@ -86,21 +43,17 @@ def bytewise(whole: bytes) -> Step:
     return slowly(*(whole[place : place + 1] for place in range(len(whole))))
 
 
-async def hold(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
-    await reader.read()
-
-
 # --- requests -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("body", [None, b'{"a": 1}'])
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"])
-async def test_both_lanes_send_the_same_request(method: str, body: bytes | None) -> None:
+async def test_both_transports_send_the_same_request(method: str, body: bytes | None) -> None:
     async with ScriptedServer(answer(204)) as server:
         for traces in ([], [aiohttp.TraceConfig()]):
-            async with Pool(Connections(trace_configs=traces)) as pool:
+            async with Pool(PoolSettings(trace_configs=traces)) as pool:
                 await call(pool, server, method=method, path="/a/b%2Fc/ü?q=%20x&y", body=body)
-                assert isinstance(pool._lane, PlainLane if traces else FastLane)
+                assert isinstance(pool.transport, PlainTransport if traces else FastTransport)
     fast, plain = server.seen
     assert (fast.method, fast.path, fast.body) == (plain.method, plain.path, plain.body)
     assert fast.headers == plain.headers
@@ -109,10 +62,10 @@ async def test_both_lanes_send_the_same_request(method: str, body: bytes | None)
     assert fast.body == (body or b"")
 
 
-async def test_both_lanes_send_the_same_token_request() -> None:
+async def test_both_transports_send_the_same_token_request() -> None:
     async with ScriptedServer(answer(200)) as server:
         for traces in ([], [aiohttp.TraceConfig()]):
-            async with Pool(Connections(trace_configs=traces)) as pool:
+            async with Pool(PoolSettings(trace_configs=traces)) as pool:
                 # A token that was sent before must not go out with the credentials.
                 await call(pool, server)
                 await pool.ask_token(f"{server.url}/token", Credentials(7, "s&=ü"), 30)
@@ -129,7 +82,7 @@ async def test_each_call_carries_its_own_token(make_pool: MakePool) -> None:
     async with ScriptedServer(OK) as server:
         for value in ("one", "two", "two", "one"):
             token = Token(value, "Bearer", NOW, NOW)
-            await pool.call("GET", URL(server.url), None, token, 30, Attempt())
+            await pool.send("GET", URL(server.url), token, None, 30, Attempt())
     assert [seen.headers["authorization"] for seen in server.seen] == [
         f"Bearer {value}" for value in ("one", "two", "two", "one")
     ]
@@ -149,7 +102,7 @@ async def test_a_token_that_would_end_its_header_is_not_sent(make_pool: MakePool
     async with ScriptedServer(OK) as server:
         token = Token("x\r\nInjected: yes", "Bearer", NOW, NOW)
         with pytest.raises(ValueError, match="header") as caught:
-            await pool.call("GET", URL(server.url), None, token, 30, Attempt())
+            await pool.send("GET", URL(server.url), token, None, 30, Attempt())
         assert "Injected" not in str(caught.value)
         # And the connection that was meant for it serves the next call.
         assert isinstance(await call(pool, server), Reply)
@@ -297,6 +250,21 @@ async def test_a_body_is_read_up_to_its_limit(make_pool: MakePool) -> None:
         assert [seen.connection for seen in server.seen] == [1, 1, 2]
 
 
+async def test_an_error_is_read_up_to_a_lower_limit(make_pool: MakePool) -> None:
+    pool = make_pool()
+    just = b"x" * MAX_ERROR_BYTES
+    async with ScriptedServer(answer(422, just), answer(422, 64 * just), OK) as server:
+        reply = await call(pool, server)
+        assert isinstance(reply, Reply)
+        assert (len(reply.body), reply.truncated) == (MAX_ERROR_BYTES, False)
+        reply = await call(pool, server)
+        assert isinstance(reply, Reply)
+        assert reply.truncated
+        assert len(reply.body) < 2 * MAX_ERROR_BYTES
+        assert isinstance(await call(pool, server), Reply)
+        assert [seen.connection for seen in server.seen] == [1, 1, 2]
+
+
 async def test_an_answer_to_no_request_is_not_taken_for_one(make_pool: MakePool) -> None:
     pool = make_pool()
     unasked = answer(200, {"whose": "nobody's"})
@@ -307,15 +275,6 @@ async def test_an_answer_to_no_request_is_not_taken_for_one(make_pool: MakePool)
             assert isinstance(reply, Reply)
             assert reply.body == OK_BODY
         assert server.connections == 2
-
-
-def shown(error: BaseException) -> str:
-    """Return what a crash reporter could show of the frames that are ours."""
-    told = traceback.TracebackException.from_exception(error, capture_locals=True)
-    assert told.__cause__ is None
-    frames = [frame for frame in told.stack if "propq_async" in frame.filename]
-    assert frames
-    return repr([frame.locals for frame in frames])
 
 
 @pytest.mark.parametrize(
@@ -353,6 +312,74 @@ async def test_a_cancelled_call_shows_no_token_in_its_frames(
         assert SECRET not in shown(caught.value)
 
 
+async def test_a_call_cancelled_before_its_connection_shows_nothing(
+    make_pool: MakePool,
+) -> None:
+    pool = make_pool(max_connections=1)
+    async with ScriptedServer(hold) as server:
+        tasks = [asyncio.create_task(call(pool, server)) for _ in range(2)]
+        await until(lambda: server.seen)
+        for task in reversed(tasks):
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError) as cancelled:
+                await task
+            assert SECRET not in shown(cancelled.value)
+
+
+async def test_a_cancelled_call_shows_no_password_of_a_proxy() -> None:
+    async with ScriptedServer(hold) as server:
+        proxy = server.url.replace("//", f"//me:{SECRET}@")
+        async with Pool(PoolSettings(proxy=proxy)) as pool:
+            task = asyncio.create_task(call(pool, server))
+            await until(lambda: server.seen)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError) as cancelled:
+                await task
+    assert SECRET not in shown(cancelled.value)
+
+
+async def test_a_cancellation_arrives_as_it_was_made(make_pool: MakePool) -> None:
+    pool = make_pool()
+
+    async def story() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        with pytest.raises(asyncio.CancelledError, match="why"):
+            await call(pool, server)
+        assert task.cancelling() == 1
+        assert task.uncancel() == 0
+        # And whoever has taken note of it may go on.
+        assert isinstance(await call(pool, server), Reply)
+
+    async with ScriptedServer(hold, OK) as server:
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(story())
+            await until(lambda: server.seen)
+            task.cancel("why")
+        assert not task.cancelled()
+
+
+async def test_a_group_cancels_its_calls_when_one_of_its_tasks_fails(make_pool: MakePool) -> None:
+    pool = make_pool()
+
+    async def fail() -> None:
+        await until(lambda: server.seen)
+        raise ZeroDivisionError
+
+    async def both() -> None:
+        async with asyncio.TaskGroup() as group:
+            tasks.append(group.create_task(call(pool, server)))
+            group.create_task(fail())
+
+    tasks: list[asyncio.Task[Any]] = []
+    async with ScriptedServer(hold) as server:
+        with pytest.raises(ExceptionGroup) as caught:
+            await both()
+    assert [type(error) for error in caught.value.exceptions] == [ZeroDivisionError]
+    (waiting,) = tasks
+    assert waiting.cancelled()
+
+
 # --- connections ----------------------------------------------------------------------------------
 
 
@@ -386,7 +413,7 @@ async def test_a_connection_closed_while_idle_is_not_used(make_pool: MakePool) -
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_request_is_not_repeated_by_the_lane_itself(
+async def test_a_request_is_not_repeated_by_the_transport_itself(
     make_pool: MakePool, method: str
 ) -> None:
     pool = make_pool()
@@ -546,7 +573,7 @@ async def test_no_call_gets_the_answer_of_another_whoever_is_cancelled(
         body = b"%d" % number
         # Now and then a call whose deadline cuts it off.
         seconds = 0.001 if number % 50 == 0 else 30
-        reply = await pool.call("POST", url, body, TOKEN, seconds, Attempt())
+        reply = await pool.send("POST", url, TOKEN, body, seconds, Attempt())
         if isinstance(reply, Reply):
             assert reply.body == body
             counts["answered"] += 1

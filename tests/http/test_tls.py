@@ -15,14 +15,14 @@ import pytest
 import uvloop
 from yarl import URL
 
-from propq_async import AsyncPropQ, Credentials, tls
-from propq_async.lanes import Attempt, Connections
-from propq_async.tls import TRUST_SECONDS, default_context, resuming
-from propq_async.transport import Pool
-from propq_async.wire import Lost, Reply
-
-from .support import ScriptedServer, Step, an_update, answer, token_answer
-from .test_lanes import OK, OK_BODY, TOKEN
+from propq_async import AsyncPropQ, Credentials
+from propq_async._http import tls
+from propq_async._http.pool import Pool
+from propq_async._http.tls import TRUST_SECONDS, default_context, resuming
+from propq_async._http.transport import Attempt, PoolSettings
+from propq_async._wire.messages import Lost, Reply
+from tests.helpers.http import OK, OK_BODY, TOKEN
+from tests.helpers.support import ScriptedServer, Step, an_update, answer, token_answer
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
@@ -70,7 +70,7 @@ class Pair:
                 waiting.remove(side)
 
     def talk(self) -> Self:
-        """Say a word each way: a ticket of TLS 1.3 comes along with it."""
+        """Say a word each way: a permit of TLS 1.3 comes along with it."""
         for one, other in ((self.client, self.server), (self.server, self.client)):
             one.write(b"word")
             assert other.read(4) == b"word"
@@ -93,11 +93,11 @@ def test_the_second_connection_and_all_further_ones_resume(
     assert pairs[-1].client.getpeercert() == pairs[0].client.getpeercert() != {}
 
 
-def test_a_session_is_used_as_soon_as_the_newest_connection_has_it(certificate: Path) -> None:
+def test_a_session_is_used_as_soon_as_it_is_there(certificate: Path) -> None:
     client, server = client_context(certificate), server_context(certificate)
     first = Pair(client, server)
     newest = Pair(client, server)
-    # No ticket of TLS 1.3 has been read, and then one that only an older connection has.
+    # No permit of TLS 1.3 has been read, and then one that only an older connection has.
     assert not newest.is_resumed
     first.talk()
     newest = Pair(client, server)
@@ -106,7 +106,7 @@ def test_a_session_is_used_as_soon_as_the_newest_connection_has_it(certificate: 
     assert Pair(client, server).is_resumed
 
 
-def test_while_the_newest_connection_has_no_session_the_last_one_is_used(
+def test_the_last_session_serves_until_there_is_a_new_one(
     certificate: Path,
 ) -> None:
     client, server = client_context(certificate), server_context(certificate)
@@ -119,7 +119,7 @@ def test_while_the_newest_connection_has_no_session_the_last_one_is_used(
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_server_that_has_forgotten_its_sessions_costs_a_full_handshake(
+def test_a_forgotten_session_costs_a_full_handshake(
     certificate: Path, version: ssl.TLSVersion
 ) -> None:
     client, server = client_context(certificate), server_context(certificate, version)
@@ -169,7 +169,7 @@ def test_no_thread_asks_the_connection_of_another(certificate: Path) -> None:
     assert Pair(client, server).is_resumed
 
 
-def test_a_certificate_is_looked_at_again_however_often_its_session_was_renewed(
+def test_a_certificate_is_verified_again_in_spite_of_renewals(
     certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client, server = client_context(certificate), server_context(certificate)
@@ -207,7 +207,7 @@ def test_a_session_is_no_reason_to_trust_a_certificate(certificate: Path, tmp_pa
 # --- the context of who has none ------------------------------------------------------------------
 
 
-async def test_the_default_context_is_as_strict_as_that_of_the_standard_library() -> None:
+async def test_the_default_context_is_as_strict_as_pythons() -> None:
     ours, usual = await default_context(), ssl.create_default_context()
     for name in (
         "check_hostname",
@@ -278,12 +278,12 @@ def on(loop: Callable[[], Any], main: Callable[[], Any]) -> Any:
 
 
 loops = pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
-lanes = pytest.mark.parametrize("traces", [[], [aiohttp.TraceConfig()]], ids=["fast", "plain"])
+transports = pytest.mark.parametrize("traces", [[], [aiohttp.TraceConfig()]], ids=["fast", "plain"])
 
 
-@lanes
+@transports
 @loops
-def test_a_client_resumes_its_sessions_on_both_lanes_and_loops(
+def test_sessions_resume_on_both_transports_and_loops(
     certificate: Path,
     monkeypatch: pytest.MonkeyPatch,
     traces: list[aiohttp.TraceConfig],
@@ -313,7 +313,7 @@ def test_a_client_resumes_its_sessions_on_both_lanes_and_loops(
     on(loop, story)
 
 
-@lanes
+@transports
 @loops
 def test_a_context_of_ones_own_is_used_as_it_is(
     certificate: Path, traces: list[aiohttp.TraceConfig], loop: Callable[[], Any]
@@ -321,7 +321,7 @@ def test_a_context_of_ones_own_is_used_as_it_is(
     context = ssl.create_default_context(cafile=f"{certificate}.crt")
 
     async def story() -> list[bool]:
-        connections = Connections(ssl_context=context, trace_configs=traces)
+        connections = PoolSettings(ssl_context=context, trace_configs=traces)
         async with Pool(connections) as pool, TLSServer(certificate, and_close) as server:
             for _ in range(3):
                 await call(pool, server.url)
@@ -333,21 +333,21 @@ def test_a_context_of_ones_own_is_used_as_it_is(
 
 
 async def call(pool: Pool, url: str) -> Reply | Lost:
-    return await pool.call("POST", URL(url), b"{}", TOKEN, 30, Attempt())
+    return await pool.send("POST", URL(url), TOKEN, b"{}", 30, Attempt())
 
 
 async def test_without_tls_no_context_is_made() -> None:
-    async with Pool(Connections()) as pool, ScriptedServer(answer(200, {})) as server:
+    async with Pool(PoolSettings()) as pool, ScriptedServer(answer(200, {})) as server:
         await call(pool, server.url)
     assert tls._make.cache_info().misses == 0
 
 
-async def test_calls_that_begin_while_the_context_is_made_share_one_pool(
+async def test_calls_during_the_making_of_the_context_share_a_pool(
     certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", f"{certificate}.crt")
     async with (
-        Pool(Connections(max_connections=1)) as pool,
+        Pool(PoolSettings(max_connections=1)) as pool,
         TLSServer(certificate, OK) as server,
     ):
         replies = await asyncio.gather(*(call(pool, server.url) for _ in range(10)))
@@ -355,11 +355,11 @@ async def test_calls_that_begin_while_the_context_is_made_share_one_pool(
         assert server.connections == 1
 
 
-async def test_a_pool_that_is_closed_while_the_context_is_made_sends_nothing(
+async def test_a_pool_closed_while_its_context_is_made_sends_nothing(
     certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", f"{certificate}.crt")
-    async with Pool(Connections()) as pool, TLSServer(certificate, OK) as server:
+    async with Pool(PoolSettings()) as pool, TLSServer(certificate, OK) as server:
         with tls._making:
             begun = asyncio.create_task(call(pool, server.url))
             await asyncio.sleep(0)  # it has begun, and waits

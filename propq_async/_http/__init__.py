@@ -1,0 +1,1 @@
+"""Requests over aiohttp: a request goes out, and a reply or a loss comes back."""

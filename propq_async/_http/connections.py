@@ -1,0 +1,242 @@
+"""Connections: whether they are idle, closed or perhaps dead, and which one is used next.
+
+aiohttp calls a connection a protocol. Both transports put theirs in the place of aiohttp's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import ssl
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from yarl import URL
+
+# The ioctl for the bytes that the other side has not acknowledged yet.
+_SIOCOUTQ: Final = 0x5411 if sys.platform == "linux" else None
+
+# With TLS, the event loop sees after several turns that a connection was closed.
+_TURNS_TO_SEE: Final = 4
+
+# A call that is cancelled earlier than this says nothing about its connection.
+SILENCE_SECONDS: Final = 1.0
+
+
+# A connection goes back to aiohttp's connector after between one and two times as long without use.
+IDLE_SECONDS: Final = 1.0
+
+# asyncio reads into a new buffer of 256 KiB. For each small answer, the allocator takes that from
+# the operating system and returns it (python/cpython#85451). Up to this size it does not.
+READ_BYTES: Final = 65_536
+
+
+class Connection(ResponseHandler):
+    """A connection to the server.
+
+    `is_idle`: no request is waiting for an answer on it. `idle_since`: the loop's time of its last
+    answer, 0 if there was none. `has_unread(0)`: whether something has arrived that the event loop
+    has not read yet. On an idle connection that is the end of it, most of the time: a server that
+    closes connections at a reload, for example, has closed it before the next request is sent.
+    `closed_first`: the server closed it before it had all of the request, so it did not act on it.
+    """
+
+    is_idle = False
+    idle_since = 0.0
+    _said_goodbye = False
+    has_unread: Callable[[int], object] = bool
+    closed_first = False
+
+    def __init__(self, connections: OpenConnections, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._connections = connections
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Register."""
+        super().connection_made(transport)
+        self._connections.all.add(self)
+        socket = transport.get_extra_info("socket")
+        if socket is not None:
+            self.has_unread = _poll(socket)
+
+    def eof_received(self) -> None:
+        """Note whether the server had the whole request when it said goodbye.
+
+        Its goodbye acknowledges what it had received by then.
+        """
+        self._said_goodbye = _is_goodbye(self.transport)
+        self.closed_first = _unacknowledged_bytes(self.transport) > 0
+        # With TLS it takes some more turns until the transport is closing.
+        self._should_close = True
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Unregister, and let no answer end that was cut off.
+
+        aiohttp takes any end of the connection for the end of an answer without a length.
+        """
+        self._connections.all.discard(self)
+        payload = getattr(self, "_payload", None)
+        if payload is not None and not self._said_goodbye and not payload.is_eof():
+            payload.set_exception(aiohttp.ClientPayloadError("the answer was cut off"))
+        super().connection_lost(exc)
+
+
+def _poll(socket: Any) -> Callable[[int], object]:
+    if not hasattr(select, "poll"):  # Windows
+        return lambda timeout: select.select([socket], [], [], timeout)[0]
+    poll = select.poll()
+    poll.register(socket, select.POLLIN)
+    return poll.poll
+
+
+def _unacknowledged_bytes(transport: asyncio.Transport | None) -> int:
+    socket = None if transport is None else transport.get_extra_info("socket")
+    if socket is None or _SIOCOUTQ is None:
+        return 0
+    import fcntl  # noqa: PLC0415 - where there is none, `_SIOCOUTQ` is `None`
+
+    return int.from_bytes(fcntl.ioctl(socket, _SIOCOUTQ, bytes(4)), sys.byteorder)
+
+
+def _is_goodbye(transport: asyncio.Transport | None) -> bool:
+    """Return whether the other side itself has ended the connection.
+
+    With TLS that takes a `close_notify`, since anybody can end what TLS runs over.
+    """
+    tls = None if transport is None else transport.get_extra_info("ssl_object")
+    if tls is None:
+        return True
+    try:
+        return not tls.read(1)
+    except ssl.SSLError as error:
+        return isinstance(error, ssl.SSLZeroReturnError)
+
+
+class OpenConnections:
+    """All open connections of a pool, including those that aiohttp's connector holds."""
+
+    def __init__(self) -> None:
+        self.all: set[Connection] = set()
+
+    def drop_silent(self, since: float, now: float, *, timed_out: bool) -> None:
+        """Drop the idle connections that may be dead, after one has been silent `since` then.
+
+        A network path can die without notice: the computer was suspended, or a NAT forgot about it.
+        Then all its connections are dead. The sign is a call without an answer on a connection that
+        had worked before. A connection that has answered since that call began is alive.
+        """
+        if timed_out or now - since >= SILENCE_SECONDS:
+            for connection in list(self.all):
+                transport = connection.transport
+                if transport is not None and connection.is_idle and connection.idle_since < since:
+                    connection.force_close()
+                    # A graceful close would wait for an answer that never comes.
+                    transport.abort()
+
+
+async def let_the_loop_see() -> None:
+    """Let the event loop find out which connections were closed."""
+    for _ in range(_TURNS_TO_SEE):
+        await asyncio.sleep(0)
+
+
+class _Answer:
+    """What the parser has read. Its head may echo the token, so it has no repr of its own."""
+
+    __slots__ = ("head",)
+
+    head: Any
+
+
+class FastConnection(Connection):
+    """A connection with a parser only while a request waits for its answer.
+
+    Data that arrives at any other time stays unread, and so it is noticed.
+
+    `lease` is aiohttp's `Connection`, which counts against the connector's limit until it is
+    released or closed. `spare_parser` has read one whole answer at once, one that could have a
+    body, and can read the next. Without one the next answer needs a new parser. `was_used` says
+    whether there was a request since the last look for unused connections.
+    """
+
+    lease: Any
+    spare_parser: Any = None
+    was_used = False
+
+    def __init__(self, connections: OpenConnections, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(connections, loop)
+        self.answer = _Answer()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Register, and read in small pieces."""
+        super().connection_made(transport)
+        selector: Any = transport  # only the transport of a selector event loop has the attribute
+        if hasattr(selector, "max_size"):
+            selector.max_size = READ_BYTES
+
+
+class Origin(aiohttp.ClientRequest):
+    """Scheme, host and port, in the form that a connector takes, and the idle connections there."""
+
+    connection_key: Any = None
+
+    def __init__(self, url: URL, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__("GET", url, loop=loop)
+        # Computed once, and not for each connection.
+        self.connection_key = super().connection_key
+        self.idle: list[FastConnection] = []
+
+
+class IdleConnections:
+    """The idle connections of a transport, by origin.
+
+    The next request takes the one that was used last. Those that were not used for a while go back
+    to the connector, which closes them in time.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._origins: dict[URL, Origin] = {}
+        self.timer: asyncio.TimerHandle | None = None
+
+    def origin(self, url: URL) -> Origin:
+        """Return the origin of a URL."""
+        key = url.origin()
+        origin = self._origins.get(key)
+        if origin is None:
+            origin = self._origins[key] = Origin(key, self._loop)
+        return origin
+
+    def set_timer(self) -> None:
+        """Look for unused connections in a while."""
+        self.timer = self._loop.call_later(IDLE_SECONDS, self._release_unused)
+
+    def release_all(self) -> None:
+        """Hand all idle connections back to the connector."""
+        for origin in self._origins.values():
+            while origin.idle:
+                # It stays in the list if this fails, so that `close` finds it.
+                origin.idle[-1].lease.release()
+                origin.idle.pop()
+
+    def close(self) -> None:
+        """Close what `release_all` has not handed back."""
+        for origin in self._origins.values():
+            while origin.idle:
+                origin.idle.pop().lease.close()
+
+    def _release_unused(self) -> None:
+        self.timer = None
+        for origin in self._origins.values():
+            idle, origin.idle = origin.idle, []
+            for connection in idle:
+                if connection.was_used:
+                    connection.was_used = False
+                    origin.idle.append(connection)
+                else:
+                    connection.lease.release()
+            if origin.idle and self.timer is None:
+                self.set_timer()

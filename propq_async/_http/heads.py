@@ -1,0 +1,72 @@
+"""The bytes of a request, as the fast transport writes them."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from yarl import URL
+
+from propq_async.credentials import Token
+
+from .transport import HEADERS, Form
+
+# RFC 9110 section 5.6.2.
+_METHOD: Final = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
+_USUAL_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+
+# No body is expected of these, so an empty one is not announced (RFC 9110 section 8.6).
+_WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+_JSON: Final = "Content-Type: application/json\r\n"
+_FORM: Final = b"Content-Type: application/x-www-form-urlencoded\r\n"
+
+
+class Head:
+    """The head of requests to one URL. Its parts are made once, and not for each request.
+
+    `prefix` is the head of the last request, with its `method` and `token`, up to the headers that
+    depend on its body. It holds the token, so this class has no repr of its own.
+    """
+
+    def __init__(self, url: URL) -> None:
+        lines = [
+            f" {url.raw_path_qs} HTTP/1.1",
+            f"Host: {url.host_port_subcomponent}",
+            *(f"{name}: {value}" for name, value in HEADERS.items()),
+            "",
+        ]
+        self._after_method = "\r\n".join(lines).encode()
+        self.method = ""
+        self.token: Token | None = None
+        self.prefix = b""
+
+    def prepare(self, method: str, token: Token | None) -> None:
+        """Make the prefix for this method and token.
+
+        Raises:
+            ValueError: one of them has characters that no head may have.
+        """
+        if method not in _USUAL_METHODS and not _METHOD.fullmatch(method):
+            raise ValueError(f"{method!r} is not an HTTP method")
+        if token is not None and not token.access_token.isprintable():
+            raise ValueError("the access token has characters that no header may have")
+        self.method, self.token = method, token
+        self.prefix = b"%b%b%b" % (
+            method.encode(),
+            self._after_method,
+            b""
+            if token is None
+            else f"{_JSON}Authorization: Bearer {token.access_token}\r\n".encode(),
+        )
+
+    def request(self, body: Form | None) -> bytes:
+        """Return a request that has a form as its body, or no body."""
+        if body is None:
+            length = b"" if self.method in _WITHOUT_BODY else b"Content-Length: 0\r\n"
+            return b"%b%b\r\n" % (self.prefix, length)
+        return b"%b%bContent-Length: %d\r\n\r\n%b" % (
+            self.prefix,
+            _FORM,
+            len(body.data),
+            body.data,
+        )

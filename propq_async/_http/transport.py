@@ -1,0 +1,101 @@
+"""What both transports have in common: settings, headers, limits, bodies.
+
+No exception, log record or result of a transport shows the token.
+"""
+
+from __future__ import annotations
+
+import ssl
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import aiohttp
+import attrs
+
+from propq_async._version import __version__
+from propq_async._wire.messages import MAX_ERROR_BYTES, is_success
+
+MAX_BODY_BYTES: Final = 16 * 1024 * 1024
+
+# The limit of one line of an answer's head. aiohttp's own is 8,190.
+MAX_HEADER_BYTES: Final = 65_536
+
+USER_AGENT: Final = (
+    f"propq-async/{__version__} aiohttp/{aiohttp.__version__} "
+    f"Python/{sys.version_info.major}.{sys.version_info.minor}"
+)
+
+# With any other Accept, the server redirects to web pages instead of answering with a status.
+HEADERS: Final = {
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+    "User-Agent": USER_AGENT,
+}
+
+
+@attrs.frozen(kw_only=True)
+class PoolSettings:
+    """The settings of a pool. The URL of a proxy may hold a password, so the repr omits it."""
+
+    max_connections: int = 100
+    ssl_context: ssl.SSLContext | None = None
+    proxy: str | None = attrs.field(default=None, repr=False)
+    trust_env: bool = False
+    trace_configs: Sequence[aiohttp.TraceConfig] = ()
+
+    def connector(self) -> aiohttp.TCPConnector:
+        """Return a new connector. Needs a running event loop, and does no I/O."""
+        return aiohttp.TCPConnector(
+            limit=self.max_connections,
+            ssl=True if self.ssl_context is None else self.ssl_context,
+        )
+
+
+class Attempt:
+    """What is known of a request while it is under way, and after it was cancelled.
+
+    `sent`: the server may have received it. `stale`: its connection turned out to be closed before
+    it was sent.
+    """
+
+    # Class attributes, since a constructor would cost each call more than it saves.
+    sent = False
+    stale = False
+
+
+@attrs.frozen
+class Form:
+    """The body of a token request. It holds the secret, so the repr omits it."""
+
+    data: bytes = attrs.field(repr=False)
+
+
+@attrs.define
+class Body:
+    """The part of an answer that has been read. It may hold a token, so the repr omits it."""
+
+    chunks: list[bytes] = attrs.field(factory=list, repr=False)
+    size: int = 0
+    most_bytes: int = MAX_BODY_BYTES
+
+    @classmethod
+    def of(cls, status: int) -> Body:
+        """Return an empty body, with the limit for answers of this status."""
+        return cls(most_bytes=MAX_BODY_BYTES if is_success(status) else MAX_ERROR_BYTES)
+
+    @property
+    def is_too_long(self) -> bool:
+        """Return whether the limit is exceeded."""
+        return self.size > self.most_bytes
+
+    async def read(self, stream: aiohttp.StreamReader) -> None:
+        """Read to the end, or until the limit is exceeded."""
+        while not self.is_too_long:
+            self.chunks.append(await stream.readany())
+            if not self.chunks[-1]:
+                break
+            self.size += len(self.chunks[-1])
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self.chunks)
