@@ -1,0 +1,246 @@
+"""The part of one event loop in the pace of its fleet.
+
+Nothing is asked before the server has refused somebody. From then on calls go out with permits that
+are leased ahead by one task, so that the throttle itself never waits for an answer. If the limiter
+fails, calls keep to an even share of the pace until it works again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import Any, Final
+
+import attrs
+
+from propq_async.clock import Clock
+
+from .fleet import Closing, Lease, Pace, SharedLimiter
+from .window import Window
+
+__all__ = ["Leases"]
+
+logger = logging.getLogger("propq_async.throttle")
+
+# How long the limiter is left alone after a failure.
+LEFT_ALONE_SECONDS: Final = 10.0
+
+# What was sent longer ago than this says nothing of the window in which the server refused.
+REPORTED_SECONDS: Final = 60.0
+
+# A report waits for the answers that are still under way: half of the wait, but not longer.
+REPORT_AFTER_SECONDS: Final = 10.0
+
+
+@attrs.define
+class _Held:
+    count: int
+    until: float
+
+
+class Leases:
+    """Permits of one event loop.
+
+    Args:
+        limiter: where the fleet shares its pace.
+        clock: where time comes from.
+        waiting: how many calls wait for a permit.
+        pump: what to do when some may go.
+        taken_since: when the calls were sent that the server has taken since a moment.
+
+    Attributes:
+        is_engaged: whether calls need a permit.
+    """
+
+    def __init__(
+        self,
+        limiter: SharedLimiter,
+        clock: Clock,
+        *,
+        waiting: Callable[[], int],
+        pump: Callable[[], None],
+        taken_since: Callable[[float], list[float]],
+    ) -> None:
+        self._limiter = limiter
+        self._monotonic = clock.monotonic
+        self._waiting = waiting
+        self._pump = pump
+        self._taken_since = taken_since
+        self.is_engaged: bool = False
+        self._pace: Pace | None = None
+        self._members = 1
+        self._held: _Held | None = None
+        # The closing that is over when a call that was sent after this moment succeeds.
+        self._probe: tuple[int, float] | None = None
+        # What was sent before is refused because of a closing that is known.
+        self._closed_at = -math.inf
+        self._share: Window | None = None
+        self._asks_again_at = -math.inf
+        self._is_troubled = False
+        self._news = asyncio.Event()
+        self._replenishing: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.joined: asyncio.Task[None] = self._start(self._join())
+
+    def detach(self) -> list[asyncio.Task[None]]:
+        """Cancel all tasks, and return them."""
+        self.is_engaged = False
+        for task in self._tasks:
+            task.cancel()
+        return list(self._tasks)
+
+    # --- one call -----------------------------------------------------------------------------
+
+    def offers(self, now: float) -> bool:
+        """Return whether a permit is there, so that a call may go although the throttle closed."""
+        return self.is_engaged and self._share is None and self.delay(now) <= 0
+
+    def delay(self, now: float) -> float:
+        """Return the seconds until there may be a permit, and see to it that there will be one."""
+        share = self._share
+        if share is not None:
+            if now >= self._asks_again_at:
+                self._replenish()
+            return share.delay(now)
+        if self._permits(now):
+            return 0.0
+        self._replenish()
+        return math.inf
+
+    def sent(self, now: float) -> None:
+        """Take note of a call that goes out."""
+        if self._share is not None:
+            self._share.sent_at.append(now)
+        elif self._held is not None:
+            self._held.count -= 1
+
+    def _permits(self, now: float) -> int:
+        held = self._held
+        return held.count if held is not None and now < held.until else 0
+
+    def succeeded(self, sent_at: float) -> None:
+        """Take note that the server took a call."""
+        if self._probe is not None and sent_at >= self._probe[1]:
+            epoch, self._probe = self._probe[0], None
+            self._start(self._tell(partial(self._limiter.proven, epoch)))
+
+    def refused(self, sent_at: float, now: float, seconds: float, stated: int | None) -> None:
+        """Take note that the server refused a call because of its limit."""
+        self._engage()
+        if sent_at <= self._closed_at:
+            return
+        self._close(now)
+        self._start(self._say_refused(seconds, stated))
+
+    # --- what the others say ------------------------------------------------------------------
+
+    async def _join(self) -> None:
+        try:
+            pace = await self._limiter.join()
+        except Exception as error:  # noqa: BLE001 - a limiter of the user's may raise anything
+            self._failed(error)
+        else:
+            if pace is not None:
+                self._pace = pace
+                self._engage()
+        self._start(self._listen())
+
+    async def _listen(self) -> None:
+        async for event in self._limiter.events():
+            if isinstance(event, Closing):
+                self._engage()
+                self._close(self._monotonic())
+                self._start(self._report(event))
+            self._news.set()
+            self._pump()
+
+    def _engage(self) -> None:
+        self.is_engaged = True
+
+    def _close(self, now: float) -> None:
+        self._closed_at = now
+        self._held = self._probe = None
+
+    async def _say_refused(self, seconds: float, stated: int | None) -> None:
+        await self._tell(partial(self._limiter.refused, seconds, stated))
+        self._news.set()
+
+    async def _report(self, closing: Closing) -> None:
+        if closing.is_stated:
+            return
+        await asyncio.sleep(min(REPORT_AFTER_SECONDS, closing.seconds / 2))
+        now = self._monotonic()
+        sent_ago = [now - at for at in self._taken_since(now - REPORTED_SECONDS)]
+        await self._tell(partial(self._limiter.report, closing.epoch, sent_ago))
+
+    async def _tell(self, work: Callable[[], Awaitable[Any]]) -> None:
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - the same
+            self._failed(error)
+
+    # --- permits ------------------------------------------------------------------------------
+
+    def _replenish(self) -> None:
+        if self._replenishing is None or self._replenishing.done():
+            self._replenishing = self._start(self._lease())
+
+    async def _lease(self) -> None:
+        while self.is_engaged:
+            asked_at = self._monotonic()
+            want = self._waiting() - self._permits(asked_at)
+            if want <= 0:
+                return
+            self._news.clear()
+            try:
+                lease = await self._limiter.lease(want, self._pace)
+            except Exception as error:  # noqa: BLE001 - the same
+                self._failed(error)
+                self._pump()
+                return
+            self._take_over(lease, asked_at)
+            self._pump()
+            if not lease.count:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(lease.starts_in):
+                        await self._news.wait()
+
+    def _take_over(self, lease: Lease, asked_at: float) -> None:
+        self._share, self._is_troubled = None, False
+        self._members = lease.members
+        if lease.pace is not None:
+            self._pace = lease.pace
+        if lease.valid_for == math.inf:
+            self.is_engaged = False
+            return
+        if asked_at < self._closed_at or not lease.count:
+            return
+        count = self._permits(asked_at) + lease.count
+        self._held = _Held(count, asked_at + lease.valid_for)
+        if lease.epoch is not None:
+            self._probe = lease.epoch, asked_at
+
+    def _failed(self, error: Exception) -> None:
+        logger.log(
+            logging.DEBUG if self._is_troubled else logging.WARNING,
+            "the shared limiter failed (%s); this process keeps to its share",
+            type(error).__name__,
+        )
+        self._is_troubled = True
+        self._asks_again_at = self._monotonic() + LEFT_ALONE_SECONDS
+        if self._pace is None:
+            # As without a limiter.
+            self.is_engaged = False
+        elif self._share is None:
+            limit = max(1, self._pace.limit // self._members)
+            self._share = Window(limit, self._pace.seconds)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

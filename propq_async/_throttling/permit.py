@@ -1,0 +1,76 @@
+"""What a call shows to the throttle, and what it may get instead of its turn."""
+
+from __future__ import annotations
+
+import math
+from typing import TypeAlias
+
+import attrs
+
+from propq_async.errors import APIError, TokenUnavailableError
+
+__all__ = ["Blocking", "Counts", "Permit", "Rejected"]
+
+
+@attrs.frozen
+class Counts:
+    """How many calls had succeeded at a moment, and how many signs of a rate limit there were."""
+
+    successes: int
+    signs_of_limit: int
+
+
+class Permit:
+    """One call's permit to go out.
+
+    Args:
+        is_batch_row: it waits while nobody gets through, instead of trying for itself.
+        patience_seconds: the longest that it waits while nobody gets through.
+        since: when the call began, by the monotonic clock.
+
+    Attributes:
+        sent_at: when it last went out.
+        waits_since: when it last began to wait for its turn.
+        max_wait_seconds: how long it waits for that while the throttle is open.
+        refusals: how often the server refused it with the request to wait.
+        blamed: how many of these refusals were its own fault, since many others got through.
+        suspected: how many of the last ones may have been, since no other was made.
+        successes_at_first_refusal: how many calls had succeeded by then.
+        last_refusal: what had been counted by then.
+        broke_down_in: the last run of breakdowns in which the server broke down over it.
+    """
+
+    sent_at: float = 0.0
+    waits_since: float = 0.0
+    max_wait_seconds: float = math.inf
+    refusals: int = 0
+    blamed: int = 0
+    suspected: int = 0
+    successes_at_first_refusal: int = 0
+    last_refusal: Counts | None = None
+    broke_down_in: int = 0
+
+    def __init__(self, *, is_batch_row: bool, patience_seconds: float, since: float) -> None:
+        self.is_batch_row = is_batch_row
+        self.patience_seconds = patience_seconds
+        self.since = since
+
+    def patience_ends(self, outage_since: float) -> float:
+        """Return when the call gives up, if nobody gets through until then."""
+        return max(outage_since, self.since) + self.patience_seconds
+
+
+# What may keep everybody from getting through.
+Blocking: TypeAlias = APIError | TokenUnavailableError
+
+
+@attrs.frozen
+class Rejected:
+    """The answer to a call whose patience is too short: what blocks, and for how much longer.
+
+    `error` is `None` if nothing blocks, but the call has waited for its turn for too long, or would
+    have to.
+    """
+
+    error: Blocking | None
+    seconds: float = 0.0

@@ -1,0 +1,201 @@
+"""A rate found by trial, for servers that count in no window or do not say in which.
+
+Such are leaky buckets, limits of concurrency, and whatever refuses without a `Retry-After`. Calls
+go out at even distances. The rate doubles while nothing is refused, goes back to the last one that
+was borne when it is, and is tried anew later, by less.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import attrs
+
+from .window import Spacing
+
+__all__ = ["TrialRate"]
+
+# The most time at a rate before the next one is tried. It is doubled with each refusal, and halved
+# with each rate that is borne, but is never shorter than the time in which the server counts.
+LAST_TRIAL_SECONDS: Final = 60.0
+
+# The least number of calls at a rate before the next one is tried.
+TRIAL_CALLS: Final = 10
+
+# By which part of itself the rate grows: doubled with each rate that is borne, and halved with each
+# refusal.
+MOST_GROWTH: Final = 1.0
+LEAST_GROWTH: Final = 0.02
+
+# The same after a rate that had seemed to be borne was cut, if it is a rate of many calls.
+GROWTH_AFTER_CUT: Final = 0.05
+MANY_CALLS: Final = 200
+
+# A rate that is refused although it had been borne shows that the server counts in more time than
+# it seemed to: twice as much, up to this.
+LONGEST_SCALE_SECONDS: Final = 30.0
+
+# So long no rate is tried that is as high as the last one that was refused.
+CEILING_SECONDS: Final = 60.0
+
+# A server that refuses everything for so many times as long as it seemed to count in counts in
+# more time than that.
+BLOCKED_LENGTHS: Final = 2.0
+
+# Which part of a rate goes if it is refused although it had been borne. It is doubled each time
+# until a rate is borne.
+FIRST_CUT: Final = 0.1
+LAST_CUT: Final = 0.5
+
+
+@attrs.define
+class TrialRate:
+    """So many calls a second, evenly spaced.
+
+    Attributes:
+        spacing: what is kept to.
+        scale_seconds: the time in which the server seems to count.
+        refused_since: when a rate was refused for the first time since one was borne.
+    """
+
+    spacing: Spacing
+    scale_seconds: float = 1.0
+    _growth: float = attrs.field(default=MOST_GROWTH, alias="growth")
+    _trial_seconds: float = attrs.field(default=1.0, alias="trial_seconds")
+    _cut: float = FIRST_CUT
+    # The last rate that was borne, if this one is not known to be.
+    _borne: float | None = None
+    _changed_at: float = attrs.field(default=-math.inf, alias="changed_at")
+    _calls: int = 0
+    # Whether a call had to wait for this rate: otherwise the server has not shown that it bears it.
+    _is_kept: bool = False
+    _is_doubtful: bool = False
+    _ceiling: float = math.inf
+    _ceiling_ends_at: float = -math.inf
+    # When this rate was refused first, if it has not been borne since.
+    refused_since: float | None = None
+    # Since when the server refuses everything.
+    _blocked_since: float | None = attrs.field(default=None, alias="blocked_since")
+
+    @classmethod
+    def of(
+        cls,
+        per_second: float,
+        now: float,
+        *,
+        growth: float = MOST_GROWTH,
+        scale_seconds: float = 1.0,
+        blocked_since: float | None = None,
+    ) -> TrialRate:
+        """Return a rate to begin with."""
+        scale = max(1.0, scale_seconds)
+        return cls(
+            Spacing(per_second),
+            scale,
+            growth=growth,
+            trial_seconds=scale,
+            changed_at=now,
+            blocked_since=blocked_since,
+        )
+
+    def copy(self) -> TrialRate:
+        """Return a rate for another event loop."""
+        return attrs.evolve(self, spacing=attrs.evolve(self.spacing))
+
+    @property
+    def per_second(self) -> float:
+        """Return how many calls go out in a second."""
+        return self.spacing.per_second
+
+    def delay(self, now: float) -> float:
+        """Return the seconds until one more call may go out."""
+        delay = self.spacing.delay(now)
+        if delay > 0:
+            self._is_kept = True
+        return delay
+
+    def answered(self, now: float) -> None:
+        """Take note of a call that the server took, and perhaps try the next rate."""
+        self._calls += 1
+        if (
+            not self._is_kept
+            or self._calls < TRIAL_CALLS
+            or now - self._changed_at < self._trial_seconds
+        ):
+            return
+        if self._borne is not None:
+            self._growth = min(MOST_GROWTH, 2 * self._growth)
+            self._trial_seconds = max(self.scale_seconds, self._trial_seconds / 2)
+        self._borne = self.per_second
+        self._cut, self.refused_since = FIRST_CUT, None
+        if now >= self._ceiling_ends_at:
+            self._ceiling = math.inf
+        growth = min(self._growth, (self._ceiling / self.per_second - 1) / 2)
+        if growth >= LEAST_GROWTH:
+            self._change(self.per_second * (1 + growth), now)
+
+    def refused(self, began_at: float, refused_at: float, now: float, floor: float) -> None:
+        """Take note of a refusal, after which calls go out again from `now` on.
+
+        `began_at`: when they last began to. `floor`: what the server has surely borne lately. The
+        rate does not fall below it.
+        """
+        if self._blocked_since is not None:
+            return
+        self._blocked_since = refused_at
+        if self.refused_since is None:
+            self.refused_since = refused_at
+        if self._borne is not None and self._borne < self.per_second:
+            # It was the trial that failed.
+            rate = self._borne
+            self._growth = max(LEAST_GROWTH, self._growth / 2)
+            self._ceiling, self._ceiling_ends_at = self.per_second, now + CEILING_SECONDS
+        elif refused_at - began_at < self.scale_seconds and not self._is_doubtful:
+            self._is_doubtful = True
+            return
+        else:
+            rate = self.per_second * (1 - self._cut)
+            self._cut = min(LAST_CUT, 2 * self._cut)
+            self._growth = self._growth_after_cut
+            # It had seemed to be borne, so it takes longer to find out.
+            self.scale_seconds = max(
+                self.scale_seconds, min(LONGEST_SCALE_SECONDS, 2 * self.scale_seconds)
+            )
+        self._trial_seconds = max(
+            self.scale_seconds, min(LAST_TRIAL_SECONDS, 2 * self._trial_seconds)
+        )
+        self._borne = None
+        self._change(min(self.per_second, max(rate, floor)), now)
+
+    def unblocked(self, now: float) -> float | None:
+        """Take note that the server took a call.
+
+        Returns:
+            When it began to refuse everything, if that was for longer than the rate can explain.
+        """
+        since, self._blocked_since = self._blocked_since, None
+        if since is None or now - since < BLOCKED_LENGTHS * self.scale_seconds:
+            return None
+        return since
+
+    def rescale(self, per_second: float, scale_seconds: float, now: float) -> None:
+        """Begin anew: the server counts in more time than it seemed to."""
+        self.scale_seconds = self._trial_seconds = scale_seconds
+        self._growth, self._borne = self._growth_after_cut, None
+        self._change(min(self.per_second, per_second), now)
+
+    @property
+    def _growth_after_cut(self) -> float:
+        """Return how the rate grows at first after it was cut.
+
+        A large bucket fills slowly, and each trial takes as long as the server counts. Where few
+        calls go out in that time, those that a trial costs are a large part of them.
+        """
+        calls = self.per_second * self.scale_seconds
+        return GROWTH_AFTER_CUT if calls >= MANY_CALLS else LEAST_GROWTH
+
+    def _change(self, per_second: float, now: float) -> None:
+        self.spacing.per_second = per_second
+        self._changed_at, self._calls = now, 0
+        self._is_kept = self._is_doubtful = False

@@ -1,0 +1,68 @@
+"""How long single calls wait for their turn: when that is a warning, and when it is too long."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Final
+
+from .permit import Permit
+
+__all__ = ["WARNING_INTERVAL_SECONDS", "WARNING_WAIT_SECONDS", "Waits"]
+
+# A single call that waits this long shows that calls come faster than they may go out.
+WARNING_WAIT_SECONDS: Final = 5.0
+
+# A service that is too fast for the server is worth a warning only this often.
+WARNING_INTERVAL_SECONDS: Final = 60.0
+
+
+class Waits:
+    """The waits of single calls, without the time for which the server told everybody to wait.
+
+    Attributes:
+        next_at: when it is worth looking again.
+    """
+
+    def __init__(self) -> None:
+        self.next_at = math.inf
+        self._opened_at = -math.inf
+        self._warned_at = -math.inf
+
+    def began(self, permit: Permit) -> None:
+        """Take note of a call that begins to wait."""
+        self.next_at = min(self.next_at, permit.waits_since + self._first_look(permit))
+
+    def reopened(self, now: float) -> None:
+        """Take note that the throttle was closed until now."""
+        self._opened_at = self.next_at = now
+
+    def _since(self, permit: Permit) -> float:
+        return max(permit.waits_since, self._opened_at)
+
+    def is_over(self, permit: Permit, now: float) -> bool:
+        """Return whether the call has waited for as long as it may."""
+        return not permit.is_batch_row and now >= self._since(permit) + permit.max_wait_seconds
+
+    def looked(self, waiting: Iterable[Permit], now: float) -> float | None:
+        """Take note of the calls that still wait.
+
+        Returns:
+            How long one of them has waited, if that is worth a warning.
+        """
+        self.next_at, longest = math.inf, 0.0
+        for permit in waiting:
+            since = self._since(permit)
+            is_long = now >= since + WARNING_WAIT_SECONDS
+            if is_long:
+                longest = max(longest, now - since)
+            until = permit.max_wait_seconds if is_long else self._first_look(permit)
+            self.next_at = min(self.next_at, since + until)
+        if not longest or now - self._warned_at < WARNING_INTERVAL_SECONDS:
+            return None
+        self._warned_at = now
+        return longest
+
+    @staticmethod
+    def _first_look(permit: Permit) -> float:
+        return min(WARNING_WAIT_SECONDS, permit.max_wait_seconds)

@@ -1,0 +1,279 @@
+"""A rate found by trial: the rule by itself, and windows that turn into one."""
+
+from __future__ import annotations
+
+import pytest
+
+from propq_async._throttling.pace import MAX_WINDOWS, Pace
+from propq_async._throttling.rate import CEILING_SECONDS, TrialRate
+from propq_async._throttling.window import Spacing, Window
+from propq_async._wire.headers import RateLimit
+
+
+def keep(rate: TrialRate, seconds: float, since: float) -> float:
+    """Make calls at the rate for so long, and let the server take them. Returns when it ends."""
+    now = since
+    while now < since + seconds:
+        now += rate.delay(now)
+        rate.spacing.sent(now)
+        rate.delay(now)
+        rate.answered(now)
+    return now
+
+
+def refuse(rate: TrialRate, now: float, *, soon: bool = False, floor: float = 0.0) -> float:
+    """Let a call be refused, and wait a second. `soon`: right after the reopening before it."""
+    rate.refused(now if soon else now - 100, now, now + 1, floor)
+    assert rate.unblocked(now + 1.1) is None
+    return now + 1
+
+
+def test_a_rate_doubles_while_nothing_is_refused() -> None:
+    rate = TrialRate.of(10.0, 0.0)
+    keep(rate, 4.5, 0.0)
+    assert rate.per_second == 160
+
+
+def test_a_rate_that_is_not_used_does_not_grow() -> None:
+    rate = TrialRate.of(100.0, 0.0)
+    for second in range(100):
+        rate.spacing.sent(float(second))
+        rate.answered(float(second))
+    assert rate.per_second == 100
+
+
+def test_a_trial_that_fails_goes_back_and_is_tried_by_less() -> None:
+    rate = TrialRate.of(10.0, 0.0)
+    now = keep(rate, 1.1, 0.0)
+    assert rate.per_second == 20
+    now = refuse(rate, now)
+    assert rate.per_second == 10
+    # Later, and halfway to what was refused at most.
+    now = keep(rate, 1.9, now)
+    assert rate.per_second == 10
+    now = keep(rate, 0.3, now)
+    assert rate.per_second == 15
+
+
+def test_what_was_refused_is_tried_again_after_a_minute() -> None:
+    rate = TrialRate.of(100.0, 0.0)
+    now = refuse(rate, keep(rate, 1.1, 0.0))
+    ends = now + CEILING_SECONDS
+    now = keep(rate, CEILING_SECONDS - 2, now)
+    assert 150 < rate.per_second < 200
+    keep(rate, ends + 10 - now, now)
+    assert rate.per_second > 200
+
+
+def test_one_refusal_after_a_reopening_proves_nothing() -> None:
+    rate = TrialRate.of(100.0, 0.0)
+    now = refuse(rate, 10.0, soon=True)
+    assert rate.per_second == 100
+    refuse(rate, now, soon=True)
+    assert rate.per_second == 90
+
+
+def test_a_rate_that_is_refused_again_and_again_falls_faster() -> None:
+    rate, now, rates = TrialRate.of(100.0, 0.0), 0.0, []
+    for _ in range(4):
+        now = refuse(rate, now + 10)
+        rates.append(rate.per_second)
+    assert rates == pytest.approx([90, 72, 43.2, 21.6])
+
+
+def test_a_rate_does_not_fall_below_what_was_lately_borne() -> None:
+    rate = TrialRate.of(100.0, 0.0)
+    refuse(rate, 10.0, floor=95.0)
+    assert rate.per_second == 95
+    # Nor does a refusal raise it.
+    refuse(rate, 20.0, floor=200.0)
+    assert rate.per_second == 95
+
+
+def test_refusals_while_everything_is_refused_teach_nothing_until_it_ends() -> None:
+    rate = TrialRate.of(100.0, 0.0, blocked_since=10.0)
+    for now in range(11, 20):
+        rate.refused(float(now), float(now), now + 1.0, 0.0)
+    assert rate.per_second == 100
+    assert rate.unblocked(20.0) == 10
+    assert rate.unblocked(21.0) is None
+    rate.rescale(10.0, 10.0, 20.0)
+    assert (rate.per_second, rate.scale_seconds) == (10, 10)
+
+
+def test_a_copy_goes_its_own_way() -> None:
+    rate = TrialRate.of(10.0, 0.0)
+    copy = rate.copy()
+    keep(rate, 2.5, 0.0)
+    assert copy.per_second == 10
+    assert copy.delay(0.0) == 0
+
+
+def test_calls_that_are_a_little_late_catch_up_and_late_ones_do_not() -> None:
+    spacing = Spacing(10.0)
+    spacing.sent(100.0)
+    assert spacing.delay(100.0) == pytest.approx(0.1)
+    spacing.sent(100.105)
+    assert spacing.delay(100.105) == pytest.approx(0.095)
+    spacing.sent(100.5)
+    assert spacing.delay(100.5) == pytest.approx(0.1)
+
+
+# --- what the pace makes of it --------------------------------------------------------------------
+
+
+def take(pace: Pace, *sent_at: float) -> None:
+    for at in sent_at:
+        pace.sent(at)
+        pace.seen.answered(at, at, 1)
+        pace.adjust(None, at)
+
+
+def windows_of(pace: Pace) -> list[tuple[int, float]]:
+    return [(window.limit, window.seconds) for window in pace.windows]
+
+
+def test_a_refusal_without_a_wait_shows_a_rate() -> None:
+    pace = Pace()
+    take(pace, *[100 + number / 100 for number in range(20)])
+    pace.reopened(101.25, 1.0, is_rate_limit=True, is_wait_stated=False)
+    assert pace.windows == []
+    assert pace.per_second == 20
+    assert pace.copy().per_second == 20
+    assert pace.is_limited
+
+
+def test_a_refusal_of_the_very_first_calls_shows_no_rate() -> None:
+    pace = Pace()
+    pace.sent(100.0)
+    pace.reopened(101.0, 1.0, is_rate_limit=True, is_wait_stated=False)
+    assert not pace.is_limited
+
+
+def test_a_server_that_refuses_all_for_long_counts_in_longer_times() -> None:
+    pace = Pace()
+    take(pace, *[100 + number / 100 for number in range(20)])
+    for now in range(101, 110):
+        pace.sent(float(now))
+        pace.reopened(now + 1.0, 1.0, is_rate_limit=True, is_wait_stated=False)
+    take(pace, 110.5)
+    assert pace.per_second == pytest.approx(2, rel=0.15)
+
+
+def test_a_wait_that_no_window_explains_shows_a_longer_one() -> None:
+    pace = Pace()
+    take(pace, *[100 + number / 100 for number in range(20)])
+    pace.reopened(101.0, 1.0, is_rate_limit=True)
+    take(pace, *[101 + number / 100 for number in range(20)])
+    pace.reopened(160.0, 58.0, is_rate_limit=True)
+    assert windows_of(pace) == [(20, 1.0), (40, 60.0)]
+    assert pace.per_second == pytest.approx(40 / 60)
+    assert windows_of(pace.copy()) == windows_of(pace)
+
+
+def test_each_limit_that_the_server_names_has_its_window() -> None:
+    pace = Pace()
+    take(pace, *[100 + number / 100 for number in range(20)])
+    for limit, at, wait in (
+        (20, 101.0, 1.0),
+        (10, 160.0, 58.0),
+        (15, 300.0, 100.0),
+        (5, 400.0, 9.0),
+    ):
+        pace.reopened(at, wait, is_rate_limit=True, stated=limit)
+        take(pace, *[at + number / 100 for number in range(20)])
+    assert [window.limit for window in pace.windows] == [10, 15, 5]
+    assert len(pace.windows) == MAX_WINDOWS
+    # What an answer tells is one of them, and changes none.
+    pace.adjust(RateLimit(5, 3), 500.0)
+    assert [window.limit for window in pace.windows] == [10, 15, 5]
+
+
+def test_a_limit_with_more_left_than_another_holds_replaces_it() -> None:
+    pace = Pace(Window(50, 60.0, is_stated=True))
+    pace.adjust(RateLimit(100, 20), 100.0)
+    assert windows_of(pace) == [(50, 60.0)]
+    pace.adjust(RateLimit(100, 99), 100.0)
+    assert windows_of(pace) == [(100, 60.0)]
+
+
+def test_a_window_with_a_stated_limit_is_corrected() -> None:
+    pace = Pace(Window(20, 10.0, is_stated=True))
+    take(pace, *[100 + number / 100 for number in range(20)])
+    pace.reopened(101.0, 1.0, is_rate_limit=True, stated=20)
+    # It was far too long.
+    assert windows_of(pace) == [(20, 1.0)]
+    take(pace, *[101 + number / 100 for number in range(20)])
+    pace.reopened(102.0, 1.0, is_rate_limit=True, stated=20)
+    # It was not quite over.
+    assert pace.windows[0].limit == 20
+    assert pace.windows[0].seconds == pytest.approx(1.02)
+    take(pace, 103.0)
+    pace.reopened(113.0, 10.0, is_rate_limit=True, stated=20)
+    # Others use it, too.
+    assert pace.windows[0].limit == 20
+    assert pace.windows[0].seconds == pytest.approx(1.02)
+
+
+def test_a_much_smaller_window_is_believed_the_second_time() -> None:
+    pace = Pace(Window(100, 10.0))
+    for at in (100.0, 110.0):
+        assert windows_of(pace) == [(100, 10.0)]
+        take(pace, *[at + number / 100 for number in range(10)])
+        pace.reopened(at + 10, 9.0, is_rate_limit=True)
+    assert windows_of(pace) == [(10, 10.0)]
+
+
+def test_too_few_calls_measure_no_window() -> None:
+    pace = Pace(Window(100, 10.0))
+    take(pace, 100.0)
+    pace.reopened(110.0, 9.0, is_rate_limit=True)
+    assert windows_of(pace) == [(100, 10.0)]
+
+
+def test_a_window_that_fails_the_test_late_is_none() -> None:
+    pace = Pace(Window(10, 1.0))
+    now = 100.0
+    for _ in range(200):
+        now += pace.delay(now)
+        take(pace, now)
+        pace.delay(now)
+    assert pace.rate is not None
+    per_second = pace.per_second
+    assert per_second > 12
+    pace.reopened(now + 1, 1.0, is_rate_limit=True)
+    assert pace.windows == []
+    assert pace.per_second < per_second
+
+
+def test_a_rate_does_not_explain_a_long_wait() -> None:
+    pace = Pace()
+    take(pace, *[100 + number / 100 for number in range(20)])
+    pace.reopened(101.25, 1.0, is_rate_limit=True, is_wait_stated=False)
+    take(pace, *[102 + number / 10 for number in range(20)])
+    pace.reopened(160.0, 56.0, is_rate_limit=True)
+    assert windows_of(pace) == [(40, 60.0)]
+    assert pace.rate is not None
+
+
+def test_few_calls_before_a_long_wait_show_no_longer_window() -> None:
+    pace = Pace(Window(10, 1.0))
+    take(pace, 100.0, 100.1, 100.2)
+    pace.reopened(150.0, 49.5, is_rate_limit=True)
+    assert windows_of(pace) == [(5, 1.0)]
+
+
+def test_a_window_that_others_have_used_up_is_as_long_as_before() -> None:
+    pace = Pace(Window(20, 10.0, is_stated=True))
+    take(pace, 100.0)
+    pace.reopened(109.0, 8.0, is_rate_limit=True, stated=20)
+    assert windows_of(pace) == [(20, 10.0)]
+
+
+def test_a_refused_call_counts_in_no_window() -> None:
+    pace = Pace(Window(1, 10.0))
+    pace.windows.append(Window(1, 20.0))
+    pace.sent(100.0)
+    pace.windows[0].sent_at.clear()
+    pace.refused(100.0, 100.0, is_rate_limit=True)
+    assert pace.delay(100.0) == 0
