@@ -33,10 +33,9 @@ from propq_async import (
     UnitUpdate,
 )
 from propq_async.testing import PropQEmulator
-
-from .faults import ANSWERED, UNSEEN, Fault, FaultyProxy, Kind, Outage, seeded
-from .support import an_update, until
-from .truth import Pushed, Row, check, check_batch
+from tests.helpers.faults import ANSWERED, UNSEEN, Fault, FaultyProxy, Kind, Outage, seeded
+from tests.helpers.support import an_update, until
+from tests.helpers.truth import Pushed, Row, check, check_batch
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.new_event_loop,
@@ -266,7 +265,7 @@ def test_campaign(loop: str, seed: int) -> None:
 # --- the proxy itself -----------------------------------------------------------------------------
 
 
-def test_every_kind_of_fault_is_drawn_and_the_same_again_for_the_same_seed() -> None:
+def test_a_seed_draws_every_kind_of_fault_again() -> None:
     def drawn(seed: int) -> list[Fault]:
         draw = seeded(seed, 0.5, spared="/oauth/token", spared_share=0)
         return [draw(path(f"a{unit}"), number) for unit in range(5) for number in range(8)]

@@ -17,13 +17,12 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from propq_async import AsyncPropQ, Clock, PropQError, RetryPolicy, Token, UnitUpdate
-from propq_async.lanes import Attempt
+from propq_async._http.transport import Attempt
+from propq_async._wire.messages import Lost, Reply
 from propq_async.testing import PropQEmulator
-from propq_async.wire import Lost, Reply
-
-from .simulation import OK, Simulated, status, units
-from .support import an_update, run_virtual
-from .truth import Pushed, check_batch
+from tests.helpers.simulation import OK, Simulated, status, units
+from tests.helpers.support import an_update, run_virtual
+from tests.helpers.truth import Pushed, check_batch
 
 # What the server does with a request: whether it applies it, and what comes back.
 FAULTS: dict[str, tuple[bool, Reply | Lost]] = {
@@ -56,8 +55,8 @@ class Unreliable(Simulated):
         self.applied: dict[str, list[float]] = defaultdict(list)
         self.running: Counter[str] = Counter()
 
-    async def call(
-        self, _: str, __: URL, body: bytes | None, ___: Token, ____: float, attempt: Attempt
+    async def send(
+        self, _: str, __: URL, ___: Token, body: bytes | None, ____: float, attempt: Attempt, /
     ) -> Reply | Lost:
         sent = json.loads(body or b"")
         unit = sent["UntName"]
@@ -136,11 +135,11 @@ def test_random_faults_neither_lose_nor_invent_nor_reorder(  # noqa: C901 - a wo
         if not consumer.cancelled() and (error := consumer.exception()) is not None:
             assert isinstance(error, PropQError)
         pushed.outcomes += batch.unfinished
-        timer = one._calls().gate.detach()
+        timer = one._state.entered().throttle.detach()
         if timer is not None:
             await asyncio.wait((timer,))
         assert asyncio.all_tasks() == {asyncio.current_task()}
-        assert one._calls().gate.is_idle
+        assert one._state.entered().throttle.is_idle
         return server
 
     server = run_virtual(main)
@@ -272,7 +271,7 @@ PROGRAMS = {
 }
 
 
-def test_however_a_program_ends_python_has_nothing_to_complain_of(tmp_path: Path) -> None:
+def test_a_program_ends_without_complaints_of_python(tmp_path: Path) -> None:
     names = [name.replace(" ", "_") for name in PROGRAMS]
     programs = [
         f"async def {name}(session, updates):\n    seen = 0\n"

@@ -6,25 +6,32 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from propq_async import (
+    DEFAULT_FILE,
     AsyncPropQ,
     ConfigurationError,
     Credentials,
     JsonFileTokenStore,
+    LedgerError,
+    MemoryTokenStore,
+    Pace,
     RetryPolicy,
     TokenManager,
 )
-from propq_async.client import default_token_file
-from propq_async.gate import Gate
+from propq_async._auth.stores import default_token_file
+from propq_async._throttling.throttle import Throttle
+from propq_async.ledger import Ledger
 from propq_async.testing import PropQEmulator
-
-from .support import FakeClock, an_update
+from tests.helpers.fleet_limiters import FakeLimiter
+from tests.helpers.support import FakeClock, an_update
 
 CREDENTIALS = Credentials(1, "the-secret")
 
@@ -69,6 +76,32 @@ def test_a_number_is_no_retry_policy() -> None:
     wrong: Any = 5
     with pytest.raises(ConfigurationError, match="retry must be a RetryPolicy, not 5"):
         AsyncPropQ(CREDENTIALS, token_store=None, retry=wrong)
+
+
+BAD_PROXY = "http://alice:Pr0xy#Passw0rd@proxy.local:3128"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"proxy": BAD_PROXY},
+        {"proxy": BAD_PROXY.replace("#", "%23"), "timeout_seconds": 0},
+        {"proxy": BAD_PROXY.replace("#", "%23"), "base_url": "rubbish"},
+    ],
+)
+@pytest.mark.parametrize("from_env", [False, True])
+def test_the_password_of_a_proxy_is_in_no_error_and_no_frame(
+    environment: pytest.MonkeyPatch, wrong: dict[str, Any], *, from_env: bool
+) -> None:
+    environment.delenv("PROPQ_BASE_URL")
+    name = [*wrong][-1]
+    make: Any = AsyncPropQ.from_env if from_env else partial(AsyncPropQ, CREDENTIALS)
+    with pytest.raises(ConfigurationError, match=f"^{name} ") as caught:
+        make(**wrong)
+    assert "Passw0rd" not in str(caught.value)
+    frames = list(traceback.walk_tb(caught.value.__traceback__))[1:]  # the first is the test's own
+    assert len(frames) >= 1
+    assert "Passw0rd" not in repr([frame.f_locals for frame, _ in frames])
 
 
 def test_what_is_not_asked_for_is_not_printed() -> None:
@@ -116,12 +149,13 @@ def test_it_shows_no_secret() -> None:
     )
 
 
-async def test_the_default_file_is_in_the_users_cache_one_for_each_client_and_url(
+async def test_each_client_and_url_has_its_own_default_file(
     emulator: PropQEmulator, tmp_path: Path
 ) -> None:
     async with AsyncPropQ(emulator.credentials, base_url=emulator.url).session() as session:
         await session.units.update(an_update())
     file = default_token_file(f"{emulator.url}/oauth/token", emulator.credentials.client_id)
+    assert file is not None
     assert file.is_relative_to(tmp_path / "cache")
     assert file.is_file()
     others = {default_token_file("https://a/", 1), default_token_file("https://a/", 2)}
@@ -166,6 +200,58 @@ async def test_what_is_given_goes_before_the_environment(
     assert not token_file.exists()  # noqa: ASYNC240 - a moment
 
 
+BAD: dict[str, str] = {
+    "PROPQ_BASE_URL": "rubbish",
+    "PROPQ_TOKEN_FILE": "~nobody-of-that-name/token.json",
+}
+GIVEN: dict[str, list[dict[str, Any]]] = {
+    "PROPQ_BASE_URL": [{"base_url": "https://api.example"}],
+    "PROPQ_TOKEN_FILE": [
+        {"token_store": None},
+        {"token_store": DEFAULT_FILE},
+        {"token_store": JsonFileTokenStore("mine.json")},
+        {"token_store": MemoryTokenStore()},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("bad", "given"), [(name, given) for name, all_ in GIVEN.items() for given in all_]
+)
+def test_a_bad_variable_does_not_matter_beside_its_argument(
+    environment: pytest.MonkeyPatch, bad: str, given: dict[str, Any]
+) -> None:
+    environment.setenv(bad, BAD[bad])
+    AsyncPropQ.from_env(**given)
+
+
+@pytest.mark.parametrize(
+    ("bad", "given"),
+    [
+        (bad, given)
+        for bad in BAD
+        for given in [{}, *(given for name in GIVEN if name != bad for given in GIVEN[name])]
+    ],
+)
+def test_a_bad_variable_is_told_of_where_nothing_else_is_given(
+    environment: pytest.MonkeyPatch, bad: str, given: dict[str, Any]
+) -> None:
+    environment.setenv(bad, BAD[bad])
+    with pytest.raises(ConfigurationError, match=f"^{bad} must "):
+        AsyncPropQ.from_env(**given)
+
+
+async def test_the_ledgers_variable_does_not_matter_beside_a_path(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    environment.setenv("PROPQ_LEDGER", str(tmp_path))  # a directory, which is no ledger
+    async with Ledger(tmp_path / "mine.sqlite3") as ledger:
+        assert await ledger.generation() == 0
+    async with Ledger() as ledger:
+        with pytest.raises(LedgerError, match="it is a directory"):
+            await ledger.generation()
+
+
 def test_without_credentials_the_variable_is_named() -> None:
     with pytest.raises(ConfigurationError, match="PROPQ_CLIENT_ID"):
         AsyncPropQ.from_env()
@@ -180,6 +266,25 @@ def test_a_blank_variable_is_none(
     assert f"base_url='{url}'" in repr(AsyncPropQ.from_env())
 
 
+async def test_the_variable_can_say_that_the_token_stays_in_memory(
+    environment: pytest.MonkeyPatch,
+    emulator: PropQEmulator,
+    token_file: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    environment.chdir(tmp_path)
+    environment.setenv("PROPQ_TOKEN_FILE", "memory:")
+    async with AsyncPropQ.from_env().session() as session:
+        await session.units.update(an_update())
+    assert list(tmp_path.iterdir()) == []  # noqa: ASYNC240 - a moment
+    assert "WARNING" not in caplog.text
+    # A store that is given goes first, as ever.
+    await AsyncPropQ.from_env(token_store=JsonFileTokenStore(token_file)).tokens.get_token()
+    assert token_file.is_file()  # noqa: ASYNC240 - a moment
+    assert emulator.token_requests == 2
+
+
 def test_a_wrong_timeout_is_refused_before_the_store_is_made(
     environment: pytest.MonkeyPatch, token_file: Path
 ) -> None:
@@ -188,7 +293,7 @@ def test_a_wrong_timeout_is_refused_before_the_store_is_made(
         AsyncPropQ.from_env(timeout_seconds=-1)
 
 
-async def test_the_token_file_of_the_environment_goes_by_the_clock_that_was_given(
+async def test_the_token_file_goes_by_the_given_clock(
     environment: pytest.MonkeyPatch, token_file: Path
 ) -> None:
     environment.setenv("PROPQ_TOKEN_FILE", str(token_file))
@@ -200,7 +305,7 @@ async def test_the_token_file_of_the_environment_goes_by_the_clock_that_was_give
     assert await AsyncPropQ.from_env(clock=clock.clock).tokens.get_token() == token
 
 
-async def test_a_user_without_a_home_keeps_the_token_in_memory_and_is_told(
+async def test_a_user_without_a_home_keeps_the_token_in_memory(
     environment: pytest.MonkeyPatch, emulator: PropQEmulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     pwd = pytest.importorskip("pwd")
@@ -215,8 +320,8 @@ async def test_a_user_without_a_home_keeps_the_token_in_memory_and_is_told(
         await session.units.update(an_update())
     (warning,) = [record.message for record in caplog.records if record.levelname == "WARNING"]
     assert warning == (
-        "this user has no home directory to keep the token file in; the token stays in memory, "
-        "unless PROPQ_TOKEN_FILE or token_store names a place"
+        "this user has no home directory for the token file, so the token stays in memory: "
+        "set PROPQ_TOKEN_FILE or token_store to name another place"
     )
     assert emulator.token_requests == 1
 
@@ -231,34 +336,36 @@ def eager_threads() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("eager_threads")
-def test_two_threads_that_come_in_at_once_get_a_gate_each() -> None:
+def test_two_threads_at_once_get_a_throttle_each() -> None:
     threads = 2
     for _ in range(100):
         propq = AsyncPropQ(CREDENTIALS, token_store=None)
-        gates: list[Gate] = []
+        throttles: list[Throttle] = []
         together = threading.Barrier(threads)
 
-        async def main(propq: AsyncPropQ, together: threading.Barrier, gates: list[Gate]) -> None:
+        async def main(
+            propq: AsyncPropQ, together: threading.Barrier, throttles: list[Throttle]
+        ) -> None:
             together.wait()
             async with propq:
-                gates.append(propq.come_in().gate)
+                throttles.append(propq._owner.acquire().throttle)
                 together.wait()
 
         def run(*about: Any) -> None:
             asyncio.run(main(*about))
 
         workers = [
-            threading.Thread(target=run, args=(propq, together, gates)) for _ in range(threads)
+            threading.Thread(target=run, args=(propq, together, throttles)) for _ in range(threads)
         ]
         for worker in workers:
             worker.start()
         for worker in workers:
             worker.join()
-        assert len(set(gates)) == threads
+        assert len(set(throttles)) == threads
 
 
 @pytest.mark.parametrize("wrong", [{"base_url": "rubbish"}, {"credentials": None}])
-def test_what_was_refused_can_be_shown_in_a_traceback_with_locals(wrong: dict[str, Any]) -> None:
+def test_a_refused_factory_has_a_repr(wrong: dict[str, Any]) -> None:
     propq = AsyncPropQ.__new__(AsyncPropQ)
     settings = {"credentials": CREDENTIALS, "token_store": None} | wrong
     with pytest.raises(ConfigurationError):
@@ -268,3 +375,66 @@ def test_what_was_refused_can_be_shown_in_a_traceback_with_locals(wrong: dict[st
     with pytest.raises(ConfigurationError):
         manager.__init__(CREDENTIALS, token_url="rubbish")  # type: ignore[misc]
     assert repr(manager) == "TokenManager(client_id=None, token_url=None)"
+
+
+def test_a_factory_tells_its_settings_but_no_password() -> None:
+    propq = AsyncPropQ(
+        CREDENTIALS, base_url="https://h/", token_store=None, proxy="http://user:word@proxy:8080"
+    )
+    assert (propq.base_url, propq.client_id) == ("https://h", CREDENTIALS.client_id)
+    assert propq.proxy == "proxy:8080"
+    assert propq.asked_to_wait_seconds == 0
+    assert AsyncPropQ(CREDENTIALS, token_store=None).proxy is None
+
+
+class HangingLimiter(FakeLimiter):
+    """A limiter whose Redis does not answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = asyncio.Event()
+
+    async def join(self) -> Pace | None:
+        self.begun.set()
+        await asyncio.Event().wait()
+        return None
+
+
+@pytest.mark.parametrize(
+    "enter", [AsyncPropQ.__aenter__, lambda propq: propq.session().__aenter__()]
+)
+async def test_who_is_cancelled_while_the_fleet_is_joined_leaves_nothing(
+    enter: Callable[[AsyncPropQ], Coroutine[Any, Any, object]],
+) -> None:
+    limiter = HangingLimiter()
+    propq = AsyncPropQ(CREDENTIALS, token_store=None, shared_limiter=limiter)
+    entering = asyncio.create_task(enter(propq))
+    await limiter.begun.wait()
+    entering.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await entering
+    assert propq._owner.loops == {}
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_sessions_of_an_entered_factory_do_not_join_again() -> None:
+    limiter = FakeLimiter()
+    async with AsyncPropQ(CREDENTIALS, token_store=None, shared_limiter=limiter) as propq:
+        for _ in range(3):
+            async with propq.session():
+                pass
+    assert limiter.asked == [("join",)]
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def test_each_event_loop_takes_part_by_itself() -> None:
+    limiter = FakeLimiter()
+    propq = AsyncPropQ(CREDENTIALS, token_store=None, shared_limiter=limiter)
+
+    async def enter() -> None:
+        async with propq.session():
+            pass
+
+    asyncio.run(enter())
+    asyncio.run(enter())
+    assert limiter.asked == [("join",)] * 2

@@ -19,11 +19,11 @@ from propq_async import (
     Credentials,
     JsonFileTokenStore,
     NotFoundError,
+    PropQError,
     RetryPolicy,
 )
 from propq_async.testing import PropQEmulator
-
-from .support import FakeClock, ScriptedServer, Step, an_update, answer, token_answer
+from tests.helpers.support import FakeClock, ScriptedServer, Step, an_update, answer, token_answer
 
 PATH = "/v1/developments/4711/units/update-by-name"
 SECRET = "the-secret"
@@ -43,7 +43,7 @@ def told(span: ReadableSpan) -> tuple[str, str, Any]:
     return span.name, str(attributes["http.url"]), attributes.get("http.status_code")
 
 
-async def test_each_request_is_a_span_the_repeated_one_and_the_tokens_included(
+async def test_each_request_is_a_span_token_requests_included(
     traced: tuple[InMemorySpanExporter, TracerProvider],
 ) -> None:
     exporter, provider = traced
@@ -104,7 +104,7 @@ def levels(caplog: pytest.LogCaptureFixture) -> dict[str, list[str]]:
     }
 
 
-async def test_each_call_is_at_debug_a_refresh_at_info_and_trouble_at_warning_once(
+async def test_each_kind_of_event_has_its_log_level(
     emulator: PropQEmulator, caplog: pytest.LogCaptureFixture, token_file: Any
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -126,9 +126,9 @@ async def test_each_call_is_at_debug_a_refresh_at_info_and_trouble_at_warning_on
     logged = levels(caplog)
     requests = [text for text in logged["DEBUG"] if text.startswith("POST ")]
     assert len(requests) == emulator.calls
-    assert f"POST {emulator.url}{PATH}: 500" in requests
-    assert f"POST {emulator.url}{PATH}: 401" in requests
-    assert f"POST {emulator.url}{PATH}: 200" in requests
+    assert f"POST {emulator.url}{PATH} (unit 'A-101'): 500" in requests
+    assert f"POST {emulator.url}{PATH} (unit 'A-101'): 401" in requests
+    assert f"POST {emulator.url}{PATH} (unit 'A-101'): 200" in requests
     refreshes = [text for text in logged["INFO"] if text.startswith("fetched a token")]
     assert len(refreshes) == propq.stats().refreshes == 2
     (store,) = (text for text in logged["WARNING"] if "token file" in text)
@@ -139,7 +139,7 @@ async def test_each_call_is_at_debug_a_refresh_at_info_and_trouble_at_warning_on
     assert logged["ERROR"] == []
 
 
-async def test_trouble_that_comes_and_goes_is_a_warning_now_and_then_and_not_per_call(
+async def test_trouble_that_comes_and_goes_warns_now_and_then(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -198,3 +198,43 @@ async def test_no_record_shows_what_the_server_echoes(
     for record in caplog.records:
         for secret in (SECRET, TOKEN):
             assert secret not in f"{record.getMessage()} {vars(record)}"
+
+
+FORGED = "down\n00:00 CRITICAL root: lost\x1b[2J\x9b\u2028\u202e"
+
+
+@pytest.mark.parametrize("path", ["/oauth/token", PATH])
+async def test_no_server_forges_a_log_record(caplog: pytest.LogCaptureFixture, path: str) -> None:
+    caplog.set_level(0)
+    forged = answer(503, {"message": FORGED}, headers={"X-Request-Id": "\x9b2J"})
+    by_path: dict[str, list[Step]] = {"/oauth/token": [token_answer(TOKEN)], path: [forged]}
+    async with ScriptedServer(answer(200, {}), by_path=by_path) as server:
+        propq = AsyncPropQ(
+            Credentials(1, SECRET),
+            base_url=server.url,
+            token_store=None,
+            retry=RetryPolicy(attempts=2, base_delay_seconds=0),
+        )
+        async with propq.session() as session:
+            with pytest.raises(PropQError) as caught:
+                await session.units.update(an_update())
+    said = [record.getMessage() for record in caplog.records]
+    assert any("CRITICAL" in text for text in [*said, str(caught.value)])
+    assert all(text.isprintable() for text in [*said, str(caught.value)])
+
+
+async def test_no_proxy_forges_an_error() -> None:
+    async def forge(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 407 \xc2\x9b2J\x1b[2J\xe2\x80\xa8\r\nContent-Length: 0\r\n\r\n")
+
+    async with ScriptedServer(forge) as server:
+        propq = AsyncPropQ(
+            Credentials(1, SECRET),
+            base_url="https://127.0.0.1:9",
+            token_store=None,
+            proxy=server.url,
+            retry=RetryPolicy(attempts=1),
+        )
+        with pytest.raises(PropQError) as caught:
+            await propq.tokens.get_token()
+    assert str(caught.value).isprintable()

@@ -30,12 +30,11 @@ from propq_async import (
     UnprocessableError,
     WrongMethodError,
 )
-from propq_async.lanes import Attempt
+from propq_async._http.transport import Attempt
+from propq_async._wire.messages import Lost, Reply
 from propq_async.testing import PropQEmulator
-from propq_async.wire import Lost, Reply
-
-from .simulation import REFUSED, Simulated, units
-from .support import (
+from tests.helpers.simulation import REFUSED, Simulated, units
+from tests.helpers.support import (
     FakeClock,
     ScriptedServer,
     Step,
@@ -110,8 +109,8 @@ async def test_every_status_is_its_error(
         assert error.location == "/login"
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"torn', b"<html>", b'{"status": "error"}'])
-async def test_a_200_that_is_no_success_is_an_error_and_is_not_repeated(body: bytes) -> None:
+@pytest.mark.parametrize("body", [b"[]", b'{"torn', b"OK", b'{"status": "error"}'])
+async def test_a_200_that_is_no_success_is_not_repeated(body: bytes) -> None:
     async with playing(answer(200, body)) as play:
         error = await failing(play.session)
         assert len(play.calls) == 1
@@ -264,7 +263,7 @@ async def test_a_dropped_update_is_repeated_and_applied(
 @pytest.mark.parametrize(
     ("step", "requests"), [(None, 1), (answer(502), 1), (answer(504), 1), (answer(503), 2)]
 )
-async def test_an_update_that_may_have_been_applied_is_not_repeated_if_so_wished(
+async def test_an_unacknowledged_update_is_repeated_only_if_wanted(
     step: Step, requests: int
 ) -> None:
     policy = RetryPolicy(attempts=2, retry_unacknowledged=False)
@@ -326,7 +325,7 @@ async def test_a_connection_that_is_not_answered_is_not_in_doubt() -> None:
 # --- 401 ------------------------------------------------------------------------------------------
 
 
-async def test_a_401_is_replayed_once_with_another_token_outside_the_attempts() -> None:
+async def test_a_401_is_replayed_once_outside_the_attempts() -> None:
     tokens: list[Step] = [token_answer("token-1"), token_answer("token-2")]
     async with playing(answer(401), OK, tokens=tokens, retry=ONCE) as play:
         assert await play.session.units.update(an_update()) == {"done": True}
@@ -366,7 +365,7 @@ async def test_a_thousand_refused_at_once_make_one_token_request(emulator: PropQ
     assert emulator.token_requests == 2
 
 
-async def test_no_token_is_the_token_endpoints_error_and_no_call_is_made() -> None:
+async def test_without_a_token_no_call_is_made() -> None:
     async with playing(OK, tokens=[answer(401, {"error": "invalid_client"})]) as play:
         with pytest.raises(TokenRefusedError) as caught:
             await play.session.units.update(an_update())
@@ -374,7 +373,7 @@ async def test_no_token_is_the_token_endpoints_error_and_no_call_is_made() -> No
     assert not caught.value.may_have_been_applied
 
 
-async def test_a_token_that_cannot_be_renewed_leaves_an_update_in_doubt_that_was_sent() -> None:
+async def test_a_failed_renewal_leaves_a_sent_update_in_doubt() -> None:
     tokens: list[Step] = [token_answer("token-1"), answer(401, {"error": "invalid_client"})]
     async with playing(None, answer(401), tokens=tokens) as play:
         with pytest.raises(TokenRefusedError) as caught:
@@ -404,11 +403,11 @@ class Held:
         await writer.drain()
 
 
-@pytest.mark.parametrize("where", ["gate", "token", "flight", "back-off"])
-async def test_a_call_can_be_cancelled_anywhere_and_leaves_nothing_behind(where: str) -> None:
+@pytest.mark.parametrize("where", ["throttle", "token", "flight", "back-off"])
+async def test_a_call_cancelled_anywhere_leaves_nothing_behind(where: str) -> None:
     held = Held(token_answer() if where == "token" else OK)
     calls: dict[str, list[Step]] = {
-        "gate": [answer(429, headers={"Retry-After": "60"}), OK],
+        "throttle": [answer(429, headers={"Retry-After": "60"}), OK],
         "token": [OK],
         "flight": [held, OK],
         "back-off": [answer(500), OK],
@@ -425,15 +424,15 @@ async def test_a_call_can_be_cancelled_anywhere_and_leaves_nothing_behind(where:
             if where in ("token", "flight"):
                 await held.arrived.wait()
             else:
-                await until(lambda: server.paths(PATH) and not propq._gate.in_flight)
+                await until(lambda: server.paths(PATH) and not propq._owner.throttle.in_flight)
             call.cancel()
             await asyncio.wait([call])
             assert call.cancelled()
-            assert propq._gate.is_idle
+            assert propq._owner.throttle.is_idle
             if where == "token":
                 held.go_on.set()  # the flight is everybody's, and goes on
-            if where == "gate":
-                propq._gate._closed_until = 0.0
+            if where == "throttle":
+                propq._owner.throttle._closing = None
             assert await session.units.update(an_update()) == {"done": True}
         await asyncio.sleep(0)
         assert {task for task in tasks_but_this() - before if "_serve" not in repr(task)} == set()
@@ -466,14 +465,14 @@ async def test_leaving_ends_a_call_that_waits_to_be_tried_again() -> None:
         )
         async with propq.session() as session:
             call = asyncio.create_task(session.units.update(an_update()))
-            await until(lambda: server.paths(PATH) and not propq._gate.in_flight)
+            await until(lambda: server.paths(PATH) and not propq._owner.throttle.in_flight)
         with pytest.raises(ServerError) as caught:
             await call
         assert caught.value.may_have_been_applied
         assert len(server.paths(PATH)) == 1
 
 
-async def test_leaving_ends_calls_that_wait_at_the_gate() -> None:
+async def test_leaving_ends_calls_that_wait_at_the_throttle() -> None:
     held = Held()
     async with playing(held, max_connections=1) as play:
         first = asyncio.create_task(play.session.units.update(an_update()))
@@ -497,7 +496,7 @@ async def test_leaving_ends_a_call_that_waits_for_its_token() -> None:
     assert play.calls == []
 
 
-async def test_a_call_that_has_its_pass_when_the_session_is_left_is_not_made() -> None:
+async def test_a_call_past_the_throttle_ends_with_its_session() -> None:
     held = Held()
     async with playing(held, OK, max_connections=1) as play:
         first = asyncio.create_task(play.session.units.update(an_update()))
@@ -510,7 +509,7 @@ async def test_a_call_that_has_its_pass_when_the_session_is_left_is_not_made() -
         await second
 
 
-async def test_a_kept_connection_that_died_unseen_costs_no_attempt_and_no_doubt() -> None:
+async def test_a_connection_that_died_idle_costs_no_attempt() -> None:
     closing = asyncio.Event()
 
     async def answer_and_close(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -539,10 +538,10 @@ async def test_a_kept_connection_that_died_unseen_costs_no_attempt_and_no_doubt(
 
 def test_only_a_connection_that_died_unseen_costs_nothing() -> None:
     class Dying(Simulated):
-        async def call(self, *arguments: Any) -> Reply | Lost:
+        async def send(self, *arguments: Any) -> Reply | Lost:
             attempt: Attempt = arguments[-1]
             self.arrived.append(self._clock.monotonic())
-            # As a lane does: the first connection was dead, and there is no other.
+            # As a transport does: the first connection was dead, and there is no other.
             attempt.stale = attempt.stale or len(self.arrived) == 1
             return Lost("there is no connection", sent=False, stale=attempt.stale)
 
@@ -556,11 +555,44 @@ def test_only_a_connection_that_died_unseen_costs_nothing() -> None:
     run_virtual(main)
 
 
-async def test_the_error_of_another_call_at_the_gate_puts_nothing_in_doubt() -> None:
-    async with playing(answer(500), retry=RetryPolicy(attempts=3)) as play:
+async def test_another_calls_error_puts_nothing_in_doubt() -> None:
+    async with playing(answer(502), retry=RetryPolicy(attempts=3)) as play:
         batch = play.session.units.update_many([an_update()], max_outage_seconds=0)
         outcomes: list[UnitOutcome] = []
         with pytest.raises(ServerError) as caught:
             await drain(batch, outcomes)
     assert len(outcomes) == 1
     assert caught.value.retry_after_seconds is None
+
+
+# --- what is no timeout of ours -------------------------------------------------------------------
+
+
+class OddTimeoutError(TimeoutError):
+    pass
+
+
+@pytest.mark.parametrize("total", [None, 60.0])
+@pytest.mark.parametrize("where", ["clock", "token request"])
+async def test_a_foreign_timeout_error_is_not_the_total_timeout(
+    total: float | None, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def sleep(_: float) -> None:
+        raise OddTimeoutError
+
+    async def ask(*_: object) -> Reply:
+        raise OddTimeoutError
+
+    async with ScriptedServer(answer(500), by_path={"/oauth/token": [token_answer()]}) as server:
+        propq = AsyncPropQ(
+            Credentials(1, "the-secret"),
+            base_url=server.url,
+            token_store=None,
+            clock=Clock(sleep=sleep) if where == "clock" else Clock(),
+            retry=RetryPolicy(total_timeout_seconds=total),
+        )
+        if where == "token request":
+            monkeypatch.setattr(propq.tokens._fetcher, "ask", ask)
+        async with propq.session() as session:
+            with pytest.raises(OddTimeoutError):
+                await session.units.update(an_update())

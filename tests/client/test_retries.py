@@ -31,9 +31,8 @@ from propq_async import (
     TokenKey,
     UnexpectedResponseError,
 )
-
-from .simulation import REFUSED, Simulated, status, units
-from .support import (
+from tests.helpers.simulation import REFUSED, Simulated, status, units
+from tests.helpers.support import (
     FakeClock,
     ScriptedServer,
     Step,
@@ -102,7 +101,7 @@ def test_attempts_delays_and_total_time_are_those_of_the_policy(
         clock, source = FakeClock(), iter(draws)
         server = Simulated(clock.clock, lambda *_: status(500), latency_seconds=0)
         one = units(clock.clock, server, retry=policy)
-        one._calls().random = lambda: next(source)
+        one._state.entered().random = lambda: next(source)
         with pytest.raises(ServerError) as caught:
             await one.update(an_update())
         assert clock.sleeps == [delay for delay in expected if delay > 0]
@@ -137,7 +136,7 @@ def a_date(play_time: FakeClock, seconds: float) -> str:
         (a_date(FakeClock(), 120), 120),
     ],
 )
-async def test_what_the_server_asks_is_waited_out_whatever_the_longest_delay(
+async def test_a_retry_after_is_waited_out_beyond_max_delay(
     code: int, retry_after: str, waited: float
 ) -> None:
     policy = RetryPolicy(attempts=1, base_delay_seconds=0.001, max_delay_seconds=0.001)
@@ -151,7 +150,7 @@ async def test_what_the_server_asks_is_waited_out_whatever_the_longest_delay(
 
 @pytest.mark.parametrize(("code", "kind"), [(429, RateLimitError), (503, ServerError)])
 @pytest.mark.parametrize("retry_after", ["120.5", "86400", a_date(FakeClock(), 121)])
-async def test_what_asks_for_more_than_the_caller_has_ends_the_call_at_once(
+async def test_a_retry_after_beyond_patience_ends_the_call(
     code: int, kind: type[APIStatusError], retry_after: str
 ) -> None:
     async with playing(answer(code, headers={"Retry-After": retry_after}), OK) as play:
@@ -163,7 +162,7 @@ async def test_what_asks_for_more_than_the_caller_has_ends_the_call_at_once(
     assert play.time.sleeps == []
 
 
-async def test_nobody_else_calls_before_the_moment_that_the_server_named() -> None:
+async def test_no_other_call_is_made_before_retry_after() -> None:
     arrived: list[float] = []
 
     async def look(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -269,7 +268,7 @@ async def test_a_doubt_is_not_forgotten_by_what_comes_after_it() -> None:
 # --- kept connections -----------------------------------------------------------------------------
 
 
-async def test_connections_that_the_server_closed_while_idle_are_replaced_without_a_word() -> None:
+async def test_connections_closed_while_idle_are_replaced() -> None:
     closed = asyncio.Event()
 
     async def close_after(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -289,9 +288,7 @@ async def test_connections_that_the_server_closed_while_idle_are_replaced_withou
     assert play.time.sleeps == []
 
 
-async def test_a_connection_that_is_closed_under_the_request_is_in_doubt_and_costs_an_attempt() -> (
-    None
-):
+async def test_a_connection_closed_under_a_request_costs_an_attempt() -> None:
     async with playing(OK, None, OK, retry=RetryPolicy(attempts=2)) as play:
         await play.session.units.update(an_update())
         assert await play.session.units.update(an_update()) == {"done": True}
@@ -305,7 +302,7 @@ async def test_a_connection_that_is_closed_under_the_request_is_in_doubt_and_cos
     assert error.may_have_been_applied
 
 
-async def test_each_refused_connection_costs_an_attempt_and_leaves_no_doubt() -> None:
+async def test_a_refused_connection_costs_an_attempt_without_doubt() -> None:
     time, tries = FakeClock(), iter([REFUSED] * 3)
     server = Simulated(time.clock, lambda *_: next(tries, status(404)), latency_seconds=0)
     with pytest.raises(NotFoundError) as caught:

@@ -5,7 +5,8 @@ import gc
 import random
 import tracemalloc
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
 from typing import Any
 
 import pytest
@@ -27,14 +28,20 @@ from propq_async import (
     UnitOutcome,
     UnitUpdate,
 )
-from propq_async.batch import Updates
-from propq_async.calls import Progress, Row
+from propq_async._client.progress import Progress
+from propq_async._client.updates import Updates
 from propq_async.testing import PropQEmulator
-from propq_async.wire import Call
-
-from .support import an_update, drain, run_virtual, until
-
-Make = Any
+from tests.helpers.batches import (
+    FATAL,
+    a_batch,
+    as_async,
+    forever,
+    make_nothing,
+    named,
+    not_found,
+    others_are_done,
+)
+from tests.helpers.support import an_update, drain, run_virtual, until
 
 
 @pytest.fixture(autouse=True)
@@ -42,47 +49,6 @@ def _no_complaints_of_asyncio() -> Iterator[None]:
     """Garbage is collected while warnings are errors and pytest looks out for unraisable ones."""
     yield
     gc.collect()
-
-
-async def make_nothing(*_: object) -> dict[str, Any]:
-    await asyncio.sleep(0)
-    return {}
-
-
-def a_batch(
-    updates: Updates, make: Make = make_nothing, *, concurrency: int = 4, clock: Clock | None = None
-) -> UnitBatch:
-    return UnitBatch(
-        updates,
-        make=make,
-        call=lambda update: Call("POST", f"http://h/{update.development_id}"),
-        concurrency=concurrency,
-        max_outage_seconds=10.0,
-        clock=clock or Clock(),
-        on_close=lambda _: None,
-    )
-
-
-def named(names: Iterable[object]) -> Iterator[UnitUpdate]:
-    return (an_update(f"{name}") for name in names)
-
-
-async def as_async(updates: Iterable[UnitUpdate]) -> AsyncIterator[UnitUpdate]:
-    for update in updates:
-        await asyncio.sleep(0)
-        yield update
-
-
-def not_found() -> NotFoundError:
-    return NotFoundError("gone", status=404, method="POST", url="http://h/")
-
-
-async def others_are_done() -> None:
-    """Wait until nobody but this task is left."""
-    for _ in range(3):
-        await asyncio.sleep(0)
-    left = asyncio.all_tasks() - {asyncio.current_task()}
-    assert not left, left
 
 
 # --- exactly one outcome --------------------------------------------------------------------------
@@ -125,7 +91,7 @@ FAULTS = st.sampled_from(["ok", "404", "500", "lost", "token", "bug"])
     seed=st.integers(0, 2**32),
     asynchronous=st.booleans(),
 )
-def test_whatever_happens_each_update_has_one_outcome_and_each_unit_its_order(  # noqa: C901 - a world
+def test_each_update_has_one_outcome_and_each_unit_its_order(  # noqa: C901 - a world
     rows: list[tuple[str, str]],
     concurrency: int,
     take: int | None,
@@ -148,7 +114,7 @@ def test_whatever_happens_each_update_has_one_outcome_and_each_unit_its_order(  
             pulled.append(an_update(name, index + 1))
             yield pulled[-1]
 
-    async def make(update: UnitUpdate, progress: Progress, _: Row) -> dict[str, Any]:
+    async def make(update: UnitUpdate, progress: Progress) -> dict[str, Any]:
         unit = update.name.casefold()
         running[unit] += 1
         assert running[unit] == 1
@@ -212,7 +178,7 @@ async def test_an_update_waits_for_the_one_before_it_of_the_same_unit() -> None:
 
     same = [an_update("Straße", 1), an_update("STRASSE", 2), an_update("other", 3)]
     elsewhere = an_update("Straße", 4, development_id="4712")
-    batch = a_batch([*same, elsewhere, an_update("strasse", 5)], make, concurrency=9)
+    batch = a_batch([*same, elsewhere, an_update("stras se", 5)], make, concurrency=9)
     first = asyncio.create_task(anext(batch))
     await until(lambda: len(sent) == 3)
     for _ in range(5):
@@ -281,7 +247,7 @@ class BrokenError(Exception):
     "error",
     [BrokenError("the file is torn"), asyncio.CancelledError("inner"), BaseException("odd")],
 )
-async def test_an_exception_of_the_input_is_raised_after_all_that_was_pulled(
+async def test_the_inputs_exception_is_raised_after_all_outcomes(
     error: BaseException, *, asynchronous: bool
 ) -> None:
     def breaking() -> Iterator[UnitUpdate]:
@@ -312,14 +278,8 @@ async def test_no_updates_are_no_outcomes() -> None:
 # --- the end --------------------------------------------------------------------------------------
 
 
-FATAL = [
-    AuthenticationError("no", status=401, method="POST", url="http://h/"),
-    TokenUnavailableError("down"),
-]
-
-
 @pytest.mark.parametrize("fatal", FATAL)
-async def test_what_makes_the_rest_pointless_is_raised_after_what_is_in_flight(
+async def test_a_fatal_error_is_raised_after_what_is_in_flight(
     fatal: PropQError,
 ) -> None:
     made = []
@@ -342,7 +302,7 @@ async def test_what_makes_the_rest_pointless_is_raised_after_what_is_in_flight(
     await others_are_done()
 
 
-async def test_a_bug_does_not_look_like_the_end_of_the_input_and_holds_nobody_up() -> None:
+async def test_a_bug_does_not_look_like_the_end_of_the_input() -> None:
     async def make(update: UnitUpdate, *_: object) -> dict[str, Any]:
         await asyncio.sleep(0)
         if update.price == 1:
@@ -400,13 +360,6 @@ async def test_stop_yields_what_is_in_flight() -> None:
     assert len(rest) <= 10
 
 
-async def forever(_: UnitUpdate, progress: Progress, __: Row) -> dict[str, Any]:
-    progress.attempts = 1
-    progress.in_doubt = True
-    await asyncio.Event().wait()
-    return {}
-
-
 async def close(batch: UnitBatch) -> None:
     await batch.aclose()
 
@@ -418,7 +371,11 @@ async def raise_in_the_body(batch: UnitBatch) -> None:
 
 
 async def cancel_the_consumer(batch: UnitBatch) -> None:
-    consumer = asyncio.create_task(anext(batch))
+    async def consume() -> None:
+        async with batch:
+            await anext(batch)
+
+    consumer = asyncio.create_task(consume())
     await asyncio.sleep(0)
     consumer.cancel()
     await asyncio.wait([consumer])
@@ -434,13 +391,13 @@ async def cancel_the_closing(batch: UnitBatch) -> None:
 
 
 @pytest.mark.parametrize("end", [close, raise_in_the_body, cancel_the_consumer, cancel_the_closing])
-async def test_however_it_ends_what_was_pulled_and_not_yielded_is_unfinished(end: Any) -> None:
-    async def make(update: UnitUpdate, progress: Progress, row: Row) -> dict[str, Any]:
-        return await make_nothing() if update.name in "01" else await forever(update, progress, row)
+async def test_what_was_pulled_and_not_yielded_is_unfinished(end: Any) -> None:
+    async def make(update: UnitUpdate, progress: Progress) -> dict[str, Any]:
+        return await make_nothing() if update.name in "01" else await forever(update, progress)
 
     batch = a_batch(named(range(100)), make, concurrency=8)
     assert (await anext(batch)).ok
-    await until(lambda: batch._ready)
+    await until(lambda: len(batch._open) == 7)
     if end is cancel_the_consumer:
         assert (await anext(batch)).ok
     await end(batch)
@@ -454,7 +411,6 @@ async def test_however_it_ends_what_was_pulled_and_not_yielded_is_unfinished(end
     for outcome in cut_off:
         assert isinstance(outcome.error, APIConnectionError)
         assert outcome.error.url == "http://h/4711"
-    assert cut_off[0].error
     assert cut_off[0].error.may_have_been_applied
     assert cut_off[0].attempts == 1
     with pytest.raises(StopAsyncIteration):
@@ -492,7 +448,7 @@ async def test_the_input_itself_may_close_the_batch(*, goes_on: bool) -> None:
 
 
 @pytest.mark.parametrize("name", ["a", "b"])
-async def test_what_a_call_awaits_may_be_cancelled_by_others_and_loses_no_row(name: str) -> None:
+async def test_a_cancellation_inside_a_hook_loses_no_row(name: str) -> None:
     async def make(update: UnitUpdate, *_: object) -> dict[str, Any]:
         if update.price == 3:
             cancelled = asyncio.get_running_loop().create_future()
@@ -513,7 +469,7 @@ async def test_what_a_call_awaits_may_be_cancelled_by_others_and_loses_no_row(na
     await others_are_done()
 
 
-async def test_who_closes_a_batch_that_is_being_closed_waits_for_the_end_as_well() -> None:
+async def test_a_second_aclose_waits_for_the_first() -> None:
     holds, let_go = asyncio.Event(), asyncio.Event()
 
     async def make(*_: object) -> dict[str, Any]:
@@ -526,8 +482,8 @@ async def test_who_closes_a_batch_that_is_being_closed_waits_for_the_end_as_well
 
     batch = a_batch(named("abc"), make)
     consumer = asyncio.create_task(anext(batch))
-    await until(lambda: batch._pulled)
-    consumer.cancel()
+    await until(lambda: batch._open)
+    first = asyncio.create_task(batch.aclose())
     await holds.wait()
     second = asyncio.create_task(batch.aclose())
     await asyncio.sleep(0)
@@ -535,16 +491,17 @@ async def test_who_closes_a_batch_that_is_being_closed_waits_for_the_end_as_well
     assert batch.unfinished == []
     let_go.set()
     await second
+    await first
     assert sorted(outcome.index for outcome in batch.unfinished) == [0, 1, 2]
-    with pytest.raises(asyncio.CancelledError):
+    with pytest.raises(StopAsyncIteration):
         await consumer
     await others_are_done()
 
 
-async def test_an_attempt_that_cost_nothing_is_one_if_there_was_no_other() -> None:
+async def test_a_request_that_did_not_count_is_reported_as_one() -> None:
     asked = asyncio.Event()
 
-    async def make(_: UnitUpdate, progress: Progress, __: Row) -> dict[str, Any]:
+    async def make(_: UnitUpdate, progress: Progress) -> dict[str, Any]:
         # Throttled, and under way once more.
         progress.requests, progress.in_doubt = 2, True
         asked.set()
@@ -596,7 +553,7 @@ async def test_a_consumer_that_waits_is_woken_by_the_closing() -> None:
     assert await waiting is None
 
 
-def test_a_program_that_ends_in_the_middle_leaves_no_word() -> None:
+def test_a_batch_that_is_dropped_leaves_no_complaint() -> None:
     async def main() -> None:
         complaints: list[Any] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, what: complaints.append(what))
@@ -606,6 +563,87 @@ def test_a_program_that_ends_in_the_middle_leaves_no_word() -> None:
         assert complaints == []
 
     asyncio.run(main())
+
+
+# --- workers --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("rows", [0, 1, 2, 7])
+async def test_a_short_input_starts_few_workers(rows: int, *, asynchronous: bool) -> None:
+    updates = named(range(rows))
+    batch = a_batch(as_async(updates) if asynchronous else updates, concurrency=100_000)
+    assert len([outcome async for outcome in batch]) == rows
+    assert len(batch._workers) <= rows + 1
+
+
+async def test_an_input_slower_than_the_calls_starts_two_workers() -> None:
+    async def slow() -> AsyncIterator[UnitUpdate]:
+        for update in named(range(20)):
+            for _ in range(9):
+                await asyncio.sleep(0)
+            yield update
+
+    batch = a_batch(slow(), concurrency=10)
+    assert len([outcome async for outcome in batch]) == 20
+    assert len(batch._workers) == 2
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    concurrency=st.integers(1, 8),
+    finished=st.lists(st.integers(0, 8), max_size=20),
+    asynchronous=st.booleans(),
+)
+def test_as_many_calls_as_allowed_are_under_way(
+    concurrency: int, finished: list[int], *, asynchronous: bool
+) -> None:
+    under_way: list[asyncio.Event] = []
+
+    async def make(*_: object) -> dict[str, Any]:
+        go_on = asyncio.Event()
+        under_way.append(go_on)
+        await go_on.wait()
+        return {}
+
+    async def main(clock: Clock) -> None:
+        updates = named(count())
+        source: Updates = as_async(updates) if asynchronous else updates
+        batch = a_batch(source, make, concurrency=concurrency, clock=clock)
+        async with batch:
+            consumer = asyncio.create_task(anext(batch))
+            await asyncio.sleep(1)
+            for number in finished:
+                assert len(under_way) == concurrency - len(batch._ready)
+                for go_on in under_way[:number]:
+                    go_on.set()
+                del under_way[:number]
+                await asyncio.sleep(1)
+                if consumer.done():
+                    consumer = asyncio.create_task(anext(batch))
+                await asyncio.sleep(1)
+        await asyncio.wait([consumer])
+        consumer.exception()
+
+    run_virtual(main)
+
+
+# --- another event loop ---------------------------------------------------------------------------
+
+
+def test_a_batch_in_another_event_loop_says_so() -> None:
+    async def begin() -> UnitBatch:
+        batch = a_batch(named("abc"), concurrency=1)
+        await anext(batch)
+        return batch
+
+    with asyncio.Runner() as one, asyncio.Runner() as another:
+        batch = one.run(begin())
+        for use in (batch.__anext__, batch.aclose, batch.__aexit__):
+            with pytest.raises(RuntimeError, match="this batch belongs to another event loop: it"):
+                another.run(use())
+        one.run(batch.aclose())
+    assert len(batch.unfinished) == 1
 
 
 # --- in a session ---------------------------------------------------------------------------------
@@ -710,7 +748,7 @@ async def test_an_argument_that_cannot_work_is_refused(
             session.units.update_many([], **wrong)
 
 
-async def test_the_end_of_the_loop_takes_the_workers_first_and_loses_no_outcome() -> None:
+async def test_the_end_of_the_loop_loses_no_outcome() -> None:
     batch = a_batch(named(range(9)), concurrency=2)
     first = await anext(batch)
     # Both workers wait for room: one has made the next row, and one is about to.

@@ -2,12 +2,18 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import string
 import threading
+from collections.abc import Coroutine
 from decimal import Decimal
 from typing import Any
+from urllib.parse import quote
 
+import aiohttp
 import pytest
 import uvloop
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from propq_async import (
     APIConnectionError,
@@ -22,10 +28,9 @@ from propq_async import (
     TokenUnavailableError,
     UnexpectedResponseError,
 )
+from propq_async._client.units import MOST_REQUESTS
 from propq_async.testing import PropQEmulator
-from propq_async.units import MOST_REQUESTS
-
-from .support import (
+from tests.helpers.support import (
     EmulatorInThread,
     ScriptedServer,
     Step,
@@ -58,7 +63,10 @@ def scripted(*script: Step) -> ScriptedServer:
         ({"path": "/v1/things"}, "/v1/things", b""),
         ({"path": "/v1/a b/é"}, "/v1/a%20b/%C3%A9", b""),
         ({"path": "/v1/a%2Fb"}, "/v1/a%2Fb", b""),
-        ({"path": "/x?a=1", "params": {"b": "ü&=", "c": 2}}, "/x?a=1&b=%C3%BC%26%3D&c=2", b""),
+        ({"path": "/%41/a%2fb/%E9"}, "/%41/a%2fb/%E9", b""),
+        ({"path": "/a//b/...;c/%3F%23"}, "/a//b/...;c/%3F%23", b""),
+        ({"path": "/x", "params": {"b": "ü&=", "c": 2}}, "/x?b=%C3%BC%26%3D&c=2", b""),
+        ({"path": "/%7Ex", "params": {"a": "%41 b"}}, "/%7Ex?a=%2541+b", b""),
         ({"path": "/x", "json": []}, "/x", b"[]"),
         ({"path": "/x", "json": {"n": Decimal("1.5"), "s": None}}, "/x", b'{"n":1.5,"s":null}'),
         ({"path": "/@evil.example/"}, "/@evil.example/", b""),
@@ -86,6 +94,91 @@ async def test_a_path_without_its_one_slash_is_refused(path: str) -> None:
     assert server.seen == []
 
 
+ENCODE_IT = r'quote\(name, safe=""\)'
+
+
+@pytest.mark.parametrize(
+    ("path", "advice"),
+    [
+        ("/v1/units/A#1", ENCODE_IT),
+        ("/v1/units/A#", ENCODE_IT),
+        ("/v1/units/A?1", rf"params=.*{ENCODE_IT}"),
+        ("/x?", r"params="),
+        ("/v1/x/../y", "write the one that is meant"),
+        ("/./x", "write the one that is meant"),
+        ("/x/..", "write the one that is meant"),
+        ("/%2e%2E/x", "write the one that is meant"),
+        ("/.%2e/x", "write the one that is meant"),
+        ("/%2e", "write the one that is meant"),
+        ("/x\\..\\y", ENCODE_IT),
+        ("/x\ty", ENCODE_IT),
+        ("/x y\n", ENCODE_IT),
+        ("/x\r\nHost: evil.example", ENCODE_IT),
+        ("/x\0", ENCODE_IT),
+        ("/x\x85\u2028", ENCODE_IT),
+        ("/x\u202ey", ENCODE_IT),
+        ("/x\ud800", ENCODE_IT),
+        ("/100%", ENCODE_IT),
+        ("/%zz", ENCODE_IT),
+        ("/%4", ENCODE_IT),
+    ],
+)
+@pytest.mark.parametrize("params", [None, {"a": 1}])
+async def test_a_path_that_leads_elsewhere_is_refused_with_advice(
+    path: str, advice: str, params: Any
+) -> None:
+    async with scripted(answer(200)) as server, a_client(server).session() as session:
+        with pytest.raises(ValueError, match=advice) as caught:
+            await session.request("GET", path, params=params)
+    assert repr(path) in str(caught.value)
+    assert server.seen == []
+
+
+PIECES = st.sampled_from([*"/%?#\\.:;@&=+ ~-é", "%2e", "%2F", "%41", "..", "\t", "\x85"])
+
+
+@given(st.lists(st.lists(PIECES | st.text(max_size=3), max_size=8).map("".join), max_size=40))
+@settings(max_examples=25)
+@pytest.mark.parametrize("trace_configs", [[], [aiohttp.TraceConfig()]], ids=["fast", "plain"])
+def test_a_path_that_is_accepted_arrives_as_it_was_written(
+    trace_configs: Any, tails: list[str]
+) -> None:
+    """But for spaces and what is not ASCII; names that are quoted arrive in any case."""
+
+    async def main() -> None:
+        async with scripted(answer(204)) as server:
+            propq = a_client(server, trace_configs=trace_configs)
+            async with propq.session() as session:
+                for path in ["/" + tail for tail in tails]:
+                    try:
+                        await session.request("GET", path, params={"a": "b"})
+                    except ValueError:
+                        continue
+                    written = "".join(
+                        char if char in ASCII_OF_A_PATH else quote(char, safe="") for char in path
+                    )
+                    assert server.seen[-1].path == f"{written}?a=b"
+                for name in tails:
+                    if name in ("", ".", "..") or not is_unicode(name):
+                        continue
+                    await session.request("GET", f"/v1/{quote(name, safe='')}/x")
+                    assert server.seen[-1].path == f"/v1/{quote(name, safe='')}/x"
+
+    asyncio.run(main())
+
+
+# RFC 3986: unreserved, sub-delims, and what else a path may have.
+ASCII_OF_A_PATH = string.ascii_letters + string.digits + "-._~" + "!$&'()*+,;=" + ":@/%"
+
+
+def is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 async def test_the_base_url_may_have_a_path() -> None:
     by_path: dict[str, list[Step]] = {"/api/oauth/token": [token_answer()]}
     async with ScriptedServer(answer(200, {}), by_path=by_path) as server:
@@ -96,6 +189,19 @@ async def test_the_base_url_may_have_a_path() -> None:
     assert [seen.path for seen in server.seen[1:]] == [
         "/api/v1/x",
         "/api/v1/developments/..%2F%C3%A4%2F/units/update-by-name",
+    ]
+
+
+async def test_a_base_url_in_any_letters_is_encoded_for_every_call() -> None:
+    by_path: dict[str, list[Step]] = {"/%C3%BC/oauth/token": [token_answer()]}
+    async with ScriptedServer(answer(200, {}), by_path=by_path) as server:
+        propq = AsyncPropQ(Credentials(1, "x"), base_url=f"{server.url}/ü/", token_store=None)
+        async with propq.session() as session:
+            await session.request("GET", "/v1/x")
+            await session.units.update(an_update())
+    assert [seen.path for seen in server.seen[1:]] == [
+        "/%C3%BC/v1/x",
+        "/%C3%BC/v1/developments/4711/units/update-by-name",
     ]
 
 
@@ -117,7 +223,7 @@ async def test_any_2xx_is_a_success_and_an_empty_body_is_none(step: Step, value:
 async def test_a_success_that_is_no_json_is_an_error_without_the_query() -> None:
     async with scripted(answer(200, "<html>")) as server, a_client(server).session() as session:
         with pytest.raises(UnexpectedResponseError) as caught:
-            await session.request("GET", "/x?email=a@b.c", params={"key": "value"})
+            await session.request("GET", "/x", params={"email": "a@b.c", "key": "value"})
     assert caught.value.url == server.url + "/x"
     assert "email" not in str(caught.value)
     assert "value" not in str(caught.value)
@@ -138,7 +244,7 @@ async def test_a_success_that_is_no_json_is_an_error_without_the_query() -> None
         ("GET", False, True, False),
     ],
 )
-async def test_a_call_whose_answer_was_lost_is_repeated_only_if_that_is_harmless_or_asked_for(
+async def test_a_lost_answer_is_repeated_only_if_harmless_or_asked(
     lost: Step, method: str, *, asked: bool | None, policy: bool, repeated: bool
 ) -> None:
     retry = RetryPolicy(attempts=3, base_delay_seconds=0, retry_unacknowledged=policy)
@@ -203,10 +309,10 @@ async def test_a_share_that_was_given_back_cannot_be_given_back_again(
     emulator: PropQEmulator,
 ) -> None:
     propq = a_client(emulator)
-    calls = propq.come_in()
-    await propq.go_out(calls)
+    calls = propq._owner.acquire()
+    await propq._owner.release(calls)
     async with propq.session() as session:
-        await propq.go_out(calls)
+        await propq._owner.release(calls)
         await session.units.update(an_update())
 
 
@@ -217,9 +323,9 @@ async def test_sessions_share_pool_and_token(emulator: PropQEmulator) -> None:
             async with propq.session() as one, propq.session() as two:
                 await one.units.update(an_update())
                 await two.units.update(an_update())
-                assert one._calls is two._calls
+                assert one._state.resources is two._state.resources
     assert emulator.token_requests == 1
-    assert propq._loops == {}
+    assert propq._owner.loops == {}
 
 
 async def test_tokens_can_be_used_while_nothing_is_entered(emulator: PropQEmulator) -> None:
@@ -277,7 +383,7 @@ async def test_the_last_one_out_cancels_a_refresh_and_frees_its_lock(
         with pytest.raises(TokenUnavailableError):
             await waiting
         assert alive() == set()
-        assert propq._loops == {}
+        assert propq._owner.loops == {}
 
 
 async def test_a_factory_left_while_a_session_is_in_keeps_the_pool(
@@ -289,7 +395,7 @@ async def test_a_factory_left_while_a_session_is_in_keeps_the_pool(
     await session.units.update(an_update())
     await session.__aexit__(None, None, None)
     await propq.__aexit__(None, None, None)  # once too often is harmless
-    assert propq._loops == {}
+    assert propq._owner.loops == {}
 
 
 # --- event loops ----------------------------------------------------------------------------------
@@ -306,7 +412,7 @@ async def work(propq: AsyncPropQ, calls: int = 20) -> None:
     assert complaints == []
 
 
-def test_one_factory_serves_several_runs_one_after_another_uvloop_included() -> None:
+def test_one_factory_serves_several_runs_in_sequence() -> None:
     with EmulatorInThread() as emulator:
         propq = a_client(emulator)
         for factory in (None, None, uvloop.new_event_loop):
@@ -348,7 +454,7 @@ def test_one_factory_serves_two_threads_at_once() -> None:
     assert emulator.applied == 400
 
 
-def test_what_belongs_to_a_loop_that_was_closed_in_the_middle_is_dropped() -> None:
+def test_what_belongs_to_a_closed_loop_is_dropped() -> None:
     with EmulatorInThread() as emulator:
         propq = a_client(emulator, max_connections=1)
 
@@ -359,16 +465,142 @@ def test_what_belongs_to_a_loop_that_was_closed_in_the_middle_is_dropped() -> No
                 asyncio.ensure_future(session.units.update(an_update()))  # noqa: RUF006
             await until(lambda: emulator.calls)
             # The pool is closed, or aiohttp complains; but nobody leaves.
-            await propq._loops[asyncio.get_running_loop()].calls.pool.close()
+            await propq._owner.loops[asyncio.get_running_loop()].resources.pool.close()
 
         asyncio.run(broken_off())
         emulator.latency_seconds = 0
-        assert len(propq._loops) == 1
+        assert len(propq._owner.loops) == 1
         asyncio.run(work(propq))
-        assert propq._loops == {}
+        assert propq._owner.loops == {}
 
 
-async def test_a_new_session_is_not_held_up_by_calls_of_one_that_was_left() -> None:
+def test_a_session_in_another_event_loop_is_refused() -> None:
+    with EmulatorInThread() as emulator, asyncio.Runner() as one, asyncio.Runner() as another:
+        propq = a_client(emulator)
+        session = one.run(propq.session().__aenter__())
+        one.run(session.units.update(an_update()))
+
+        async def update_many() -> None:
+            await anext(session.units.update_many([an_update()]))
+
+        uses = (
+            lambda: session.units.update(an_update()),
+            lambda: session.request("GET", "/v1/x"),
+            lambda: session.__aexit__(None, None, None),
+        )
+        for use in uses:
+            with pytest.raises(RuntimeError, match="this session belongs to another event loop: "):
+                another.run(use())
+        with pytest.raises(RuntimeError, match="this batch belongs to another event loop: "):
+            another.run(update_many())
+        one.run(session.units.update(an_update()))
+        one.run(session.__aexit__(None, None, None))
+        assert propq._owner.loops == {}
+    assert emulator.applied == 2
+
+
+def test_a_factory_is_left_in_its_own_event_loop() -> None:
+    with EmulatorInThread() as emulator, asyncio.Runner() as one, asyncio.Runner() as another:
+        propq = a_client(emulator)
+
+        async def leave() -> None:
+            await propq.__aexit__(None, None, None)
+
+        async def leave_beside_a_session() -> None:
+            async with propq.session() as session:
+                with pytest.raises(RuntimeError, match="share belongs to another event loop"):
+                    await leave()
+                # Its pool was not taken away.
+                await session.units.update(an_update())
+
+        one.run(propq.__aenter__())
+        with pytest.raises(RuntimeError, match="share belongs to another event loop: leave it"):
+            another.run(leave())
+        another.run(leave_beside_a_session())
+        one.run(work(propq, calls=1))
+        one.run(leave())
+        another.run(leave())  # once too often is harmless
+        assert propq._owner.loops == {}
+    assert emulator.applied == 2
+
+
+def test_a_session_of_a_closed_loop_can_be_left_anywhere() -> None:
+    with EmulatorInThread() as emulator:
+        propq = a_client(emulator)
+        session = propq.session()
+
+        async def begin() -> None:
+            await propq.__aenter__()
+            await session.__aenter__()
+            session.units.update_many([an_update()])
+
+        async def end() -> None:
+            with pytest.raises(RuntimeError, match="another event loop"):
+                await session.units.update(an_update())
+            await session.__aexit__(None, None, None)
+            await propq.__aexit__(None, None, None)
+            async with session:
+                await session.units.update(an_update())
+
+        asyncio.run(begin())
+        asyncio.run(end())
+        assert propq._owner.loops == {}
+
+
+# --- cancelled once, tried again ------------------------------------------------------------------
+
+
+async def cancelled_at_once(work: Coroutine[Any, Any, Any]) -> None:
+    """Cancel `work` at the first thing that it awaits."""
+    task = asyncio.create_task(work)
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_entering_and_leaving_cancelled_once_and_tried_again(emulator: PropQEmulator) -> None:
+    propq = a_client(emulator)
+    session = propq.session()
+    entering = asyncio.create_task(session.__aenter__())
+    entering.cancel()
+    await asyncio.wait([entering])
+    async with session:
+        await session.units.update(an_update())
+        await cancelled_at_once(session.__aexit__(None, None, None))
+        assert alive() == set()
+        assert propq._owner.loops == {}
+    async with session:
+        await session.units.update(an_update())
+
+
+async def test_a_token_asked_for_cancelled_once_and_tried_again() -> None:
+    gated = Gated()
+    by_path: dict[str, list[Step]] = {"/oauth/token": [gated]}
+    async with ScriptedServer(answer(200, {}), by_path=by_path) as server:
+        propq = a_client(server)
+        async with propq:
+            for ask in (propq.tokens.get_token, propq.tokens.refresh):
+                asking = asyncio.create_task(ask())
+                await gated.arrived.wait()
+                asking.cancel()
+                await asyncio.wait([asking])
+                assert asking.cancelled()
+                gated.go_on.set()
+                await ask()
+                gated.arrived.clear()
+                gated.go_on.clear()
+            # The second try of each joined the request of the first.
+            assert len(server.paths("/oauth/token")) == 2
+            asking = asyncio.create_task(propq.tokens.refresh())
+            await gated.arrived.wait()
+            await cancelled_at_once(propq.tokens.aclose())
+            await propq.tokens.aclose()
+            assert alive() == set()
+            with pytest.raises(TokenUnavailableError):
+                await asking
+
+
+async def test_a_new_session_does_not_wait_for_one_that_was_left() -> None:
     async def hold(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         arrived.set()
         await reader.read()
@@ -390,7 +622,7 @@ async def test_a_new_session_is_not_held_up_by_calls_of_one_that_was_left() -> N
             await cut
 
 
-async def test_any_number_of_developments_can_be_updated_and_few_are_remembered() -> None:
+async def test_few_of_many_developments_are_remembered() -> None:
     developments = [f"d{number}" for number in range(MOST_REQUESTS + 5)]
     async with scripted(answer(200, {})) as server, a_client(server).session() as session:
         for development in [*developments, *developments[-5:]]:

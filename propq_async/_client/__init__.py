@@ -1,0 +1,1 @@
+"""The client: factory, sessions, units, batches, and the way of one call."""
