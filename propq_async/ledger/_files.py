@@ -1,29 +1,33 @@
-"""The file of a ledger, before anything is written to it: what it is, and how it is only read.
+"""Whether a file is a ledger, and how one is read without changing anything.
 
-What is no ledger is somebody else's. It is told by the header of the file alone where that is
-possible, since SQLite itself changes files by opening them: it takes up what a crash has left, and
-makes two more files beside one that has a write-ahead log.
+Any other file belongs to somebody else. Where possible its header alone decides, since SQLite
+changes files by opening them: it recovers what a crash has left, and makes two more files beside
+one that has a write-ahead log.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import stat
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Final, TypeVar
 
-from .entries import LedgerError
+from ._advice import PUT_BACK
+from ._entries import LedgerError
 
-__all__ = ["APPLICATION_ID", "BUSY_SECONDS", "is_ledger", "read"]
+__all__ = ["APPLICATION_ID", "BUSY_SECONDS", "empty", "is_ledger", "read"]
 
-# Tells the file from other SQLite files: "PrpQ".
+# "PrpQ", which marks the SQLite file as ours.
 APPLICATION_ID: Final = 0x50727051
 BUSY_SECONDS: Final = 10.0
 
 # https://www.sqlite.org/fileformat.html#the_database_header
 _MAGIC: Final = b"SQLite format 3\0"
 _HEADER_BYTES: Final = 100
+_WRITE_VERSION: Final = 18
+_WRITE_AHEAD: Final = 2
 _SCHEMA_COOKIE: Final = slice(40, 44)
 _APPLICATION_ID: Final = slice(68, 72)
 
@@ -31,14 +35,18 @@ _T = TypeVar("_T")
 
 
 def is_ledger(path: Path) -> bool:
-    """Return whether a ledger is there, and not nothing at all. Changes nothing.
+    """Return whether there is a ledger, rather than nothing. Changes nothing.
 
     Raises:
-        LedgerError: it is another database.
+        LedgerError: it is another database, or not a regular file.
         sqlite3.Error: it is no database, or cannot be read.
         OSError: it cannot be read.
     """
     try:
+        # Opening a pipe would wait for its writer.
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise LedgerError(f"{path} is no file, but a pipe, a socket or a device: name a file")
         with path.open("rb") as file:
             header = file.read(_HEADER_BYTES)
     except FileNotFoundError:
@@ -51,8 +59,10 @@ def is_ledger(path: Path) -> bool:
         return True
     if _at_rest(path) is not None:
         is_empty = int.from_bytes(header[_SCHEMA_COOKIE]) == 0
+        if is_empty and header[_WRITE_VERSION] == _WRITE_AHEAD:
+            raise empty(path)
     else:
-        # The header that counts may be in the log.
+        # The log may hold a newer header.
         with closing(_connect(path, "mode=ro")) as db:
             (application,) = db.execute("PRAGMA application_id").fetchone()
             if application == APPLICATION_ID:
@@ -62,6 +72,14 @@ def is_ledger(path: Path) -> bool:
     if is_empty:
         return False
     raise LedgerError(f"{path} is no ledger, but another database: name another file")
+
+
+def empty(path: Path) -> LedgerError:
+    """Return the error for a ledger without tables. A new one would let everything pass."""
+    return LedgerError(
+        f"the ledger {path} is empty: perhaps it was copied without its log, {path.name}-wal; "
+        f"{PUT_BACK}, or delete it if nothing was ever pushed with it"
+    )
 
 
 def read(path: Path, question: Callable[[sqlite3.Connection], _T], nothing: _T) -> _T:
@@ -74,9 +92,9 @@ def read(path: Path, question: Callable[[sqlite3.Connection], _T], nothing: _T) 
     """
     while is_ledger(path):
         before = _at_rest(path)
-        # At rest, SQLite need not make the files by which readers and writers know of each other:
-        # it could not in a directory that is read-only, and elsewhere they would stay, perhaps in
-        # the way of another user.
+        # At rest, SQLite need not make the files by which readers and writers coordinate. In a
+        # read-only directory it could not, and elsewhere they would stay, perhaps owned by a user
+        # who locks others out.
         mode = "mode=ro" if before is None else "mode=ro&immutable=1"
         try:
             with closing(_connect(path, mode)) as db:
@@ -87,7 +105,7 @@ def read(path: Path, question: Callable[[sqlite3.Connection], _T], nothing: _T) 
         else:
             if before is None or before == _at_rest(path):
                 return answer
-        # Somebody has begun to write meanwhile, or is done with it: once more.
+        # Another process has started or finished writing meanwhile: read again.
     return nothing
 
 
@@ -96,12 +114,12 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def _at_rest(path: Path) -> tuple[int, int, int] | None:
-    """Return what tells this state of the file, `None` if some of it is in the log."""
+    """Return what identifies this state of the file, `None` if part of it is in the log."""
     real = path.resolve()
     try:
         if real.with_name(f"{real.name}-wal").stat().st_size:
             return None
     except FileNotFoundError:
         pass
-    stat = real.stat()
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+    status = real.stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
