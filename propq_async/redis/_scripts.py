@@ -1,0 +1,192 @@
+"""How a fleet keeps to the limit of its client, in the Redis that it shares.
+
+The server counts calls in windows, each of which begins with the first call after the last one was
+over. So each window of the fleet begins with one call, the probe: when the server takes it, the
+others go. The first refusal tells the limit, or what all have sent until then does. How long a
+window is shows when the next probe is taken.
+
+    open      permits are given out until the limit is reached
+    closed    nobody gets a permit until `lo`; then one process gets one, to see
+
+All times are milliseconds on the clock of Redis.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# KEYS: the state, the members, the channel. ARGV[1]: the process.
+_BEGIN: Final = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local state, members, channel = KEYS[1], KEYS[2], KEYS[3]
+local names = {'epoch', 'phase', 'limit', 'stated', 'window', 'begins', 'given', 'lo', 'least',
+               'probed', 'probes', 'prober', 'failed', 'whole', 'anchor', 'taken', 'crowded',
+               'unclear', 'ceiling', 'base'}
+local values = redis.call('HMGET', state, unpack(names))
+local s = {}
+for i, name in ipairs(names) do
+  s[name] = values[i] and (tonumber(values[i]) or values[i]) or nil
+end
+local function keep()
+  local fields = {}
+  for _, name in ipairs(names) do
+    table.insert(fields, name)
+    table.insert(fields, tostring(s[name] == nil and '' or s[name]))
+  end
+  redis.call('HSET', state, unpack(fields))
+  redis.call('PEXPIRE', state, 3600000)
+end
+for _, name in ipairs(names) do if s[name] == '' then s[name] = nil end end
+local function pace()
+  return {s.limit or 0, s.window or math.max(1000, s.least or 0), s.stated or 0}
+end
+"""
+
+JOIN: Final = (
+    _BEGIN
+    + """
+if not s.epoch then return {0, 0, 0} end
+return pace()
+"""
+)
+
+# ARGV: process, wanted, known limit, known window, whether it was stated.
+LEASE: Final = (
+    _BEGIN
+    + """
+local want = tonumber(ARGV[2])
+local alive = math.max(15000, 2 * (s.window or 0))
+redis.call('ZADD', members, now, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', members, 0, now - alive)
+redis.call('PEXPIRE', members, alive)
+local count = redis.call('ZCARD', members)
+local function answer(granted, wait, valid, probe)
+  keep()
+  local known = pace()
+  return {granted, math.ceil(wait), math.ceil(valid), count, probe or 0, known[1], known[2],
+          known[3]}
+end
+if not s.epoch then
+  if tonumber(ARGV[3]) == 0 then return {want, 0, -1, count, 0, 0, 0, 0} end
+  -- Redis has forgotten. Nobody knows what was sent in this window.
+  s = {epoch = 1, phase = 'closed', limit = tonumber(ARGV[3]), window = tonumber(ARGV[4]),
+       stated = tonumber(ARGV[5]), lo = now + tonumber(ARGV[4]), probes = 0}
+end
+if s.phase == 'open' then
+  if not s.limit then return answer(want, 0, -1) end
+  local over
+  if s.window then over = s.begins + s.window end
+  if not (over and now >= over) and s.given < s.limit then
+    local share = math.ceil(s.limit / count)
+    local granted = math.min(want, share, s.limit - s.given)
+    s.given = s.given + granted
+    -- What goes out at the end of the window may arrive after it.
+    local valid = over and over - now or math.max(250, s.begins + (s.least or 0) - now)
+    return answer(granted, 0, math.max(10, valid - 50))
+  end
+  s.phase, s.epoch, s.probes, s.prober, s.failed = 'closed', s.epoch + 1, 0, nil, nil
+  s.anchor = s.given >= s.limit and s.begins or nil
+  s.crowded = nil
+  s.lo = over and over + math.max(20, math.floor(s.window / 100)) or s.begins + (s.least or 0)
+end
+-- Who asks first is to see, and has a second for it. The others wait for its word.
+if s.prober and s.prober ~= ARGV[1] and now < s.lo + 1000 then
+  return answer(0, s.lo + 1000 - now, 0)
+end
+s.prober = ARGV[1]
+if now < s.lo then return answer(0, s.lo - now, 0) end
+s.probed, s.lo, s.probes = now, now + 250, s.probes + 1
+return answer(1, 0, 1000, s.epoch)
+"""
+)
+
+# ARGV: process, the wait, whether it is of whole seconds, the stated limit or 0.
+REFUSED: Final = (
+    _BEGIN
+    + """
+local wait, whole, stated = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local least = wait - 1000 * whole
+local fresh = s.phase ~= 'closed'
+s.whole = whole
+if stated > 0 then s.limit, s.stated = stated, 1 end
+if fresh then
+  s.epoch, s.phase, s.probes, s.failed, s.taken = (s.epoch or 0) + 1, 'closed', 0, nil, 0
+  s.anchor, s.lo = s.begins, now + 50
+  -- The pace was kept to, and was too fast.
+  s.crowded = s.window and 1 or nil
+  if s.window then s.ceiling = 1 end
+  if s.begins and not s.window then
+    s.least = math.max(s.least or 0, now - s.begins + least)
+  else
+    s.least = math.max(s.least or 0, least)
+  end
+elseif s.probes > 0 then
+  s.failed, s.probes, s.unclear = now, s.probes - 1, 0
+elseif s.base then
+  -- It was the last step that was too much.
+  s.limit, s.base, s.ceiling = s.base, nil, 1
+end
+s.prober = nil
+s.lo = math.max(s.lo, now + math.max(50, least))
+keep()
+if fresh then
+  redis.call('PUBLISH', channel, 'closed ' .. s.epoch .. ' ' .. wait .. ' ' .. (s.stated or 0))
+end
+return {s.epoch, wait, s.stated or 0}
+"""
+)
+
+# ARGV: process, epoch, then the ages of the calls that were taken.
+REPORT: Final = (
+    _BEGIN
+    + """
+if s.epoch ~= tonumber(ARGV[2]) or s.phase ~= 'closed' then return 0 end
+for age in string.gmatch(ARGV[3], '%d+') do
+  if not s.begins or now - tonumber(age) >= s.begins - 20 then s.taken = (s.taken or 0) + 1 end
+end
+keep()
+return 1
+"""
+)
+
+# ARGV: process, epoch.
+PROVEN: Final = (
+    _BEGIN
+    + """
+if s.epoch ~= tonumber(ARGV[2]) or s.phase ~= 'closed' then return 0 end
+local began = s.probed or now
+local is_seen = s.failed and began - s.failed < 1000
+if s.anchor and not s.window and not is_seen then
+  -- Perhaps not all of the last window was used, and this call was the rest of it.
+  s.unclear = (s.unclear or 0) + 1
+  if s.unclear < 4 then
+    s.epoch, s.prober = s.epoch + 1, nil
+    keep()
+    return 0
+  end
+  if s.stated ~= 1 then s.limit = math.ceil(1.25 * s.limit) end
+end
+-- Only a refusal shortly before shows when the window was over.
+if s.anchor and is_seen then
+  local seen = began - s.anchor
+  s.window = s.whole == 1 and math.max(1, math.floor(seen / 1000 + 0.1)) * 1000 or seen
+elseif s.crowded and s.stated == 1 then
+  s.window = math.floor(1.25 * s.window)
+end
+if s.stated ~= 1 then
+  if (s.taken or 0) >= 5 then
+    s.limit = s.limit and math.max(math.ceil(s.limit / 2), math.min(s.taken, s.limit)) or s.taken
+  elseif s.limit and s.anchor and s.window and not s.ceiling then
+    -- Nobody was refused, so it may be more.
+    s.base, s.limit = s.limit, math.ceil(1.03 * s.limit)
+  end
+end
+s.begins, s.given, s.phase, s.taken = began, math.max(1, s.probes), 'open', 0
+s.unclear = 0
+s.anchor, s.failed, s.prober, s.crowded = nil, nil, nil, nil
+keep()
+redis.call('PUBLISH', channel, 'opened ' .. s.epoch)
+return 1
+"""
+)
