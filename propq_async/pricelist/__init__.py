@@ -5,40 +5,62 @@ from propq_async.ledger import Ledger
 
 async with AsyncPropQ.from_env() as propq, Ledger() as ledger:
     plan = await pricelist.plan(pricelist.read("prices.xlsx"), propq, ledger)
-    async with pricelist.push(plan, propq, ledger) as outcomes:
+    print(plan.broken, plan.warnings)
+    async with pricelist.push(plan, propq, ledger, accept={"price"}) as outcomes:
         async for outcome in outcomes:
             print(outcome.change.update.name, outcome.error or "applied")
 """
 
-from .failures import Failures
-from .planning import Change, Plan, Reason, Total, plan
-from .problems import PriceListError, Problem, Remark, Table
-from .pushing import Push, PushOutcome, Standing, push
-from .reader import PriceList, read
-from .rows import BrokenRow, Row
-from .suspicions import Suspicion, Warn
-from .writer import write
+from propq_async.pricelist._profile import Profile
+from propq_async.pricelist._profile_values import Fill, ListProfile
+from propq_async.pricelist._reading.reader import PriceList, read
+from propq_async.pricelist._reading.rows import BrokenRow, Row
+
+from ._changes import Change, Reason
+from ._failures import Failures
+from ._outcomes import PushOutcome, Result, Standing
+from ._planning import Plan, Total, plan
+from ._problem_kinds import ProblemKind
+from ._problems import Column, PriceListError, Problem, Remark, Table
+from ._pushing import Push, push
+from ._report import report
+from ._saved import load_plan, save_plan
+from ._setup import Draft, Question, setup
+from ._warnings import PlanWarning, WarningKind
+from ._writing import write
 
 __all__ = [
     "BrokenRow",
     "Change",
+    "Column",
+    "Draft",
     "Failures",
+    "Fill",
+    "ListProfile",
     "Plan",
+    "PlanWarning",
     "PriceList",
     "PriceListError",
     "Problem",
+    "ProblemKind",
+    "Profile",
     "Push",
     "PushOutcome",
+    "Question",
     "Reason",
     "Remark",
+    "Result",
     "Row",
     "Standing",
-    "Suspicion",
     "Table",
     "Total",
-    "Warn",
+    "WarningKind",
+    "load_plan",
     "plan",
     "push",
     "read",
+    "report",
+    "save_plan",
+    "setup",
     "write",
 ]

@@ -1,0 +1,310 @@
+"""Reading a price list: row by row, with all that is wrong in it and where."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import attrs
+
+from propq_async.ledger import Entry, Unit
+from propq_async.models import UnitStatus
+from propq_async.pricelist._collector import collector_paused
+from propq_async.pricelist._problems import PriceListError, Remark, Table
+from propq_async.pricelist._profile import Profile
+from propq_async.pricelist._profile_values import ListProfile
+from propq_async.pricelist._shards import Shard, checked, is_in
+
+from .completing import complete_rows
+from .development_names import named_only, with_remark_on_names
+from .evidence import Style, styles_of
+from .found import Found
+from .headers import Layout
+from .numbers import Decimals
+from .row_parser import separated_by
+from .rows import BrokenRow, Row
+from .seen import Seen
+from .stated import (
+    NEAREST,
+    Nearest,
+    completion_of,
+    layout_of,
+    used_profile,
+    words_for,
+)
+from .tables import DELIMITERS, find_tables
+from .words import FIELDS, PAIRS, StatedWords, direction_key, fold
+
+__all__ = ["PriceList", "digest_of", "read"]
+
+
+def read(
+    path: str | os.PathLike[str],
+    *,
+    development_id: str | None = None,
+    columns: Mapping[str, str] | None = None,
+    status_words: Mapping[str, UnitStatus] | None = None,
+    direction_words: Mapping[str, str] | None = None,
+    decimal: Decimals | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
+    sheet: str | None = None,
+    profile: Profile | str | os.PathLike[str] | Nearest | None = NEAREST,
+    shard: Shard | None = None,
+) -> PriceList:
+    """Open a price list: CSV, TSV, a workbook (XLSX), JSON or HTML.
+
+    What is not stated is recognised. What is stated here counts before what a profile states.
+
+    Example::
+
+        for row in pricelist.read("prices.csv", development_id="4711"):
+            print(row.line, row.what if isinstance(row, pricelist.BrokenRow) else row.update)
+
+    Args:
+        path: the file.
+        development_id: the development of all rows that do not name one themselves.
+        columns: the names of the list's own columns, by the field of `UnitUpdate`, or what a
+            question calls them: `Precio (C)`. A sheet that has another one for such a field is read
+            by the usual words.
+        status_words: what further words for a status mean.
+        direction_words: what further words for a direction mean.
+        decimal: the separator before the decimals of a price, "." or ",".
+        delimiter: what separates the columns of a text.
+        encoding: the encoding of a text.
+        sheet: the one sheet of a workbook to read; without it, all that have a header and are not
+            hidden. One whose header has only some of the columns is an error.
+        profile: what is stated of this list in a file; by default the `propq.toml` beside it or in
+            the nearest of the folders above it, if there is one that is about it. `None` for none.
+        shard: only a part of the list, as `(2, 5)` for the second of five. All rows of a unit are
+            in the same part, on every machine.
+
+    Returns:
+        The list, which can be iterated over again and again.
+
+    Raises:
+        PriceListError: it cannot be read, or it is not certain how; the message says what to do.
+    """
+    for field in columns or {}:
+        if field not in FIELDS:
+            raise PriceListError(f"no field {field!r}: a column is one of {', '.join(FIELDS)}")
+    if decimal not in (None, ".", ","):
+        raise PriceListError(f'decimal must be "." or ",", not {decimal!r}')
+    if delimiter is not None and len(delimiter) != 1:
+        raise PriceListError(f"the delimiter must be one character, not {delimiter!r}")
+    used, stated = used_profile(path, profile)
+    if development_id is not None or sheet is not None:
+        stated = attrs.evolve(stated, sheets=None if sheet is None else {sheet: None})
+    development_id = development_id or stated.development
+    layout = layout_of(
+        stated, columns or {}, development_id, delimiter, encoding, str(used.path) if used else None
+    )
+    states = {**stated.status_words, **(status_words or {})}
+    directions = {**stated.direction_words, **(direction_words or {})}
+    means = {direction_key(word): direction for word, direction in directions.items()}
+    if stated.compass_pairs is not None:
+        means[PAIRS] = stated.compass_pairs
+    words = StatedWords(
+        development_id,
+        {fold(word): UnitStatus(status) for word, status in states.items()},
+        means,
+    )
+    prices = PriceList(Path(path), layout, words, decimal or stated.decimal, used, stated)
+    prices.shard = checked(shard)
+    return prices
+
+
+def digest_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class PriceList:
+    """A price list that is open; made by `read`. Iterating yields a `Row` or a `BrokenRow` each.
+
+    Text files are read as a stream. What is noticed across rows (a unit that comes twice) is told
+    at the later row. It takes memory for each name, and for each row once a unit came twice.
+
+    Attributes:
+        path: the file.
+        profile: the profile that says how it is read, `None` if there is none.
+        stated: what that profile states of it.
+        skipped_sheets: the sheets of a workbook that are not read, each with the reason.
+        not_units: the rows that are no units, as of the last time that the list was iterated over.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        layout: Layout,
+        words: StatedWords,
+        decimal: Decimals | None,
+        profile: Profile | None = None,
+        stated: ListProfile = ListProfile(),  # noqa: B008 - it is frozen
+    ) -> None:
+        self.path = path
+        self.shard: Shard | None = None
+        self.profile = profile
+        self.stated = stated
+        self.skipped_sheets: dict[str, str]
+        self.not_units: list[Remark] = []
+        self._words = words
+        try:
+            self._signature = self._sign()
+            with collector_paused():
+                all_found, self.skipped_sheets = find_tables(path, layout)
+                named = [named_only(found, words) for found in all_found]
+                self._found = [found for found, _ in named]
+                self._styles = [
+                    with_remark_on_names(found, style, remark)
+                    for (found, remark), style in zip(
+                        named, styles_of(self._found, words, decimal), strict=True
+                    )
+                ]
+            self._delimiter = layout.delimiter
+            self._columns = layout.columns
+            self._completion = completion_of(stated, words, None)
+            if stated.sheets and self._found[0].table.sheet is None:
+                raise PriceListError(
+                    f"{profile and profile.path} states the sheets {', '.join(stated.sheets)}, and "
+                    f"{path} is no workbook"
+                )
+        except OSError as error:
+            raise PriceListError(f"cannot read {path}: {error.strerror}") from error
+        except UnicodeError as error:
+            raise PriceListError(f"cannot read {path}: {error}; state its --encoding") from error
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.path)!r})"
+
+    @property
+    def tables(self) -> list[Table]:
+        """Return the tables: one for a text, one for each sheet that is read."""
+        return [one.table for one in self._found]
+
+    @property
+    def development_id(self) -> str | None:
+        """Return the development that was stated for rows that name none."""
+        return self._words.development_id
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """Return the names of columns that were stated, by field."""
+        return self._columns
+
+    @property
+    def is_part(self) -> bool:
+        """Return whether it is what failed of another list, so that other units are elsewhere."""
+        return any(one.is_part for one in self._found)
+
+    @property
+    def sources(self) -> list[tuple[Found, Style]]:
+        """Return what was found of each table, and how its columns are written."""
+        return list(zip(self._found, self._styles, strict=True))
+
+    @property
+    def delimiter(self) -> str:
+        """Return what separates the columns, where it was not stated one that is recognised."""
+        found = self._delimiter or self._found[0].delimiter or ","
+        return found if self._delimiter or found in DELIMITERS else ";"
+
+    @property
+    def decimal(self) -> str:
+        """Return what stands before the decimals of its prices, a point where nothing tells."""
+        return "," if self._decimals == {","} else "."
+
+    @property
+    def _decimals(self) -> set[str]:
+        styles = [style.prices for style in self._styles]
+        return {mark for style in styles for mark in (style.stated, *style.shown) if mark}
+
+    @property
+    def read_as(self) -> str:
+        """Return in words what was recognised or stated."""
+        found = self._found[0]
+        words = [found.encoding or ("workbook" if found.table.sheet is not None else "")]
+        if found.delimiter is not None:
+            words.append(f"columns by {separated_by(found.delimiter)}")
+        if found.table.sheet is not None:
+            words.append("sheet " + ", ".join(one.table.sheet or "" for one in self._found))
+        if self._decimals:
+            words.append(f"decimals after {' and '.join(sorted(self._decimals))}")
+        return ", ".join(words)
+
+    @property
+    def _read_columns(self) -> frozenset[str]:
+        return frozenset(
+            one.table.header[index] for one in self._found for index in one.columns.values()
+        )
+
+    def _sign(self) -> tuple[int, int, int]:
+        stat = self.path.stat()
+        return stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+    def digest(self) -> str:
+        """Return a digest of the file that was opened."""
+        try:
+            found = digest_of(self.path)
+            self._check_signature()
+        except OSError as error:
+            raise PriceListError(f"cannot read {self.path}: {error.strerror}") from error
+        return found
+
+    def _check_signature(self) -> None:
+        if self._sign() != self._signature:
+            raise PriceListError(f"{self.path} has changed since it was opened: open it again")
+
+    @property
+    def asks_ledger(self) -> bool:
+        """Return whether gaps are filled from the ledger, as `with_entries` does."""
+        return any(fill.source == "ledger" for fill in self.stated.fill.values())
+
+    def with_entries(self, entries: Mapping[Unit, Entry]) -> PriceList:
+        """Return the list with its gaps filled from the ledger."""
+        filled = copy.copy(self)
+        filled._completion = completion_of(self.stated, self._words, entries)  # noqa: SLF001
+        return filled
+
+    def __iter__(self) -> Iterator[Row | BrokenRow]:
+        for row in self.whole():
+            if is_in(self.shard, row.unit):
+                yield row
+
+    def whole(self) -> Iterator[Row | BrokenRow]:
+        """Yield all rows, also those that are in no part of this one."""
+        not_units: list[Remark] = []
+        seen = Seen(self._read_columns, self._alone)
+        look_at = seen.look_at
+        self.not_units = not_units
+        for row in self._alone(not_units.append):
+            yield look_at(row) if isinstance(row, Row) else self._look_at_broken(row, seen)
+
+    def _alone(self, tell: Callable[[Remark], object] = id) -> Iterator[Row | BrokenRow]:
+        """Yield the rows as they are without those before them. What is no unit is told."""
+        try:
+            self._check_signature()
+            for found, style in self.sources:
+                words = words_for(found, self._words)
+                yield from complete_rows(found, style, words, self._completion, tell)
+        except OSError as error:
+            raise PriceListError(f"cannot read {self.path}: {error.strerror}") from error
+
+    def _look_at_broken(self, row: BrokenRow, seen: Seen) -> BrokenRow:
+        found = next(found for found in self._found if found.table is row.table)
+        return seen.look_at_broken(row, self._unit_in(row, found))
+
+    def _unit_in(self, row: BrokenRow, found: Found) -> Unit | None:
+        """Return the unit that a broken row seems to be about."""
+        if row.unit is not None or len(row.cells) == len(found.table.header):
+            return row.unit
+        # With a cell too few or too many, those before it are where they belong.
+        at_development, at_name = (found.columns.get(field, -1) for field in FIELDS[:2])
+        development_id, name = (
+            row.cells[at].strip() if 0 <= at < len(row.cells) else ""
+            for at in (at_development, at_name)
+        )
+        return development_id or words_for(found, self._words).development_id or "", name

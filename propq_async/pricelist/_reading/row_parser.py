@@ -1,0 +1,306 @@
+"""The records of a table into rows: each cell into a value, and all that is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from propq_async.errors import InvalidUpdateError
+from propq_async.ledger import Unit
+from propq_async.models import UnitStatus, UnitUpdate
+from propq_async.pricelist._problems import Problem
+
+from .cells import (
+    directions_text,
+    is_text_or_number,
+    key_text,
+    plain_price,
+    price_of,
+    price_text,
+    text_of,
+)
+from .evidence import Style
+from .found import Found
+from .heading_words import is_without_tax
+from .keys import KeyStyle, explicit
+from .known_rows import KnownRows, plain_text
+from .likely import is_filled
+from .notes import Notes
+from .numbers import Doubt
+from .rows import BrokenRow, Row, problem_in
+from .shown import with_shown
+from .split_prices import split_price, whole_from
+from .text import BrokenLine
+from .words import FIELDS, StatedWords, directions_in, status_of
+
+__all__ = ["RowParser", "separated_by"]
+
+_DELIMITERS: Final = {"\t": "tabs", ";": "semicolons", ",": "commas"}
+
+# What units are called: words, without a number.
+_IS_KIND: Final = re.compile(r"\s*[^\W\d_]+(?:[ /-][^\W\d_]+)*\s*")
+
+# What is left of bytes that are not in the encoding.
+_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+
+_EXPECTED_STATUS: Final = (
+    "AVAILABLE (Disponible), HOLD (Bloqueado, No disponible), SOLD (Vendido), RESERVED (Reservado) "
+    "or their numbers 1, 2, 4, 8; what another word means is for you to state: "
+    "--status-word WORD=STATUS"
+)
+_EXPECTED_CERTAINTY: Final = (
+    "a price that can be read in one way only (three digits after the last separator may be "
+    "thousands or decimals); state the separator of decimals: --decimal , or --decimal ."
+)
+_EXPECTED_CENTS: Final = (
+    "a price with at most two decimals (more of them are most likely a group of digits that was "
+    "misread): write it without grouping, such as 250000"
+)
+_EXPECTED_PRICE: Final = "a price above zero in euro, such as 199500.50, 199.500,50 € or 199 500"
+_EXPECTED_OF_PRICE: Final = {
+    None: _EXPECTED_PRICE,
+    Doubt.IN_DOUBT: _EXPECTED_CERTAINTY,
+    Doubt.TOO_FINE: _EXPECTED_CENTS,
+}
+
+
+def separated_by(delimiter: str) -> str:
+    """Return the name of what separates columns."""
+    return _DELIMITERS.get(delimiter, repr(delimiter))
+
+
+class RowParser:
+    """Turns the rows of one table into updates."""
+
+    def __init__(self, found: Found, style: Style, words: StatedWords) -> None:
+        self._found = found
+        self._table = found.table
+        self._style = style.prices
+        self._direction_words = style.directions
+        self._names, self._ids = style.names, style.ids
+        self._noticed = style.noticed
+        self._words = words
+        self._width = len(found.table.header)
+        self._other_heading: int | None = None
+        self._is_text = found.delimiter is not None
+        self._indexes = [found.columns.get(field, -1) for field in FIELDS]
+        self._whole_from = whole_from(found.delimiter, found.table.header, found.columns["price"])
+        # The same few words come again and again.
+        self._states: dict[str, UnitStatus | None] = {}
+        self._directions: dict[str, tuple[str, ...] | str] = {}
+        self._known = KnownRows(found, style, words.development_id, self._price, self._whole_from)
+
+    def __iter__(self) -> Iterator[Row | BrokenRow]:
+        records, known_row = self._found.records(), self._known.row
+        for record in with_shown(records, self._noticed) if self._noticed else records:
+            if isinstance(record, BrokenLine):
+                problem = problem_in(self._table, record.line, None, record.text, record.expected)
+                yield BrokenRow(self._table, record.line, (record.text,), (problem,))
+                continue
+            cells = record.cells
+            row: Row | BrokenRow | None
+            row = known_row(record.line, cells) if self._other_heading is None else None
+            if row is not None:
+                yield row
+                continue
+            if not any(cells) or not any(map(is_filled, cells)):
+                continue
+            if len(cells) > self._width and not any(map(str.strip, cells[self._width :])):
+                del cells[self._width :]
+            if len(cells) == self._width:
+                row = self._row(record.line, cells)
+            else:
+                row = self._broken(record.line, cells, [self._wrong_width(record.line, cells)])
+            if isinstance(row, BrokenRow) or self._other_heading is not None:
+                row = self._below_heading(row, cells)
+            if row is not None:
+                yield row
+
+    def _below_heading(self, row: Row | BrokenRow, cells: list[Any]) -> Row | BrokenRow | None:
+        """Return the row if it stands below the heading of the table, `None` if it repeats that.
+
+        Lists of several blocks repeat their heading, which is nothing wrong. But below one that
+        names other columns, no cell is certain to be what it is taken for.
+        """
+        heading = self._found.heading(cells)
+        if heading:
+            is_same = self._is_same(heading, cells)
+            self._other_heading = None if is_same else row.line
+            if is_same and len(cells) == self._width:
+                return None
+        if self._other_heading is None:
+            return row
+        expected = (
+            f"the columns of line {self._table.line}, and line {self._other_heading} names others; "
+            "put what stands below it into a list of its own"
+        )
+        problem = problem_in(self._table, row.line, None, None, expected)
+        # As a line that is no row, so that it is none in a list of failures, either.
+        line = " ".join((self._found.delimiter or "; ").join(row.cells).splitlines())
+        return BrokenRow(self._table, row.line, (line,), (problem,))
+
+    def _is_same(self, heading: Mapping[str, list[int]], cells: list[Any]) -> bool:
+        """Return whether a heading names the columns of the table, with the same taxes in them.
+
+        It may call the units otherwise: `Ático`, `Local`.
+        """
+        header, at_name, at_price = self._table.header, self._indexes[1], self._indexes[3]
+        own = self._found.heading(header)
+        price = text_of(cells[at_price]) if at_price < len(cells) else ""
+        if is_without_tax(price) != is_without_tax(header[at_price]):
+            return False
+        if heading == own:
+            return True
+        name = text_of(cells[at_name]) if at_name < len(cells) else ""
+        return {**heading, "name": own.get("name")} == own and _IS_KIND.fullmatch(name) is not None
+
+    def _wrong_width(self, line: int, cells: list[str]) -> Problem:
+        by = separated_by(self._found.delimiter or "")
+        width = self._width - len(self._found.added)
+        expected = f"{width} columns separated by {by}, not {len(cells)}"
+        return problem_in(self._table, line, None, None, expected)
+
+    def _broken(
+        self, line: int, cells: list[Any], problems: list[Problem], unit: Unit | None = None
+    ) -> BrokenRow:
+        return BrokenRow(self._table, line, self._texts(cells), tuple(problems), unit)
+
+    def _texts(self, cells: list[Any], price: float | Decimal | None = None) -> tuple[str, ...]:
+        """Return the cells as texts. The price need not be read again if it is known."""
+        if self._is_text:
+            return tuple(cells)
+        at_development, at_name, _, at_price, at_directions = self._indexes
+        texts = cells.copy()
+        texts[at_name] = key_text(cells[at_name], None)
+        if at_development >= 0:
+            texts[at_development] = key_text(cells[at_development], self._words.development_id)
+        if price is None:
+            texts[at_price] = price_text(cells[at_price], self._style.stated)
+        elif not isinstance(cells[at_price], str):
+            texts[at_price] = plain_price(price, self._style.stated)
+        texts[at_directions] = directions_text(cells[at_directions])
+        return tuple([cell if type(cell) is str else text_of(cell) for cell in texts])
+
+    def _good(self, update: UnitUpdate, line: int, cells: list[Any], notes: Notes) -> Row:
+        texts = self._texts(cells, update.price)
+        row = Row(update, self._table, line, texts, tuple(notes.remarks))
+        if not row.remarks:
+            self._known.learn(cells, row)
+        return row
+
+    def _row(self, line: int, cells: list[Any]) -> Row | BrokenRow:
+        at_development, at_name, at_status, at_price, at_directions = self._indexes
+        notes = Notes(self._table, line, cells, self._noticed)
+        name = self._key(cells[at_name], at_name, self._names, notes)
+        development_id = self._development(cells, at_development, notes)
+        status = self._status(cells[at_status])
+        if status is None:
+            notes.expect(at_status, _EXPECTED_STATUS)
+        price = self._price(cells[at_price])
+        if price is None or isinstance(price, Doubt):
+            notes.expect(at_price, _EXPECTED_OF_PRICE[price])
+        elif price < self._whole_from:
+            self._look_beside(cells, at_price, notes)
+        directions = self._directions_of(cells[at_directions])
+        if isinstance(directions, str):
+            notes.expect(at_directions, directions)
+        elif len(directions) == 0:
+            notes.expect(at_directions, "at least one direction, such as N or S, E")
+        if not notes.problems:
+            try:
+                update = UnitUpdate(development_id, name, status, price, directions)  # type: ignore[arg-type]
+            except InvalidUpdateError as error:
+                for field, wrong in error.errors.items():
+                    index = self._found.columns.get(field, at_name)
+                    notes.expect(index, f"{_expected(field)} ({' and '.join(wrong)})")
+            else:
+                return self._good(update, line, cells, notes)
+        unit = (development_id, name) if development_id and name else None
+        return self._broken(line, cells, notes.problems, unit)
+
+    def _development(self, cells: list[Any], index: int, notes: Notes) -> str:
+        stated = self._words.development_id
+        if index < 0:
+            return stated or ""
+        cell = cells[index]
+        if stated is None:
+            return self._key(cell, index, self._ids, notes)
+        own = self._key(cell, index, self._ids, notes) if text_of(cell).strip() else stated
+        if own != stated:
+            notes.expect(index, f"{stated}, as stated, or nothing")
+        return stated
+
+    def _key(self, cell: Any, index: int, style: KeyStyle, notes: Notes) -> str:
+        """Return a name or an id as it was meant."""
+        plain = plain_text(cell)
+        if plain is not None and style.is_plain(plain):
+            return plain
+        if type(cell) is not str:
+            if isinstance(cell, date | time | timedelta):
+                notes.expect(index, "text: this cell is a date, as spreadsheets make of 1-2")
+                return ""
+            if not is_text_or_number(cell):
+                notes.expect(index, "text")
+                return ""
+            cell = text_of(cell)
+        key = style.read(cell)
+        if _LONE_SURROGATE.search(cell):
+            notes.expect(index, f"text in {self._found.encoding}, or its --encoding stated")
+            return key.text
+        if key.expected or not key.text:
+            notes.expect(index, key.expected or "a text")
+        elif key.remark or len(key.text) != len(cell):
+            remark = key.remark or f"{cell!r} has space around it, and goes without"
+            notes.note(f"column {self._table.header[index]}: {remark}")
+        return key.text
+
+    def _price(self, cell: Any) -> int | Decimal | Doubt | None:
+        price = price_of(cell, self._style)
+        if price is None and isinstance(cell, str):
+            return price_of(explicit(cell), self._style)
+        return price
+
+    def _status(self, cell: Any) -> UnitStatus | None:
+        if isinstance(cell, bool):
+            return None
+        text = text_of(cell)
+        if text not in self._states:
+            self._states[text] = status_of(explicit(text) or text, self._words.states)
+        return self._states[text]
+
+    def _look_beside(self, cells: list[str], index: int, notes: Notes) -> None:
+        split = split_price(cells, index, self._table.header, self._indexes)
+        if split is not None:
+            by = separated_by(self._found.delimiter or "")
+            whole = (self._found.delimiter or "").join(split)
+            notes.expect(
+                index,
+                f"a price in one cell: {by} separate columns here, and {whole} may be one number; "
+                "write it without grouping or in quotes, or with its decimals if it is whole",
+            )
+
+    def _directions_of(self, cell: Any) -> tuple[str, ...] | str:
+        # A list of JSON is one already: what separates words in a text must not separate here.
+        if isinstance(cell, list):
+            found: list[str] = []
+            for item in cell:
+                text = item if type(item) is str else text_of(item)
+                directions = self._directions.get(text) or self._directions_of(text)
+                if isinstance(directions, str):
+                    return directions
+                found += directions
+            return tuple(dict.fromkeys(found))
+        text = cell if type(cell) is str else text_of(cell)
+        known = self._directions.get(text)
+        if known is None:
+            words = explicit(text) or text
+            known = directions_in(words, self._direction_words) if words.strip() else ()
+            self._directions[text] = known
+        return known
+
+
+def _expected(field: str) -> str:
+    return _EXPECTED_PRICE if field == "price" else "a value that the API takes"

@@ -1,0 +1,122 @@
+"""What rows say beside those before them: units that come twice, or under names that are alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+
+import attrs
+
+from propq_async._comparison import alike
+from propq_async.ledger import Unit
+from propq_async.pricelist._kinds import WarningKind
+
+from .evidence import same_units
+from .rows import BrokenRow, Row, beside, contradicted, differing_column, with_remark
+from .words import FIELDS
+
+__all__ = ["Seen"]
+
+
+class Seen:
+    """The units that came before.
+
+    Of most rows it knows the number alone. If one of them is needed, all are read once more.
+
+    Args:
+        read_columns: the names of the columns that are read.
+        again: reads the rows once more.
+    """
+
+    def __init__(
+        self, read_columns: Collection[str], again: Callable[[], Iterable[Row | BrokenRow]]
+    ) -> None:
+        self._read_columns = read_columns
+        self._again = again
+        self._rows: list[Row] | None = None
+        self._count = 0
+        # The first row of each development.
+        self._developments: dict[str, Row] = {}
+        # The numbers of the first rows: of all names that are alike, and of those that are alike to
+        # another one and not the same.
+        self._alike: dict[str, dict[str, int]] = {}
+        self._twins: dict[Unit, int] = {}
+        self._broken: dict[Unit, BrokenRow] = {}
+
+    def look_at(self, row: Row) -> Row | BrokenRow:
+        """Return the row with what is to be said of it beside those before."""
+        number = self._count
+        self._count += 1
+        update = row.update
+        development_id, name = update.development_id, update.name
+        if self._broken and (broken := self._broken.get((development_id, name))) is not None:
+            return contradicted(row, broken)
+        names = self._alike.get(development_id)
+        if names is None:
+            names = self._alike[development_id] = {}
+        first = names.setdefault(alike(name), number)
+        if first == number:
+            return row if development_id in self._developments else self._first_of_its(row)
+        twin = self._row(first)
+        if twin.update.name == name:
+            return self._repeated(row, twin)
+        first = self._twins.setdefault((development_id, name), number)
+        if first != number:
+            return self._repeated(row, self._row(first))
+        return with_remark(
+            row,
+            f"{name!r} differs from {twin.update.name!r} in {beside(twin, row)} only "
+            "by case or spaces",
+            WarningKind.ALIKE,
+        )
+
+    def look_at_broken(self, row: BrokenRow, unit: Unit | None) -> BrokenRow:
+        """Return a broken row with the row that says of its unit what can be read."""
+        if unit is None:
+            return row
+        self._broken.setdefault(unit, row)
+        development_id, name = unit
+        first = self._alike.get(development_id, {}).get(alike(name))
+        if first is not None and self._row(first).update.name != name:
+            first = self._twins.get(unit)
+        return row if first is None else attrs.evolve(row, unit=unit, rival=self._row(first))
+
+    def _row(self, number: int) -> Row:
+        if self._rows is None:
+            self._rows = [row for row in self._again() if isinstance(row, Row)]
+        return self._rows[number]
+
+    def _repeated(self, row: Row, before: Row) -> Row | BrokenRow:
+        update = row.update
+        if before.update != update:
+            return contradicted(row, before)
+        column = differing_column(row, before, self._read_columns)
+        if column is not None:
+            return contradicted(row, before, column)
+        if before.table is not row.table and not _say_developments(before, row):
+            # The other one may be a unit of another development.
+            raise same_units(before.table, row.table, [update.name])
+        return with_remark(row, f"{update.name} is in {beside(before, row)} already")
+
+    def _first_of_its(self, row: Row) -> Row:
+        """Return the first row of a development, with a remark if its id has another form.
+
+        Of several, a `Residencial Mirador` beside a `4711` is most likely a name.
+        """
+        own = row.update.development_id
+        first = next(iter(self._developments.values()), row)
+        self._developments[own] = row
+        other = first.update.development_id
+        if _form(own) == _form(other):
+            return row
+        where = beside(first, row)
+        text = f"development {own!r} is not an id like {other!r} in {where}: one may be a name"
+        return with_remark(row, text)
+
+
+def _say_developments(*rows: Row) -> bool:
+    return all(FIELDS[0] in row.table.columns for row in rows)
+
+
+def _form(development_id: str) -> tuple[bool, bool]:
+    """Return what tells an id from a name: whether it is a number, and whether it is words."""
+    return development_id.isdecimal(), " " in development_id

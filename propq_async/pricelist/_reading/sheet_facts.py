@@ -1,0 +1,159 @@
+"""What a workbook says of its cells beside their values: formats, and what is hidden or struck out.
+
+python-calamine gives the values alone. So the parts of the file are looked into: its styles, and of
+a sheet the rows and the cells whose style matters.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Collection, Iterator, Mapping
+from functools import cached_property
+from typing import IO, Final
+from xml.etree import ElementTree as ET
+
+import attrs
+
+from .formats import BUILT_IN, GENERAL
+
+__all__ = ["CellStyle", "SheetFacts", "WorkbookFacts"]
+
+_RELATION: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
+_STRICT_RELATION: Final = "{http://purl.oclc.org/ooxml/officeDocument/relationships}id"
+_HIDDEN_ROW: Final = re.compile(
+    rb"<(?:\w+:)?row\b(?=[^>]*\shidden\s*=\s*[\"'](?:1|true)[\"'])[^>]*?\sr\s*=\s*[\"']([0-9]+)[\"']"
+)
+_MERGED: Final = re.compile(
+    rb"<(?:\w+:)?mergeCell\b[^>]*?\sref\s*=\s*[\"']([A-Z]{1,3})([0-9]{1,7}):\1([0-9]{1,7})[\"']"
+)
+_UNCOMMON: Final = (b":c ", b"<c\n", b"<c\r", b"<c\t")
+_COMMON_CELL: Final = rb'<c r="(%s)([0-9]+)"[^>]*? s="(%s)"'
+_ANY_CELL: Final = rb"<(?:\w+:)?c\b(?=[^>]*?\sr=[\"'](%s)([0-9]+)[\"'])[^>]*?\ss=[\"'](%s)[\"']"
+_FALSE: Final = frozenset({"0", "false"})
+
+
+@attrs.frozen
+class CellStyle:
+    """How cells of one style look.
+
+    Args:
+        code: the number format.
+        is_struck: whether they are struck through.
+    """
+
+    code: str
+    is_struck: bool
+
+
+class WorkbookFacts:
+    """The styles of a workbook, and which part is which sheet."""
+
+    def __init__(self, archive: IO[bytes]) -> None:
+        self._archive = archive
+        with zipfile.ZipFile(archive) as file:
+            self._names = {name.lower(): name for name in file.namelist()}
+            self._parts = dict(self._sheets(file))
+            styles = self._read(file, "xl/styles.xml")
+        self.styles: list[CellStyle] = [] if styles is None else list(_styles(styles))
+
+    def sheet(self, name: str) -> SheetFacts | None:
+        """Return what is known of a sheet, `None` if nothing is."""
+        part = self._names.get(self._parts.get(name, "").lower())
+        if part is None:
+            return None
+        with zipfile.ZipFile(self._archive) as file:
+            return SheetFacts(file.read(part), self.styles)
+
+    def _read(self, file: zipfile.ZipFile, name: str) -> ET.Element | None:
+        part = self._names.get(name)
+        if part is None:
+            return None
+        return ET.fromstring(file.read(part))  # noqa: S314 - expat bounds entities itself
+
+    def _sheets(self, file: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
+        book = self._read(file, "xl/workbook.xml")
+        relations = self._read(file, "xl/_rels/workbook.xml.rels")
+        if book is None or relations is None:
+            return
+        targets = {one.get("Id"): one.get("Target", "") for one in relations}
+        for sheet in book.iterfind(".//{*}sheet"):
+            relation = sheet.get(_RELATION) or sheet.get(_STRICT_RELATION)
+            target = targets.get(relation, "")
+            yield sheet.get("name", ""), target.lstrip("/") if target[:1] == "/" else f"xl/{target}"
+
+
+def _styles(root: ET.Element) -> Iterator[CellStyle]:
+    codes = {
+        one.get("numFmtId"): one.get("formatCode", GENERAL) for one in root.iterfind(".//{*}numFmt")
+    }
+    fonts = [
+        any(one.get("val", "1") not in _FALSE for one in font.iterfind("{*}strike"))
+        for font in root.iterfind("{*}fonts/{*}font")
+    ]
+    for style in root.iterfind("{*}cellXfs/{*}xf"):
+        number = style.get("numFmtId", "0")
+        code = codes.get(number) or BUILT_IN.get(int(number), GENERAL)
+        code = GENERAL if code == "@" else code
+        font = int(style.get("fontId", "0"))
+        yield CellStyle(code, font < len(fonts) and fonts[font])
+
+
+@attrs.define(eq=False, slots=False)
+class SheetFacts:
+    """What a sheet says of its cells beside their values."""
+
+    _content: bytes = attrs.field(repr=False)
+    styles: list[CellStyle]
+
+    @cached_property
+    def hidden_rows(self) -> frozenset[int]:
+        """Return the rows that are hidden, or that a filter hides, from 1."""
+        if b"hidden=" not in self._content:
+            return frozenset()
+        return frozenset(map(int, _HIDDEN_ROW.findall(self._content)))
+
+    def merged(self, index: int) -> list[range]:
+        """Return the rows, from 1, that are merged into one cell of a column."""
+        # They are described behind the cells.
+        behind = self._content[max(self._content.rfind(b"sheetData"), 0) :]
+        letters = _letters(index).encode()
+        return [
+            range(int(first), int(last) + 1)
+            for column, first, last in _MERGED.findall(behind)
+            if column == letters
+        ]
+
+    @cached_property
+    def _pattern(self) -> bytes:
+        """Return the pattern of a cell: the quick one for those that common programs write."""
+        content = self._content
+        is_uncommon = any(start in content for start in _UNCOMMON)
+        is_common = not is_uncommon and content.count(b"<c ") == content.count(b'<c r="')
+        return _COMMON_CELL if is_common else _ANY_CELL
+
+    def styled(
+        self, columns: Collection[int], styles: Collection[int]
+    ) -> Mapping[int, list[tuple[int, CellStyle]]]:
+        """Return the cells in some columns that have one of some styles, by row."""
+        if not columns or not styles:
+            return {}
+        letters = {_letters(index): index for index in columns}
+        pattern = self._pattern % (
+            "|".join(letters).encode(),
+            "|".join(map(str, styles)).encode(),
+        )
+        found: dict[int, list[tuple[int, CellStyle]]] = {}
+        for column, row, style in re.findall(pattern, self._content):
+            place = letters[column.decode()], self.styles[int(style)]
+            found.setdefault(int(row), []).append(place)
+        return found
+
+
+def _letters(index: int) -> str:
+    letters = ""
+    number = index + 1
+    while number:
+        number, last = divmod(number - 1, 26)
+        letters = chr(ord("A") + last) + letters
+    return letters

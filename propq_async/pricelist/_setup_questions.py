@@ -1,0 +1,215 @@
+"""The questions of `propq setup`, each with its best guess."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from propq_async.models import UnitStatus
+from propq_async.pricelist._reading.headers import Header
+from propq_async.pricelist._reading.words import fold
+
+from ._guesses import direction_guess, status_guess
+
+__all__ = [
+    "Question",
+    "about_column",
+    "about_development",
+    "about_development_name",
+    "about_direction",
+    "about_file",
+    "about_gap",
+    "about_not_unit",
+    "about_numbers",
+    "about_pairs",
+    "about_status",
+    "hidden_rows",
+]
+
+_CALLED: Final = {
+    "development_id": "the id of the development",
+    "name": "the name of the unit",
+    "status": "the status",
+    "price": "the price",
+    "directions": "the orientation",
+}
+_PARTS: Final = (
+    ("bloque", "block", "edificio", "building", "fase"),
+    ("portal", "escalera", "stair", "entrance"),
+    ("planta", "floor", "piso", "nivel", "etage"),
+    ("puerta", "door", "letra", "n", "no", "numero", "num", "tur"),
+)
+_WITHOUT_TAX: Final = re.compile(r"\b(?:sin|s|excl?|ohne|hors|zonder)\b")
+_FILLED: Final = ("status", "price", "directions")
+_VARIES: Final = re.compile(r"[\s_-]*[0-9].*$|[\s_-]+$")
+
+
+@attrs.frozen(kw_only=True)
+class Question:
+    """A question about a list.
+
+    Args:
+        key: what the answer is stated as in the profile.
+        text: the question.
+        choices: what may be chosen: the answer, and how it is shown.
+        default: the best guess, `None` if there is none.
+        error: why the last answer cannot be taken.
+    """
+
+    key: str
+    text: str
+    choices: Sequence[tuple[str, str]] = ()
+    default: str | None = None
+    error: str = ""
+
+
+def about_column(
+    field: str, header: Header, candidates: Sequence[tuple[int, str]], samples: Sequence[str]
+) -> Question:
+    """Ask which column holds a field.
+
+    Args:
+        field: the field.
+        header: the heading of the list.
+        candidates: the columns that could be meant, with how each is shown.
+        samples: how each column is shown.
+    """
+    named = [(name, samples[index]) for index, name in enumerate(header.cells) if name]
+    choices = [(header.cells[index], shown) for index, shown in candidates] or named
+    default = choices[0][0] if candidates else None
+    if field == "price":
+        without = (name for name, _ in choices if _WITHOUT_TAX.search(fold(name)))
+        default = next(without, default)
+    hint = ""
+    if field == "name":
+        default = default or _template(header)
+        hint = "; several columns make it as in {Portal}-{Puerta}"
+    if field in _FILLED:
+        choices = [*choices, ("ledger", "none: as the server has acknowledged it last")]
+        hint = "; or a file that has it, such as units.csv"
+        if field == "directions":
+            hint += ", or one for all, such as S"
+    return Question(
+        key=field,
+        text=f"Which column is {_CALLED[field]}{hint}?",
+        choices=choices,
+        default=default,
+    )
+
+
+def _template(header: Header) -> str | None:
+    """Return a template over the columns that name parts of a building."""
+    found = [next((name for name in header.cells if fold(name) in words), None) for words in _PARTS]
+    columns = [f"{{{name}}}" for name in found if name]
+    if len(columns) < len(found) // 2:
+        return None
+    *first, last = columns
+    return "-".join(first) + last if len(columns) > len(found) // 2 else f"{first[0]}-{last}"
+
+
+def about_development(sheet: str | None) -> Question:
+    """Ask for the development of a list, or of one of its sheets."""
+    if sheet is None:
+        return Question(key="development", text="Which development are the units of (its id)?")
+    return Question(
+        key=f"sheets.{sheet}",
+        text=f"Which development are the units of sheet {sheet} of (its id; - leaves it out)?",
+    )
+
+
+def about_development_name(name: str) -> Question:
+    """Ask whether what a column has for all rows is the id of the development."""
+    return Question(
+        key="development",
+        text=f"Which development is {name!r} (its id, if that is no id)?",
+        default=name,
+    )
+
+
+def about_status(word: str, lines: str = "") -> Question:
+    """Ask what a word for a status means."""
+    guess = status_guess(word)
+    return Question(
+        key=f"status_words.{word}",
+        text=f"What does {word!r} mean{lines}?",
+        choices=[(status.name, status.name) for status in UnitStatus],
+        default=None if guess is None else guess.name,
+    )
+
+
+def about_direction(word: str, lines: str = "") -> Question:
+    """Ask what a word for a direction means."""
+    return Question(
+        key=f"direction_words.{word}",
+        text=f"Which direction is {word!r}{lines} (N, NE, E, SE, S, SW, W or NW)?",
+        default=direction_guess(word),
+    )
+
+
+def about_file(path: Path) -> Question:
+    """Ask which lists are meant, since next month's has another name."""
+    stem = _VARIES.sub("", path.stem)
+    glob = f"{stem}*{path.suffix}" if stem and stem != path.stem else path.name
+    return Question(key="file", text="Which files is this for?", default=glob)
+
+
+def about_gap(field: str, lines: str) -> Question:
+    """Ask what fills a field where its cell is empty."""
+    return Question(
+        key=f"fill.{field}",
+        text=f"What fills {_CALLED[field]} where there is none{lines}? Or a file that has it",
+        choices=[
+            ("ledger", "as the server has acknowledged it last"),
+            ("none", "nothing: these rows are not sent"),
+        ],
+        default="ledger",
+    )
+
+
+def about_not_unit(text: str, lines: str) -> Question:
+    """Ask whether a row that has one text alone is a unit."""
+    return Question(
+        key=f"not_units.{text}",
+        text=f"Is {text!r}{lines} a unit?",
+        choices=[("no", "no, and it is passed over"), ("yes", "yes")],
+        default="no",
+    )
+
+
+def about_numbers(value: str, lines: str) -> Question:
+    """Ask how prices are written, of which one may be a thousandth of what is meant."""
+    separator = next((sign for sign in ".," if sign in value), ",")
+    other = {".": ",", ",": "."}[separator]
+    return Question(
+        key="decimal",
+        text=f"How is the price {value!r}{lines} meant?",
+        choices=[
+            (other, f"{separator} groups thousands, and {other} stands before decimals"),
+            (separator, f"{separator} stands before decimals"),
+        ],
+        default=other,
+    )
+
+
+def about_pairs(value: str, lines: str) -> Question:
+    """Ask whether two words for directions are one direction."""
+    return Question(
+        key="compass_pairs",
+        text=f"How many directions is {value!r}{lines}?",
+        choices=[("one", "one, as SE is"), ("two", "two, as S and E are")],
+        default="one",
+    )
+
+
+def hidden_rows() -> Question:
+    """Ask what is done with rows that the workbook hides."""
+    return Question(
+        key="hidden_rows",
+        text="Rows are hidden in the list. What is done with them?",
+        choices=[("skip", "they are passed over"), ("read", "they are read like all others")],
+        default="skip",
+    )

@@ -1,0 +1,355 @@
+"""Setting up a profile: what is asked, what the guesses are, and what is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openpyxl import load_workbook
+
+from propq_async import UnitStatus, pricelist
+from propq_async.pricelist import (
+    BrokenRow,
+    Fill,
+    ListProfile,
+    PriceListError,
+    Profile,
+    Question,
+    Row,
+    setup,
+)
+from propq_async.pricelist._profile_text import list_text, with_list
+from propq_async.pricelist._profile_toml import parsed
+from tests.helpers.corpus import hide
+from tests.helpers.lists import ENGLISH, text_list, unit, workbook
+from tests.helpers.profiles import listed
+
+MESSY = """
+    Portal;Planta;Puerta;PVP;Precio rebajado;Estado;Orientación
+    1;2;A;250.000;275.000;Señalizado;Sur-Este
+    1;2;B;251.000;276.000;Libre;
+    1;3;A;VENDIDO;;;Mar
+    1;3;B;-;;Vendido;S
+    ÁTICOS;;;;;;
+    TOTAL;;;500.000;;;
+    """
+
+
+def answers(given: Mapping[str, str], asked: list[str] | None = None) -> Callable[[Question], str]:
+    """Return what answers some questions, and takes the guesses of the others."""
+
+    def answer(question: Question) -> str:
+        if asked is not None:
+            asked.append(question.key)
+        return given.get(question.key, "")
+
+    return answer
+
+
+def test_all_that_is_not_certain_is_asked_once(tmp_path: Path) -> None:
+    asked: list[str] = []
+    path = listed(tmp_path / "precios_2026_03.csv", MESSY)
+    draft = setup(path, answers({"development": "4711", "direction_words.Mar": "Sur"}, asked))
+    assert (asked[:3], asked[-2:]) == (
+        ["name", "price", "not_units.ÁTICOS"],
+        ["development", "file"],
+    )
+    assert sorted(asked[3:-2]) == [
+        "compass_pairs",
+        "direction_words.Mar",
+        "fill.directions",
+        "fill.price",
+        "status_words.Señalizado",
+    ]
+    assert (draft.guessed, draft.problem) == ([], "")
+    text = draft.text()
+    assert text == (
+        '[[list]]\nfile = "precios*.csv"\ndevelopment = "4711"\n'
+        'name = "{Portal}-{Planta}{Puerta}"\nprice = "PVP"\nstatus = "Estado"\n'
+        'directions = "Orientación"\ncompass_pairs = "one"\n'
+        'not_units = ["ÁTICOS"]\n\n[list.status_words]\n"Señalizado" = "RESERVED"\n\n'
+        '[list.direction_words]\nMar = "S"\n\n[list.fill]\ndirections = "ledger"\n'
+        'price = "ledger"\n'
+    )
+    (tmp_path / "propq.toml").write_text(text, encoding="utf-8")
+    first, *others = pricelist.read(path)
+    assert isinstance(first, Row)
+    assert (first.update.name, first.update.status) == ("1-2A", UnitStatus.RESERVED)
+    assert all("which the ledger fills in" in str(row) for row in others)
+    assert len(draft.rows) == 4
+    # What is stated is not asked again.
+    again = setup(
+        path, answers({}, asked := []), start=Profile.load(tmp_path / "propq.toml").lists[0]
+    )
+    assert (asked, again.stated.columns) == ([], draft.stated.columns)
+
+
+def test_a_draft_states_what_is_certain_and_has_the_rest_as_comments(tmp_path: Path) -> None:
+    path = listed(tmp_path / "precios_2026_03.csv", MESSY)
+    text = setup(path).text(tmp_path)
+    (tmp_path / "propq.toml").write_text(text, encoding="utf-8")
+    (stated,) = Profile.load(tmp_path / "propq.toml").lists
+    assert stated == ListProfile(
+        file="precios*.csv", columns={"status": "Estado", "directions": "Orientación"}
+    )
+    for line in (
+        '# name = "{Portal}-{Planta}{Puerta}"',
+        '# price = "PVP"',
+        "# What does 'Señalizado' mean (row 2)?",
+        '# status_words."Señalizado" = "RESERVED"',
+        '# direction_words.Mar = "..."',
+        '# development = "..."',
+    ):
+        assert line in text.splitlines()
+    # Whoever takes the # away, and answers what has no guess, has a profile.
+    lines = [
+        line.removeprefix("# ").replace('direction_words.Mar = "..."', 'direction_words.Mar = "S"')
+        for line in text.splitlines()
+        if not line.startswith("# ") or " = " in line
+    ]
+    (tmp_path / "propq.toml").write_text("\n".join(lines), encoding="utf-8")
+    (answered,) = Profile.load(tmp_path / "propq.toml").lists
+    assert answered.status_words == {"Señalizado": UnitStatus.RESERVED}
+
+
+def test_an_answer_that_is_none_is_asked_again_and_then_left_open(tmp_path: Path) -> None:
+    errors: list[str] = []
+
+    def answer(question: Question) -> str:
+        errors.append(question.error)
+        return {
+            "status_words.Nadie": "GONE",
+            "direction_words.Mar": "N S",
+            "fill.price": "missing.csv",
+            "decimal": "x",
+        }.get(question.key, "")
+
+    path = text_list(
+        tmp_path / "x.csv",
+        unit("A", "250.000", status="Nadie"),
+        unit("A2", "199500.50"),
+        unit("B", "", directions="Mar"),
+    )
+    draft = setup(path, answer)
+    assert {error for error in errors if error} == {
+        "expected AVAILABLE, HOLD, SOLD, RESERVED",
+        "expected one of N, NE, E, SE, S, SW, W, NW",
+        f"there is no file {tmp_path / 'missing.csv'}",
+        "expected . or ,",
+    }
+    assert sorted(question.key for question, _ in draft.guessed) == [
+        "decimal",
+        "direction_words.Mar",
+        "fill.price",
+        "status_words.Nadie",
+    ]
+    assert isinstance(draft.rows[0], BrokenRow)
+    assert "# status_words.Nadie = " in draft.text()
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "fill"),
+    [
+        ("price", "250000.5", Fill("value", Decimal("250000.5"))),
+        ("price", "ledger", Fill("ledger")),
+        ("directions", "N/S", Fill("value", ("N", "S"))),
+        ("directions", "units.csv", Fill(Path("units.csv"))),
+        ("status", "Vendido", Fill("value", UnitStatus.SOLD)),
+        ("status", "none", None),
+    ],
+)
+def test_a_gap_is_filled_as_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, field: str, text: str, fill: Fill | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text_list(Path("units.csv"), ["A", "N"], header=["name", "directions"])
+    cells: dict[str, Any] = {"price": 250_000, "status": "SOLD", "directions": "N", field: ""}
+    path = text_list(Path("x.csv"), unit("A", **cells), unit("B"))
+    draft = setup(path, answers({f"fill.{field}": text}))
+    assert draft.stated.fill == ({} if fill is None else {field: fill})
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "error"),
+    [
+        ("price", "much", "expected ledger, a file, or a price such as 250000"),
+        ("directions", "Mar", "expected ledger, a file, or directions such as"),
+    ],
+)
+def test_a_value_that_is_none_fills_nothing(
+    tmp_path: Path, field: str, text: str, error: str
+) -> None:
+    said: list[str] = []
+
+    def answer(question: Question) -> str:
+        said.append(question.error)
+        return text if question.key == f"fill.{field}" else ""
+
+    cells: dict[str, Any] = {"price": 250_000, "directions": "N", field: ""}
+    setup(text_list(tmp_path / "x.csv", unit("A", **cells)), answer)
+    assert any(one.startswith(error) for one in said)
+
+
+def test_a_column_that_is_not_there_can_be_filled(tmp_path: Path) -> None:
+    path = text_list(tmp_path / "x.csv", unit()[:4], header=ENGLISH[:4])
+    draft = setup(path, answers({"directions": "ledger"}))
+    assert draft.stated.fill == {"directions": Fill("ledger")}
+    assert "directions" not in draft.stated.columns
+
+
+def test_a_column_that_the_list_does_not_have_is_asked_again(tmp_path: Path) -> None:
+    errors: list[str] = []
+
+    def answer(question: Question) -> str:
+        errors.append(question.error)
+        return "Wohin" if question.key == "directions" else ""
+
+    header = [*ENGLISH[:4], "Wohin?!"]
+    draft = setup(text_list(tmp_path / "x.csv", unit(), header=header), answer)
+    assert "that cannot be read" not in errors
+    assert draft.stated.columns["directions"] == "Wohin"
+    draft = setup(
+        tmp_path / "x.csv",
+        lambda question: "Nowhere" if question.key == "directions" else "",
+    )
+    assert "there is no column 'Nowhere'" in draft.problem
+    assert "# " in draft.text()
+
+
+def test_each_sheet_is_asked_for_its_development(tmp_path: Path) -> None:
+    rows = [ENGLISH[1:], unit("A")[1:]]
+    path = workbook(tmp_path / "x.xlsx", One=rows, Two=[rows[0], unit("B")[1:]], Old=rows)
+    book = load_workbook(path)
+    book["Old"].sheet_state = "hidden"
+    book.save(path)
+    given = {"sheets.One": "4711", "sheets.Two": "4712"}
+    assert setup(path, answers(given)).stated.sheets == {"One": "4711", "Two": "4712"}
+    draft = setup(path, answers(given | {"sheets.Two": "-"}))
+    assert draft.stated.sheets == {"One": "4711"}
+
+
+def test_sheets_with_the_same_units_are_of_several_developments(tmp_path: Path) -> None:
+    rows = [ENGLISH[1:], unit("A")[1:], unit("B")[1:]]
+    path = workbook(tmp_path / "x.xlsx", One=rows, Two=rows, Notes=[["nothing"]])
+    draft = setup(path, answers({"sheets.One": "4711", "sheets.Two": "4712"}))
+    assert (draft.problem, draft.stated.sheets) == ("", {"One": "4711", "Two": "4712"})
+    whole = [ENGLISH, unit("A"), unit("B", 5_000)]
+    path = workbook(tmp_path / "y.xlsx", One=whole, Two=[*whole[:2], unit("B", 6_000)])
+    assert "have the same units" in setup(path, answers({})).problem
+
+
+def test_a_development_that_has_a_name_is_asked_for_its_id(tmp_path: Path) -> None:
+    path = text_list(tmp_path / "x.csv", unit("A", development="Mirador"))
+    asked: list[str] = []
+    draft = setup(path, answers({"development": "4711"}, asked))
+    assert (asked, draft.stated.development) == (["development", "file"], "4711")
+    assert isinstance(draft.rows[0], Row)
+    assert draft.rows[0].update.development_id == "4711"
+    assert setup(path, answers({})).stated.development == "Mirador"
+
+
+@pytest.mark.parametrize(
+    ("text", "fill"),
+    [("S", Fill("value", ("S",))), ("ledger", Fill("ledger")), ("", None)],
+)
+def test_an_orientation_can_be_one_for_all(tmp_path: Path, text: str, fill: Fill | None) -> None:
+    path = text_list(tmp_path / "x.csv", unit()[:4], header=ENGLISH[:4])
+    asked: list[str] = []
+    draft = setup(path, answers({"directions": text}, asked))
+    assert draft.stated.fill == ({} if fill is None else {"directions": fill})
+    assert asked == ["directions"] * (3 if fill is None else 1) + ["file"] * (fill is not None)
+    assert bool(draft.problem) == (fill is None)
+
+
+def test_hidden_rows_and_codes_and_an_o_are_asked_about(tmp_path: Path) -> None:
+    rows = [unit("A", status="1", directions="O"), unit("B", status="2", directions="O")]
+    header = ["Promotion no", "Ref", "State", "Price", "Facing"]
+    path = workbook(tmp_path / "x.xlsx", S=[header, *rows])
+    book = load_workbook(path)
+    hide(rows=[3])(book)
+    book.save(path)
+    asked: list[str] = []
+    draft = setup(
+        path,
+        answers(
+            {
+                "status_words.1": "SOLD",
+                "status_words.2": "HOLD",
+                "direction_words.O": "W",
+                "development": "1",
+            },
+            asked,
+        ),
+    )
+    assert asked == [
+        "status_words.1",
+        "status_words.2",
+        "direction_words.O",
+        "hidden_rows",
+        "development",
+        "file",
+    ]
+    assert draft.stated.hidden_rows == "skip"
+    assert [str(row) for row in draft.rows if isinstance(row, BrokenRow)] == []
+
+
+def test_a_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes(b"")
+    assert "found nothing" in setup(tmp_path / "x.csv").problem
+    with pytest.raises(PriceListError, match="expected JSON lines"):
+        pricelist.read(text_list(tmp_path / "x.json"))
+
+
+TEXTS = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cs"], exclude_characters="{}"), min_size=1
+).filter(str.strip)
+
+
+@settings(deadline=None)
+@given(
+    one=st.builds(
+        ListProfile,
+        file=TEXTS,
+        development=st.none() | TEXTS,
+        sheets=st.none()
+        | st.dictionaries(TEXTS, TEXTS, min_size=1)
+        | st.dictionaries(TEXTS, st.none(), min_size=1),
+        columns=st.dictionaries(st.sampled_from(["name", "status", "price", "directions"]), TEXTS),
+        decimal=st.sampled_from([None, ".", ","]),
+        delimiter=st.none() | st.characters(codec="utf-8"),
+        encoding=st.none() | TEXTS,
+        compass_pairs=st.sampled_from([None, "one", "two"]),
+        hidden_rows=st.sampled_from([None, "skip", "read"]),
+        min_price=st.none() | st.decimals(0, 10**9, places=2),
+        not_units=st.lists(TEXTS).map(tuple),
+        status_words=st.dictionaries(TEXTS, st.sampled_from(UnitStatus)),
+        direction_words=st.dictionaries(TEXTS, TEXTS),
+        fill=st.fixed_dictionaries(
+            {},
+            optional={
+                "price": st.builds(Fill, st.just("value"), st.decimals(1, 10**9, places=2)),
+                "status": st.builds(Fill, st.just("value"), st.sampled_from(UnitStatus)),
+                "directions": st.just(Fill(Path("/lists/units.csv")))
+                | st.just(Fill("value", ("N", "S"))),
+            },
+        ),
+    ),
+    comments=st.lists(TEXTS),
+)
+def test_what_is_written_is_read_back(one: ListProfile, comments: list[str]) -> None:
+    text = list_text(one, Path("/lists"), comments)
+    _, found = parsed(Path("/lists/propq.toml"), text.encode())
+    assert found == [one]
+
+
+def test_a_list_is_added_to_a_profile_or_replaced_in_it() -> None:
+    text = '# ours\naccount = "x"\n\n[[list]]\nfile = "a"\n\n[[list]]\nfile = "b"\n'
+    assert with_list("", None, "[[list]]\n") == "[[list]]\n"
+    assert with_list(text, None, '[[list]]\nfile = "c"\n') == text + '\n[[list]]\nfile = "c"\n'
+    assert with_list(text, 0, '[[list]]\nfile = "c"\n') == text.replace('"a"', '"c"')
+    assert with_list(text, 1, '[[list]]\nfile = "c"\n') == text.replace('"b"', '"c"')
