@@ -1,0 +1,145 @@
+"""`propq doctor`: each thing that can be wrong, and whether it is. No secret is shown."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from propq_async import ConfigurationError, Credentials, PropQError, __version__
+from propq_async._environment import ACCOUNT_VARIABLE
+from propq_async._paths import default_path
+from propq_async._settings import base_url_from_env
+from propq_async.config import BASE_URL
+from propq_async.ledger import Ledger
+
+from .account import chosen, find_credentials, named_on_command_line, variables_in_use
+from .doctor_files import token_file_finding
+from .doctor_server import Server, examine_server
+from .exit_codes import CommandError, Exit
+from .findings import Finding, ok, unknown, wrong
+from .plan_json import dump
+from .screen import Screen, report
+from .signals import interruptible
+
+__all__ = ["doctor"]
+
+_STYLES: Final = {"ok": "green", "wrong": "bold red", "not checked": "yellow"}
+
+
+async def doctor(*, ledger: str | None, no_proxy: bool, as_json: bool) -> Exit:
+    """Examine everything, and say what was found."""
+    return await interruptible(_doctor(ledger, no_proxy=no_proxy, as_json=as_json))
+
+
+async def _doctor(ledger: str | None, *, no_proxy: bool, as_json: bool) -> Exit:
+    credentials, found = await _credentials()
+    address, about_address = _address()
+    findings = [_versions(), found, about_address]
+    if credentials is None or address is None:
+        missing = "credentials" if credentials is None else "base URL"
+        findings += [unknown(name, f"it needs the {missing}") for name in Server.CHECKS]
+    else:
+        findings += await examine_server(credentials, no_proxy=no_proxy)
+    if credentials is None or address is None:
+        findings.append(unknown("token", "its file has the client id and the base URL in its name"))
+    else:
+        findings.append(await token_file_finding(credentials.client_id))
+    findings.append(await _ledger(ledger))
+    findings = [attrs.evolve(one, text=_without_home(one.text)) for one in findings]
+    is_well = all(one.state == "ok" for one in findings)
+    if as_json:
+        checks = [attrs.asdict(one) for one in findings]
+        sys.stdout.write(dump({"ok": is_well, "checks": checks}) + "\n")
+    else:
+        report(lambda screen: _show(screen, findings, is_well=is_well))
+    return Exit.DONE if is_well else Exit.UNUSABLE
+
+
+def _show(screen: Screen, findings: list[Finding], *, is_well: bool) -> None:
+    screen.section("", [(one.state, one.check, one.text) for one in findings])
+    screen.sentence("")
+    if is_well:
+        screen.sentence("All is well.", _STYLES["ok"])
+    else:
+        count = sum(one.state != "ok" for one in findings)
+        screen.sentence(f"{count} of {len(findings)} are not well: see above", _STYLES["wrong"])
+
+
+def _versions() -> Finding:
+    parts = [
+        f"propq-async {__version__}",
+        f"{platform.python_implementation()} {platform.python_version()}",
+        f"aiohttp {version('aiohttp')}",
+        f"{platform.system()} {platform.release()} {platform.machine()}",
+    ]
+    return ok("versions", ", ".join(parts))
+
+
+async def _credentials() -> tuple[Credentials | None, Finding]:
+    account = chosen()
+    try:
+        credentials = await find_credentials()
+    except (ConfigurationError, CommandError) as error:
+        return None, wrong("credentials", str(error))
+    if account is not None:
+        said_by = "--account" if named_on_command_line() else ACCOUNT_VARIABLE
+        where = f"the account {account!r} of the keyring ({said_by})"
+    else:
+        where = ", ".join(variables_in_use()) or "the account 'default' of the keyring"
+    return credentials, ok("credentials", f"client {credentials.client_id}, from {where}")
+
+
+def _address() -> tuple[str | None, Finding]:
+    try:
+        address = base_url_from_env()
+    except ConfigurationError as error:
+        return None, wrong("base URL", str(error))
+    if address is None:
+        return BASE_URL, ok("base URL", f"{BASE_URL}, the default")
+    return address, ok("base URL", f"{address}, from PROPQ_BASE_URL")
+
+
+async def _ledger(named: str | None) -> Finding:
+    try:
+        async with Ledger(named) as ledger:
+            health = await ledger.check()
+    except PropQError as error:
+        return wrong("ledger", str(error))
+    where = health.location
+    if health.size_bytes is None:
+        return _ledger_to_be(where)
+    if health.problems:
+        return wrong("ledger", f"{where}: {'; '.join(health.problems)}")
+    if health.holder is not None:
+        return wrong("ledger", f"{where} is in use by {health.holder}: a push would not start now")
+    if health.warning is not None:
+        return wrong("ledger", health.warning)
+    units = sum(health.units.values())
+    return ok("ledger", f"{where}, whole, {units:,} units, {health.in_doubt:,} in doubt")
+
+
+def _ledger_to_be(where: str) -> Finding:
+    """Return whether the first push can make a ledger."""
+    if "://" in where:
+        return ok("ledger", f"none yet: the first push makes its tables in {where}")
+    place = next(one for one in Path(where).parents if one.exists())
+    if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
+        return ok("ledger", f"none yet: the first push makes {where}")
+    return wrong(
+        "ledger",
+        f"there is none, and {where} cannot be made: give access to {place}, or name another file "
+        "in PROPQ_LEDGER",
+    )
+
+
+def _without_home(text: str) -> str:
+    """Return the text without the name of the user, which is in most paths."""
+    home = default_path("the home directory", Path.home, ".")
+    plain = None if home is None else str(home)
+    return text if plain in (None, os.sep) else text.replace(f"{plain}{os.sep}", f"~{os.sep}")

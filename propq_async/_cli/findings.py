@@ -1,0 +1,33 @@
+"""What `propq doctor` finds, one line for each thing."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+
+__all__ = ["Finding", "ok", "unknown", "wrong"]
+
+
+@attrs.frozen
+class Finding:
+    """One thing that can be wrong, whether it is, and what to do."""
+
+    check: str
+    state: Literal["ok", "wrong", "not checked"]
+    text: str
+
+
+def ok(check: str, text: str) -> Finding:
+    """Return that something is as it should be."""
+    return Finding(check, "ok", text)
+
+
+def wrong(check: str, text: str) -> Finding:
+    """Return what is wrong, and what to do."""
+    return Finding(check, "wrong", text)
+
+
+def unknown(check: str, text: str) -> Finding:
+    """Return why something could not be checked."""
+    return Finding(check, "not checked", text)

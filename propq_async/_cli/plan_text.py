@@ -1,0 +1,132 @@
+"""A plan as text, for people."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Final
+
+from propq_async._comparison import exact
+from propq_async.pricelist import Change, Plan, PriceList, Reason, Table
+from propq_async.pricelist._money import money
+
+from .phrases import and_more, counted, first
+from .screen import Screen
+
+__all__ = ["ALERT", "show_plan", "totals"]
+
+ARROW: Final = "->"
+ALERT: Final = "bold dark_orange3"
+_NOT_READ: Final = 20
+
+
+def show_plan(screen: Screen, made: Plan, prices: PriceList, ledger: str, listed: int) -> None:
+    """Show a plan."""
+    part = "" if made.shard is None else f" in shard {made.shard[0]} of {made.shard[1]}"
+    screen.sentence(f"{made.path}: {counted(made.rows, 'row')}{part} ({prices.read_as})")
+    screen.sentence(
+        f"for client {made.account.client_id} of {made.account.base_url}, by the ledger {ledger}"
+    )
+    if made.profile is not None:
+        screen.sentence(f"as the profile {made.profile} says")
+    for text in _mappings(made.tables):
+        screen.sentence(text)
+    for sheet, reason in prices.skipped_sheets.items():
+        screen.sentence(f"sheet {sheet} is not read: {reason}")
+    screen.section("", _counts(made), right=[1])
+    screen.section("The list", totals(made), right=[1, 2])
+    shown = [change for change in made.changes if change.reason is not Reason.NEW]
+    _show_changes(screen, "Changed, or to be sent again", shown, made, listed)
+    new = [change for change in made.changes if change.reason is Reason.NEW]
+    _show_changes(screen, "New to us", new, made, listed)
+    if made.broken:
+        kinds = made.problems
+        screen.lines("Broken, and not sent", first(map(str, kinds), listed), "bold red")
+        if any(kind.asks is not None for kind in kinds):
+            command = shlex.join(["propq", "setup", str(made.path)])
+            screen.sentence(f"  {command} asks all of this at once, and keeps the answers")
+    if made.not_units:
+        screen.lines("Not units", first(map(str, made.not_units), listed))
+    said = {str(one) for one in made.warnings}
+    remarks = [text for text in map(str, made.remarks) if text not in said]
+    if remarks:
+        screen.lines("Worth a look", first(remarks, listed))
+    if made.warnings:
+        screen.lines("Likely a mistake", first(map(str, made.warnings), listed), ALERT)
+
+
+def _mappings(tables: Sequence[Table]) -> Iterator[str]:
+    """Return which columns are read and which are not, once for sheets that are alike."""
+    sheets: dict[str, list[str]] = {}
+    for table in tables:
+        read = ", ".join(f"{field} = {column}" for field, column in table.columns.items())
+        others = first(table.not_read, _NOT_READ)
+        text = read + (f"; not read: {', '.join(others)}" if others else "")
+        sheets.setdefault(text, []).append(table.sheet or "")
+    for text, names in sheets.items():
+        yield text if len(sheets) == 1 else f"sheet {', '.join(names)}: {text}"
+
+
+def _counts(made: Plan) -> list[tuple[str, str, str]]:
+    again = {
+        Reason.IN_DOUBT: "in doubt: sent before, and never acknowledged",
+        Reason.OLD: "acknowledged long ago, and perhaps edited since",
+        Reason.ASKED: "unchanged, and sent since all was asked for",
+    }
+    rows = [
+        ("new to us", f"{made.count(Reason.NEW):,}", ""),
+        ("changed", f"{made.count(Reason.CHANGED):,}", ""),
+        *(
+            ("sent again", f"{made.count(reason):,}", text)
+            for reason, text in again.items()
+            if made.count(reason)
+        ),
+        ("unchanged", f"{made.unchanged:,}", ""),
+        ("broken", f"{len(made.broken):,}", ""),
+    ]
+    if made.repeated:
+        rows.append(("repeated", f"{made.repeated:,}", "the same as an earlier row"))
+    return rows
+
+
+def totals(made: Plan) -> list[tuple[str, str, str]]:
+    """Return units and value by status, for people."""
+    rows = [
+        (status.name, counted(total.units, "unit"), money(total.value, made.decimal))
+        for status, total in made.totals.items()
+    ]
+    units = sum(total.units for total in made.totals.values())
+    value = sum((total.value for total in made.totals.values()), Decimal(0))
+    return [*rows, ("all", counted(units, "unit"), money(value, made.decimal))]
+
+
+def _show_changes(
+    screen: Screen, title: str, changes: Sequence[Change], made: Plan, listed: int
+) -> None:
+    if not changes:
+        return
+    screen.section(title, [_cells(change, made.decimal) for change in changes[:listed]])
+    more = len(changes) - listed
+    if more > 0:
+        screen.sentence(f"  {and_more(more)} (--list {len(changes)} shows all)")
+
+
+def _cells(change: Change, decimal: str) -> tuple[str, ...]:
+    update, before = change.update, change.before
+    status, price = update.status.name, money(exact(update.price), decimal)
+    directions = " ".join(update.directions)
+    if before is not None and before.status is not None and before.price is not None:
+        status = _moved(before.status.name, status)
+        moved = change.price_change or 0
+        price = _moved(money(before.price, decimal), price)
+        price += f" ({moved * 100:+,.1f}%)" if moved else ""
+        directions = _moved(" ".join(before.directions), directions)
+    reason = [] if change.reason in (Reason.NEW, Reason.CHANGED) else [str(change.reason)]
+    filled = [f"{field} from {source}" for field, source in change.row.filled.items()]
+    notes = ", ".join(reason + filled)
+    return update.development_id, update.name, status, price, directions, notes
+
+
+def _moved(before: str, after: str) -> str:
+    return after if before == after else f"{before} {ARROW} {after}"

@@ -1,0 +1,103 @@
+"""`propq setup`: what is not certain of a price list is asked once, and written into a profile."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import attrs
+
+from propq_async.pricelist import BrokenRow, Draft, PriceListError, Profile, Question, Row, setup
+from propq_async.pricelist._profile import PROFILE_NAME, find_profile
+from propq_async.pricelist._profile_text import with_list
+from propq_async.pricelist._profile_toml import parsed
+
+from .exit_codes import CommandError, Exit
+from .list_options import list_file
+from .question import ask, ask_text
+from .screen import Screen
+from .streams import errors_out
+
+__all__ = ["SetupCommand"]
+
+_STANDING: Final = "nothing was written"
+
+
+@attrs.frozen(kw_only=True)
+class SetupCommand:
+    """The command with its options."""
+
+    path: Path
+    profile: Path | None
+
+    async def run(self) -> Exit:
+        """Ask, and write the profile."""
+        path = list_file(self.path)
+        target = self.profile or find_profile(path) or path.with_name(PROFILE_NAME)
+        is_asked = sys.stdin.isatty() and sys.stderr.isatty()
+        try:
+            content, number, start = "", None, None
+            if target.exists():
+                profile = Profile.load(target)
+                content = target.read_text(encoding="utf-8-sig")
+                start = profile.for_list(path)
+                number = None if start is None else list(profile.lists).index(start)
+            draft = setup(path, _ask if is_asked else None, start=start)
+            content = with_list(content, number, draft.text(target.parent))
+            # What is written must be read.
+            parsed(target, content.encode())
+        except PriceListError as error:
+            raise CommandError(str(error), Exit.USAGE) from error
+        screen = Screen(errors_out())
+        if is_asked:
+            screen.lines("The first rows as they would be sent", _shown(draft.rows))
+            screen.lines(f"For {target}", draft.text(target.parent).splitlines())
+            if not ask(f"Write this to {target}? [y/N] ", _STANDING):
+                raise CommandError(_STANDING, Exit.UNCONFIRMED)
+        target.write_text(content, encoding="utf-8")
+        return _tell(draft, target, path)
+
+
+def _tell(draft: Draft, target: Path, path: Path) -> Exit:
+    screen = Screen()
+    if not draft.guessed and not draft.problem:
+        screen.sentence(f"{target} says how {path} is read. Next: propq plan {path}")
+        return Exit.DONE
+    screen.sentence(f"{target} is a draft: answer its questions, which begin with #")
+    texts = [question.text for question, _ in draft.guessed]
+    screen.lines("Not certain", [*texts, *filter(None, [draft.problem])])
+    return Exit.UNCONFIRMED
+
+
+def _shown(rows: Sequence[Row | BrokenRow]) -> list[str]:
+    return [
+        f"{row.place}: not sent, {row.what}" if isinstance(row, BrokenRow) else _of_row(row)
+        for row in rows
+    ]
+
+
+def _of_row(row: Row) -> str:
+    update = row.update
+    directions = " ".join(update.directions)
+    return f"{update.name}  {update.status.name}  {update.price}  {directions}"
+
+
+def _ask(question: Question) -> str:
+    """Ask a question on the terminal. A number is one of the choices."""
+    screen = Screen(errors_out())
+    screen.sentence("")
+    if question.error:
+        screen.sentence(question.error, "bold red")
+    screen.sentence(question.text, "bold")
+    for number, (_, shown) in enumerate(question.choices, 1):
+        screen.sentence(f"  {number}  {shown}")
+    default = f"[{question.default}] " if question.default else ""
+    line = ask_text(f"{default}> ", _STANDING)
+    if not line:
+        raise CommandError(f"no answer: {_STANDING}", Exit.UNCONFIRMED)
+    answer = line.strip()
+    if answer.isdecimal() and 0 < int(answer) <= len(question.choices):
+        return question.choices[int(answer) - 1][0]
+    return answer

@@ -1,0 +1,23 @@
+"""Temporary files, for which a container may have no directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .exit_codes import CommandError, Exit
+
+__all__ = ["temporary"]
+
+
+@contextmanager
+def temporary() -> Iterator[None]:
+    """Say what to do if the block cannot make a temporary file."""
+    try:
+        yield
+    except OSError as error:
+        raise CommandError(
+            f"no temporary directory can be made ({error.strerror or error}): name a directory "
+            "that can be written to in TMPDIR",
+            Exit.UNUSABLE,
+        ) from error

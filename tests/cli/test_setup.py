@@ -1,0 +1,85 @@
+"""`propq setup`: on a terminal, and where nobody can be asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from propq_async._cli.exit_codes import Exit
+from propq_async.testing import PropQEmulator
+from tests.helpers.commands import FIRST, lines, talk_on_a_terminal
+from tests.helpers.lists import ENGLISH, text_list, unit
+
+ROWS = (unit("A-101", "1.500", status="Señalizado"), unit("A-102", "1.600"))
+
+
+def test_from_first_sight_to_pushed_without_an_option(emulator: PropQEmulator, propq: Any) -> None:
+    path = text_list(Path("precios_01.csv"), *(row[1:] for row in ROWS), header=ENGLISH[1:])
+    status, said = talk_on_a_terminal("setup", str(path), answers=["", "9", "3", "4711", "", "y"])
+    assert status == Exit.DONE
+    lines(
+        said,
+        r"How is the price '1\.500' \(2 rows: 2, 3\) meant\?",
+        r"^expected AVAILABLE, HOLD, SOLD, RESERVED$",
+        r"  - A-101  SOLD  1500  N S",
+        r'  - file = "precios\*\.csv"',
+        r"propq\.toml says how precios_01\.csv is read\. Next: propq plan precios_01\.csv",
+    )
+    assert propq("push", "precios_01.csv", f"{FIRST},below-floor").status == Exit.DONE
+    assert emulator.unit("4711", "A-101").price == 1_500
+    plan = propq("plan", "precios_01.csv")
+    lines(plan.out, r"^as the profile .*propq\.toml says$")
+
+
+def test_nothing_is_written_without_a_yes(emulator: PropQEmulator) -> None:
+    path = text_list(Path("x.csv"), unit())
+    status, said = talk_on_a_terminal("setup", str(path), answers=["", "n"])
+    assert (status, Path("propq.toml").exists()) == (Exit.UNCONFIRMED, False)
+    assert "nothing was written" in said
+    status, said = talk_on_a_terminal("setup", str(path), answers=["\x04"])
+    assert (status, Path("propq.toml").exists()) == (Exit.UNCONFIRMED, False)
+    assert "no answer: nothing was written" in said
+    assert emulator.calls == 0
+
+
+def test_without_a_terminal_a_draft_is_written(emulator: PropQEmulator, propq: Any) -> None:
+    text_list(Path("x.csv"), *ROWS)
+    said = propq("setup", "x.csv")
+    assert said.status == Exit.UNCONFIRMED
+    lines(
+        said.out,
+        r"^propq\.toml is a draft: answer its questions, which begin with #$",
+        r"^  - What does 'Señalizado' mean \(row 2\)\?$",
+    )
+    text = Path("propq.toml").read_text(encoding="utf-8")
+    assert '# status_words."Señalizado" = "RESERVED"' in text
+    lines(propq("plan", "x.csv").out, r"^  propq setup x\.csv asks all of this at once")
+    # What is stated stays, and is asked no more.
+    Path("propq.toml").write_text(
+        '# ours\naccount = "default"\n\n' + text.replace('# status_words."S', 'status_words."S'),
+        encoding="utf-8",
+    )
+    assert propq("setup", "x.csv").status == Exit.UNCONFIRMED
+    again = Path("propq.toml").read_text(encoding="utf-8")
+    assert again.startswith('# ours\naccount = "default"\n\n[[list]]\n')
+    assert "What does 'Señalizado' mean" not in again
+    assert 'status_words."Señalizado" = "RESERVED"' in again
+    assert emulator.calls == 0
+
+
+def test_a_list_that_is_certain_needs_no_answer(emulator: PropQEmulator, propq: Any) -> None:
+    text_list(Path("x.csv"), unit())
+    assert propq("setup", "x.csv", "--profile", "other.toml").status == Exit.DONE
+    assert propq("plan", "x.csv", "--profile", "other.toml").status == Exit.UNCONFIRMED
+    assert emulator.calls == 0
+
+
+@pytest.mark.usefixtures("emulator")
+def test_a_profile_that_is_broken_is_not_overwritten(propq: Any) -> None:
+    text_list(Path("x.csv"), unit())
+    Path("propq.toml").write_text("acount = 1", encoding="utf-8")
+    said = propq("setup", "x.csv")
+    assert (said.status, "did you mean account?" in said.err) == (Exit.USAGE, True)
+    assert Path("propq.toml").read_text(encoding="utf-8") == "acount = 1"
