@@ -7,24 +7,29 @@ anything is imported by the fixtures.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 if TYPE_CHECKING:
     from propq_async import AsyncPropQ
 
-    from .emulator import PropQEmulator
-    from .thread import EmulatorThread
+    from ._emulator import PropQEmulator
+    from ._thread import EmulatorThread
+    from ._values import RecordedRequest
 
 __all__ = ["propq", "propq_emulator", "propq_env", "propq_settings"]
+
+SHOWN_REQUESTS: Final = 20
+LONGEST_LINE: Final = 1000
 
 
 @pytest.fixture(scope="session")
 def _propq_thread() -> Iterator[EmulatorThread]:
-    from .emulator import PropQEmulator
-    from .thread import EmulatorThread
+    from ._emulator import PropQEmulator
+    from ._thread import EmulatorThread
 
     thread = EmulatorThread(PropQEmulator())
     with thread:
@@ -85,16 +90,42 @@ def propq_env(
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
+        # A developer's own would contradict it.
+        monkeypatch.delenv(f"{name}_FILE", raising=False)
     return variables
 
 
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """Show beside a failure what the emulator was asked."""
-    emulator = getattr(item, "funcargs", {}).get("propq_emulator")
-    if call.when == "call" and call.excinfo is not None and emulator is not None:
-        lines = [
-            f"{request.status or 'drop'} {request.method} {request.path}"
-            + ("" if request.body is None else f" {request.body}")
-            for request in emulator.requests[-20:]
-        ]
-        item.add_report_section("call", "PropQ emulator", "\n".join(lines or ["no requests"]))
+    """Show beside a failure what the emulator was asked.
+
+    pytest calls this for every test of every project that has this package installed, and an
+    exception would abort the session.
+    """
+    if call.when != "call" or call.excinfo is None:
+        return
+    try:
+        told = _what_was_asked(item)
+    except Exception as error:  # noqa: BLE001 - the fixture may be anything
+        told = f"cannot tell what the emulator was asked: {type(error).__name__}"
+    if told is not None:
+        item.add_report_section("call", "PropQ emulator", told)
+
+
+def _what_was_asked(item: pytest.Item) -> str | None:
+    # Other plugins' items need have no fixtures, and a project may use the name for its own.
+    fixtures = getattr(item, "funcargs", None)
+    emulator: Any = fixtures.get("propq_emulator") if isinstance(fixtures, dict) else None
+    module = sys.modules.get("propq_async.testing._emulator")  # not there if nobody made one
+    if module is None or not isinstance(emulator, module.PropQEmulator):
+        return None
+    lines = [_line(request) for request in emulator.requests[-SHOWN_REQUESTS:]]
+    return "\n".join(lines or ["no requests"])
+
+
+def _line(request: RecordedRequest) -> str:
+    body = "" if request.body is None else f" {request.body}"
+    line = f"{request.status or 'drop'} {request.method} {request.path}{body}"
+    if len(line) > LONGEST_LINE:
+        line = line[: LONGEST_LINE - 3] + "..."
+    # A path may have bytes that are no UTF-8, which pytest-xdist cannot send to its main process.
+    return line.encode(errors="backslashreplace").decode()
