@@ -3,13 +3,18 @@
 PropQError
 ├── ConfigurationError (ValueError)      the settings cannot work
 ├── InvalidUpdateError (ValueError)      an update that must not be sent
+├── PriceListError (ValueError)          a price list that cannot be read
+├── UnconfirmedError                     a price list that needs a yes before it is pushed
+├── LedgerError                          the ledger cannot be used
+│   └── LedgerBusyError                  ... since another push is using it
 ├── TokenError                           no access token
 │   ├── TokenRefusedError                the token endpoint refused the credentials
 │   └── TokenUnavailableError            the token endpoint gave no usable answer
 └── APIError                             a call failed
     ├── APIConnectionError               no complete answer
     │   └── APITimeoutError              ... in time
-    ├── UnexpectedResponseError          a success that is none
+    ├── SupersededError                  a newer update of the unit has taken its place
+    ├── UnexpectedResponseError          a 2xx that is not a success
     └── APIStatusError                   the server said no
         ├── RedirectError                3xx
         ├── BadRequestError              400
@@ -21,14 +26,15 @@ PropQError
         ├── RateLimitError               429
         └── ServerError                  5xx
 
-An error can be pickled, copied and printed. It carries no response object, no header set, no secret
-and no token, and has no exception of the HTTP library behind it: what that said is in the message.
+An error can be pickled, copied and printed. It holds no response object, no headers, no secret and
+no token. No exception of the HTTP library is chained to it: the message includes what that said.
+Control characters and other invisible ones are escaped in texts from a server. Only `body` keeps
+its lines.
 """
 
 from __future__ import annotations
 
-import copy
-from typing import Any, NotRequired, Self, TypedDict, TypeVar, Unpack
+from typing import Any, NotRequired, TypedDict, TypeVar, Unpack
 
 __all__ = [
     "APIConnectionError",
@@ -39,15 +45,20 @@ __all__ = [
     "BadRequestError",
     "ConfigurationError",
     "InvalidUpdateError",
+    "LedgerBusyError",
+    "LedgerError",
     "NotFoundError",
     "PermissionDeniedError",
+    "PriceListError",
     "PropQError",
     "RateLimitError",
     "RedirectError",
     "ServerError",
+    "SupersededError",
     "TokenError",
     "TokenRefusedError",
     "TokenUnavailableError",
+    "UnconfirmedError",
     "UnexpectedResponseError",
     "UnprocessableError",
     "WrongMethodError",
@@ -66,27 +77,24 @@ def _restore(cls: type[_E], args: tuple[Any, ...], state: dict[str, Any]) -> _E:
 class PropQError(Exception):
     """The root of all errors of this package. Catch it to catch them all.
 
-    `message` says what happened. `may_have_been_applied` is `True` if a call that ended in this
-    error may have taken effect on the server all the same.
+    `message` says what happened. `may_have_been_applied` is `True` if the call may have taken
+    effect on the server in spite of this error. `is_retryable` is `True` if the same may succeed
+    later, without anybody changing anything. `unit` is the development id and the name of the unit
+    that was to be updated, `None` elsewhere.
     """
 
     may_have_been_applied = False
+    is_retryable: bool = False
+    unit: tuple[str, str] | None = None
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
 
-    # Exception's own __reduce__ calls the class with `args` alone, which a required keyword breaks.
+    # Exception.__reduce__ calls the class with `args` only, which fails if a keyword is required.
+    # A deep copy has no traceback and shares nothing: each of many waiters can raise one.
     def __reduce__(self) -> tuple[Any, ...]:
         return _restore, (type(self), self.args, self.__dict__.copy())
-
-    def fresh(self) -> Self:
-        """Return an equal error without a traceback, so that many waiters can each raise one.
-
-        It shares nothing with this one: what one waiter adds to its error (a note, say) is not
-        added to everybody's.
-        """
-        return copy.deepcopy(self)
 
 
 class ConfigurationError(PropQError, ValueError):
@@ -107,8 +115,43 @@ class InvalidUpdateError(PropQError, ValueError):
         self.errors = errors
 
 
+class PriceListError(PropQError, ValueError):
+    """A price list that cannot be read at all. The message says what to do about it."""
+
+
+class UnconfirmedError(PropQError):
+    """A plan has warnings that nobody has accepted, so nothing was sent.
+
+    `warnings` has their texts by kind. Once a person has looked at them, `accept=error.warnings`
+    says yes to these kinds.
+    """
+
+    def __init__(self, message: str, *, warnings: dict[str, list[str]]) -> None:
+        super().__init__(message)
+        self.warnings = warnings
+
+
+class LedgerError(PropQError):
+    """The ledger cannot be used. The message says what to do."""
+
+
+class LedgerBusyError(LedgerError):
+    """Another push is using the ledger.
+
+    `process_id` is the process, `None` if it is not known. `host` is the computer that it runs on,
+    `None` for a ledger in a file.
+    """
+
+    is_retryable: bool = True
+
+    def __init__(self, message: str, *, process_id: int | None, host: str | None = None) -> None:
+        super().__init__(message)
+        self.process_id = process_id
+        self.host = host
+
+
 class TokenError(PropQError):
-    """There is no access token to make a call with."""
+    """There is no access token for the call."""
 
 
 class TokenRefusedError(TokenError):
@@ -139,6 +182,7 @@ class TokenUnavailableError(TokenError):
 
     `status` is the HTTP status of the last answer, `None` if there was none;
     `retry_after_seconds` what the server asked to wait; `attempts` the requests made.
+    `worth_attempts` is how many make sense where no retry can help, `None` where one may.
     """
 
     def __init__(
@@ -148,11 +192,14 @@ class TokenUnavailableError(TokenError):
         status: int | None = None,
         retry_after_seconds: float | None = None,
         attempts: int = 0,
+        worth_attempts: int | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.retry_after_seconds = retry_after_seconds
         self.attempts = attempts
+        self.worth_attempts = worth_attempts
+        self.is_retryable: bool = worth_attempts is None
 
 
 class _CallFields(TypedDict):
@@ -178,7 +225,7 @@ class APIError(PropQError):
     """
 
     advice = ""
-    """What to do about it; a part of `str()`."""
+    """What to do about it. It is part of `str()`."""
 
     def __init__(
         self,
@@ -196,7 +243,8 @@ class APIError(PropQError):
         self.may_have_been_applied = may_have_been_applied
 
     def __str__(self) -> str:
-        parts = [f"{self.method} {self.url}: {self.said}"]
+        of_unit = f" (unit {self.unit[1]!r})" if self.unit else ""
+        parts = [f"{self.method} {self.url}{of_unit}: {self.said}"]
         if self.attempts > 1:
             parts.append(f" (after {self.attempts} attempts)")
         if self.advice:
@@ -207,13 +255,14 @@ class APIError(PropQError):
 
     @property
     def said(self) -> str:
-        """Return what happened, in words: without the call, and without advice."""
+        """Return what happened, without the call and without advice."""
         return self.message
 
 
 class APIConnectionError(APIError):
     """There was no complete answer: no connection, or one that broke."""
 
+    is_retryable: bool = True
     advice = "check the network, the proxy and the base URL"
 
 
@@ -223,8 +272,17 @@ class APITimeoutError(APIConnectionError):
     advice = "check the network, or give it more time (timeout_seconds, total_timeout_seconds)"
 
 
+class SupersededError(APIError):
+    """A newer update of the same unit has taken the place of this one, which is not sent (again).
+
+    `attempts` says how often it was sent, and `may_have_been_applied` is about these attempts.
+    """
+
+    advice = "what the newer update sets is what counts"
+
+
 class UnexpectedResponseError(APIError):
-    """A 2xx whose body is not what a success looks like.
+    """A 2xx with a body that is not the body of a success.
 
     `status` is the HTTP status and `body` the beginning of the body as text.
     """
@@ -240,12 +298,12 @@ class UnexpectedResponseError(APIError):
 
     @property
     def said(self) -> str:
-        """Return what happened, in words: without the call, and without advice."""
+        """Return what happened, without the call and without advice."""
         return f"{self.status}, but {self.message}"
 
 
 class APIStatusError(APIError):
-    """The server answered with a status that is no success.
+    """The server answered with a status other than 2xx.
 
     `status` is the HTTP status, `message` what the server said (the status's standard phrase if it
     said nothing), `body` the beginning of the body as text, `retry_after_seconds` what the server
@@ -273,7 +331,7 @@ class APIStatusError(APIError):
 
     @property
     def said(self) -> str:
-        """Return what happened, in words: without the call, and without advice."""
+        """Return what happened, without the call and without advice."""
         asked = self.retry_after_seconds
         wait = "" if asked is None else f"; the server asks to wait {asked:g} s"
         return f"{self.status} {self.message}{wait}"
@@ -295,7 +353,7 @@ class RedirectError(APIStatusError):
 
     @property
     def said(self) -> str:
-        """Return what happened, in words: without the call, and without advice."""
+        """Return what happened, without the call and without advice."""
         return f"{super().said} (Location: {self.location or 'none'})"
 
 
@@ -306,7 +364,7 @@ class BadRequestError(APIStatusError):
 
 
 class AuthenticationError(APIStatusError):
-    """401: the access token was refused, and so was a new one, or none was to be had."""
+    """401: the access token was refused, and so was a new one, or there was no new one."""
 
     advice = (
         "check PROPQ_CLIENT_ID and PROPQ_CLIENT_SECRET, and with Resales Online that this client "
@@ -351,11 +409,11 @@ class UnprocessableError(APIStatusError):
         **fields: Unpack[_StatusFields],
     ) -> None:
         super().__init__(message, **fields)
-        self.errors = errors or {}
+        self.errors: dict[str, list[str]] = errors or {}
 
     @property
     def said(self) -> str:
-        """Return what happened, in words: without the call, and without advice."""
+        """Return what happened, without the call and without advice."""
         named = "; ".join(
             f"{field}: {text}" for field, all_ in self.errors.items() for text in all_
         )
@@ -365,10 +423,12 @@ class UnprocessableError(APIStatusError):
 class RateLimitError(APIStatusError):
     """429: too many calls."""
 
+    is_retryable: bool = True
     advice = "try again later, or set max_calls_per_second below the server's limit"
 
 
 class ServerError(APIStatusError):
     """5xx: the server, or a gateway before it, failed."""
 
+    is_retryable: bool = True
     advice = "try again later"
