@@ -3,12 +3,29 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
+from hypothesis import settings
 
+from propq_async._http.fast import FastTransport
+from propq_async._http.plain import PlainTransport
+from propq_async._http.pool import Pool
+from propq_async._http.transport import PoolSettings
 from propq_async.testing import PropQEmulator
+from tests.helpers.ledgers import Place
+from tests.helpers.postgres import Server, a_server
+
+MakePool = Callable[..., Pool]
+
+# A loaded machine is slow, and that is no fault of the code. A hang meets the timeout of the test.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,10 +43,14 @@ def _scrubbed_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> No
     for name in list(os.environ):
         if name.startswith("PROPQ_") and name != "PROPQ_CAMPAIGN":
             monkeypatch.delenv(name)
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
+    if "keyring.core" in sys.modules:
+        monkeypatch.setattr("keyring.core._keyring_backend", None)
 
 
 @pytest.fixture
@@ -45,6 +66,42 @@ async def emulator() -> AsyncIterator[PropQEmulator]:
     async with PropQEmulator() as running:
         running.add_unit("4711", "A-101")
         yield running
+
+
+@pytest.fixture(params=["fast", "plain"])
+async def make_pool(request: pytest.FixtureRequest) -> AsyncIterator[MakePool]:
+    """Return pools that are known to use the transport that the test is for."""
+    pools = []
+    plain = request.param == "plain"
+
+    def make(kind: type[PoolSettings] = PoolSettings, **settings: Any) -> Pool:
+        # Whoever wants to trace gets the plain transport.
+        pool = Pool(kind(trace_configs=[aiohttp.TraceConfig()] if plain else [], **settings))
+        pools.append(pool)
+        return pool
+
+    yield make
+    for pool in pools:
+        assert pool.transport is None or isinstance(
+            pool.transport, PlainTransport if plain else FastTransport
+        )
+        await pool.close()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """Return a server, one for all tests of a process; each makes databases of its own."""
+    with a_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["file", "postgres"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """Return places for ledgers, on each of what keeps them."""
+    if request.param == "file":
+        return lambda name: str(tmp_path / name)
+    server: Server = request.getfixturevalue("postgres")
+    return lru_cache(lambda _: server.new_database())
 
 
 @pytest.fixture

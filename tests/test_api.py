@@ -14,9 +14,11 @@ import propq_async.testing
 from propq_async import (
     DEFAULT_FILE,
     INHERIT,
+    Applied,
     AsyncPropQ,
     Clock,
     Credentials,
+    Failed,
     JsonFileTokenStore,
     MemoryTokenStore,
     PropQSession,
@@ -30,7 +32,7 @@ from propq_async import (
     UnitUpdate,
     errors,
 )
-from propq_async.units import Units
+from propq_async._client.units import Units
 
 
 def test_all_is_sorted_and_exactly_the_public_names() -> None:
@@ -39,13 +41,33 @@ def test_all_is_sorted_and_exactly_the_public_names() -> None:
         name
         for name, value in named.items()
         if not name.startswith("_") and not isinstance(value, ModuleType)
-    } - {"TYPE_CHECKING", "lazily"}
+    }
     assert set(propq_async.__all__) == public | {"__version__"}
     # Constants, classes, the rest: as ruff sorts it.
     assert propq_async.__all__ == sorted(
         propq_async.__all__, key=lambda name: (not name.isupper(), name.startswith("_"), name)
     )
     assert len(set(propq_async.__all__)) == len(propq_async.__all__)
+
+
+def test_nothing_but_what_is_public_is_shown() -> None:
+    shown = {name for name in dir(propq_async) if not name.startswith("_")}
+    inside = {"errors", "testing"}
+    assert inside < shown
+    modules = {name for name in shown if isinstance(getattr(propq_async, name), ModuleType)}
+    assert shown - modules <= set(propq_async.__all__)
+    assert all(getattr(propq_async, name).__name__ == f"propq_async.{name}" for name in modules)
+
+
+@pytest.mark.parametrize("name", propq_async.__all__)
+def test_each_public_name_has_a_docstring_and_so_have_its_members(name: str) -> None:
+    value = getattr(propq_async, name)
+    if not inspect.isclass(value):
+        return
+    assert inspect.getdoc(value)
+    for member, found in inspect.getmembers(value):
+        if not member.startswith("_") and (inspect.isroutine(found) or isinstance(found, property)):
+            assert inspect.getdoc(found), f"{name}.{member}"
 
 
 def test_every_error_is_public() -> None:
@@ -125,8 +147,10 @@ CLIENT: dict[str, Any] = {
                 "base_delay_seconds": 0.25,
                 "max_delay_seconds": 20.0,
                 "max_retry_after_seconds": 120.0,
+                "max_wait_seconds": 30.0,
                 "total_timeout_seconds": None,
                 "retry_unacknowledged": True,
+                "retry_budget": 0.2,
             },
         ),
         (UnitBatch.stop, {"self": REQUIRED}, {}),
@@ -194,15 +218,15 @@ def test_the_other_public_names_are_there(cls: type, names: list[str]) -> None:
     [
         (Token, ["access_token", "token_type", "expires_at", "issued_at"]),
         (TokenKey, ["token_url", "client_id"]),
-        (
-            UnitOutcome,
-            ["index", "update", "ok", "response", "error", "attempts", "elapsed_seconds"],
+        *(
+            (kind, ["index", "update", "ok", "response", "error", "attempts", "elapsed_seconds"])
+            for kind in (Applied, Failed, UnitOutcome)
         ),
         (UnitUpdate, ["development_id", "name", "status", "price", "directions"]),
         (Credentials, ["client_id", "client_secret"]),
     ],
 )
-def test_models_have_exactly_these_fields(cls: type, fields: list[str]) -> None:
+def test_models_have_exactly_these_fields(cls: Any, fields: list[str]) -> None:
     assert list(attrs.fields_dict(cls)) == fields
 
 

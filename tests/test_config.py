@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import math
+import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -9,17 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from propq_async import Clock, ConfigurationError, RetryPolicy
-from propq_async.config import (
-    BASE_URL,
-    DEFAULT_FILE,
-    INHERIT,
-    DefaultFile,
-    Inherit,
+from propq_async._paths import absolute_path, expanded_path
+from propq_async._settings import (
     base_url_from_env,
     check_at_least,
     check_base_url,
+    ledger_from_env,
     token_file_from_env,
 )
+from propq_async.config import BASE_URL, DEFAULT_FILE, INHERIT, DefaultFile, Inherit
+from tests.helpers.proxies import PASSWORD
 
 
 def test_the_delays_double_up_to_the_longest() -> None:
@@ -58,7 +60,9 @@ def test_a_delay_is_always_finite_and_within_its_bounds(
                 "base_delay_seconds",
                 "max_delay_seconds",
                 "max_retry_after_seconds",
+                "max_wait_seconds",
                 "total_timeout_seconds",
+                "retry_budget",
             )
             for value, words in (
                 (-0.1, "-0.1"),
@@ -70,6 +74,7 @@ def test_a_delay_is_always_finite_and_within_its_bounds(
         ),
         ("base_delay_seconds", None, "a number, not None"),
         ("base_delay_seconds", math.inf, "finite"),
+        ("retry_budget", math.inf, "finite"),
         ("max_delay_seconds", math.inf, "finite"),
         ("max_delay_seconds", 10**400, "finite"),
         ("total_timeout_seconds", math.inf, "finite"),
@@ -92,8 +97,12 @@ def test_a_retry_policy_that_cannot_work_is_refused_by_name(
         {"base_delay_seconds": 0, "max_delay_seconds": 0},
         {"max_retry_after_seconds": 0},
         {"max_retry_after_seconds": math.inf},
+        {"max_wait_seconds": 0},
+        {"max_wait_seconds": math.inf},
         {"total_timeout_seconds": 0.001},
         {"retry_unacknowledged": False},
+        {"retry_budget": 0},
+        {"retry_budget": None},
     ],
 )
 def test_a_retry_policy_at_its_limits_is_accepted(settings: dict[str, Any]) -> None:
@@ -158,6 +167,12 @@ def test_plain_http_elsewhere_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="must begin with https://") as refused:
         check_base_url(url)
     assert repr(url) in str(refused.value)
+
+
+@pytest.mark.parametrize("path", ["/a/../b", "/..", "/./a", "/%2E%2e/a", "/a/%2e"])
+def test_a_base_url_that_leads_elsewhere_is_refused(path: str) -> None:
+    with pytest.raises(ConfigurationError, match=r'^base_url must have no segment "\."'):
+        check_base_url(BASE_URL + path)
 
 
 @pytest.mark.parametrize(
@@ -245,11 +260,88 @@ def test_a_blank_variable_is_none_at_all(
 ) -> None:
     assert read() is None
     for blank in ("", "  \n"):
-        assert read({name: blank}) is None
-    assert read({name: " x "}) == "x"
-    monkeypatch.setenv(name, "from-the-process")
-    assert read() == "from-the-process"
-    assert read({}) is None
+        monkeypatch.setenv(name, blank)
+        assert read() is None
+    monkeypatch.setenv(name, " https://x ")
+    assert read() == "https://x"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"https://alice:{PASSWORD}@api.propq.com",
+        f"https://alice:Pr0xy#{PASSWORD}@api.propq.com",
+        f"https://alice:12#{PASSWORD}@api.propq.com",
+        f"https://alice:12/{PASSWORD}@api.propq.com",
+        f"http://alice:12/{PASSWORD}@api.propq.com",
+        f"https://alice:12/../{PASSWORD}@api.propq.com",
+        f"alice:{PASSWORD}@api.propq.com",
+        f"https://alice:{PASSWORD}@api.propq.com:99999",
+    ],
+)
+@pytest.mark.parametrize("name", ["base_url", "token_url"])
+def test_a_password_in_a_base_url_is_refused_and_not_shown(url: str, name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{name} must") as caught:
+        check_base_url(url, name=name)
+    assert PASSWORD not in str(caught.value)
+
+
+def test_a_path_is_expanded_and_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    assert absolute_path("x", "~/l.sqlite3") == tmp_path / "home" / "l.sqlite3"
+    assert absolute_path("x", "l.sqlite3") == tmp_path / "l.sqlite3"
+    assert absolute_path("x", Path("a~/ b")) == tmp_path / "a~" / " b"
+    assert expanded_path("x", "~/l.sqlite3") == tmp_path / "home" / "l.sqlite3"
+    assert expanded_path("x", "l.sqlite3") == Path("l.sqlite3")
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("", "it is blank"),
+        ("  ", "it is blank"),
+        ("a/", "it is a directory: name a file in it"),
+        ("a\0b", "it has a null character"),
+        (b"a", "it is no text"),
+        ("~nobody-like-that/x", "it is in the home directory of nobody known here: give it wit"),
+    ],
+)
+def test_a_path_that_can_name_no_file_is_refused(value: Any, why: str) -> None:
+    for read in (absolute_path, expanded_path):
+        with pytest.raises(ConfigurationError) as caught:
+            read("the setting", value)
+        assert str(caught.value).startswith(f"the setting must name a file, not {value!r}: {why}")
+
+
+@given(st.text())
+def test_any_path_is_absolute_or_refused_with_our_error(value: str) -> None:
+    with suppress(ConfigurationError):
+        assert absolute_path("x", value).is_absolute()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="keeps the working directory of a process")
+def test_a_relative_path_in_a_directory_that_is_gone_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(ConfigurationError, match="x must name a file, not 'l': the working dir"):
+        absolute_path("x", Path("l"))
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_blank_ledger_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ledger_from_env() is None
+    monkeypatch.setenv("PROPQ_LEDGER", "")
+    assert ledger_from_env() is None
+    monkeypatch.setenv("PROPQ_LEDGER", " ~/l ")
+    assert ledger_from_env() == "~/l"
+    monkeypatch.setenv("PROPQ_LEDGER", "  ")
+    with pytest.raises(ConfigurationError, match="PROPQ_LEDGER must name a file, not '  ': it is"):
+        ledger_from_env()
 
 
 def test_the_markers_print_as_what_they_are() -> None:

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import inspect
 import multiprocessing
 import pickle
+import pkgutil
 import traceback
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import pytest
 
-from propq_async import errors
+import propq_async
+from propq_async import errors, ledger, pricelist
 from propq_async.errors import (
     APIConnectionError,
     APIError,
@@ -20,15 +24,20 @@ from propq_async.errors import (
     BadRequestError,
     ConfigurationError,
     InvalidUpdateError,
+    LedgerBusyError,
+    LedgerError,
     NotFoundError,
     PermissionDeniedError,
+    PriceListError,
     PropQError,
     RateLimitError,
     RedirectError,
     ServerError,
+    SupersededError,
     TokenError,
     TokenRefusedError,
     TokenUnavailableError,
+    UnconfirmedError,
     UnexpectedResponseError,
     UnprocessableError,
     WrongMethodError,
@@ -47,12 +56,17 @@ ALL: list[PropQError] = [
     PropQError("went wrong"),
     ConfigurationError("base_url must look like https://api.propq.com"),
     InvalidUpdateError({"price": ["must be above zero, not 0"], "name": ["must not be empty"]}),
+    PriceListError("prices.csv has no header: name the columns"),
+    UnconfirmedError("this needs a yes", warnings={"price": ["A-101 costs 1", "A-102 costs 2"]}),
+    LedgerError("the ledger cannot be used"),
+    LedgerBusyError("another push is at work", process_id=4711),
     TokenError("no token"),
     TokenRefusedError("refused", status=401, error="invalid_client", description="d", hint="h"),
     TokenUnavailableError("no answer", status=503, retry_after_seconds=7.0, attempts=5),
     APIError("failed", **CALL),
     APIConnectionError("there is no connection", **CALL),
     APITimeoutError("no answer within 30 s", **CALL, may_have_been_applied=True),
+    SupersededError("a newer update has taken its place", **CALL, may_have_been_applied=True),
     UnexpectedResponseError("the body is not JSON", status=200, body="<p>", **CALL),
     APIStatusError("I'm a teapot", status=418, **STATUS),
     RedirectError("Found", status=302, location="/login", **STATUS),
@@ -90,18 +104,47 @@ def test_every_class_of_the_tree_is_among_the_examples() -> None:
     assert {cls.__name__ for cls in public} == set(errors.__all__)
 
 
+def test_no_error_of_the_package_is_defined_elsewhere() -> None:
+    """Whoever catches what `errors` lists catches all; parts of the command line are no API."""
+    for module in pkgutil.walk_packages(propq_async.__path__, "propq_async."):
+        if not module.name.startswith(("propq_async._cli", "propq_async.__main__")):
+            importlib.import_module(module.name)
+
+    def below(cls: type[PropQError]) -> Iterator[type[PropQError]]:
+        for child in cls.__subclasses__():
+            yield child
+            yield from below(child)
+
+    for cls in below(PropQError):
+        if cls.__module__.startswith("propq_async."):
+            listed = next(base for base in cls.__mro__ if base.__module__ == errors.__name__)
+            # What an extra adds is with the extra.
+            assert listed is not PropQError or cls.__module__.startswith("propq_async.redis"), cls
+
+
+def test_where_errors_were_first_they_still_are() -> None:
+    assert ledger.LedgerError is LedgerError
+    assert ledger.LedgerBusyError is LedgerBusyError
+    assert pricelist.PriceListError is PriceListError
+
+
 @pytest.mark.parametrize(
     ("cls", "parents"),
     [
         (PropQError, (Exception,)),
         (ConfigurationError, (PropQError, ValueError)),
         (InvalidUpdateError, (PropQError, ValueError)),
+        (PriceListError, (PropQError, ValueError)),
+        (UnconfirmedError, (PropQError,)),
+        (LedgerError, (PropQError,)),
+        (LedgerBusyError, (LedgerError,)),
         (TokenError, (PropQError,)),
         (TokenRefusedError, (TokenError,)),
         (TokenUnavailableError, (TokenError,)),
         (APIError, (PropQError,)),
         (APIConnectionError, (APIError,)),
         (APITimeoutError, (APIConnectionError,)),
+        (SupersededError, (APIError,)),
         (UnexpectedResponseError, (APIError,)),
         (APIStatusError, (APIError,)),
         *(
@@ -132,17 +175,17 @@ def test_pickled_and_back_it_is_the_same(error: PropQError, protocol: int) -> No
 
 @each
 def test_copied_it_is_the_same(error: PropQError) -> None:
-    for other in (copy.copy(error), copy.deepcopy(error), error.fresh()):
+    for other in (copy.copy(error), copy.deepcopy(error)):
         assert other is not error
         assert same(other, error)
 
 
 @each
 def test_a_changed_field_travels_along(error: PropQError) -> None:
-    changed = error.fresh()
+    changed = copy.copy(error)
     changed.may_have_been_applied = not error.may_have_been_applied
     changed.add_note("in row 7")
-    for other in (pickle.loads(pickle.dumps(changed)), copy.copy(changed), changed.fresh()):
+    for other in (pickle.loads(pickle.dumps(changed)), copy.copy(changed), copy.deepcopy(changed)):
         assert same(other, changed)
         assert other.__notes__ == ["in row 7"]
     assert not hasattr(error, "__notes__")
@@ -162,12 +205,12 @@ def test_all_of_them_come_back_from_another_process() -> None:
             assert same(raised, error)
 
 
-def test_a_fresh_error_has_no_history_and_shares_nothing() -> None:
+def test_a_deep_copy_has_no_history_and_shares_nothing() -> None:
     original = UnprocessableError("no", status=422, errors={"a": ["b"]}, method="POST", url="u")
     original.add_note("old")
     with pytest.raises(UnprocessableError):
         raise original from KeyError("inner")
-    fresh = original.fresh()
+    fresh = copy.deepcopy(original)
     assert original.__traceback__ is not None
     assert original.__cause__ is not None
     assert (fresh.__traceback__, fresh.__cause__, fresh.__context__) == (None, None, None)
@@ -244,7 +287,7 @@ def test_the_message_has_the_particulars(error: PropQError, words: list[str]) ->
         assert word in str(error)
 
 
-def test_one_attempt_is_not_worth_mentioning_and_no_fields_are_none() -> None:
+def test_one_attempt_and_no_fields_are_not_mentioned() -> None:
     error = UnprocessableError("invalid", status=422, method="PUT", url="u")
     assert str(error).startswith("PUT u: 422 invalid - correct the fields named, or check all")
     assert error.errors == {}
@@ -252,7 +295,7 @@ def test_one_attempt_is_not_worth_mentioning_and_no_fields_are_none() -> None:
 
 
 @each
-def test_whether_it_may_have_been_applied_is_known_of_every_error(error: PropQError) -> None:
+def test_every_error_says_whether_it_may_have_been_applied(error: PropQError) -> None:
     assert isinstance(error.may_have_been_applied, bool)
     if not isinstance(error, APIError):
         assert not error.may_have_been_applied

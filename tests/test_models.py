@@ -18,18 +18,21 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from propq_async import (
+    Applied,
     ConfigurationError,
     Credentials,
     Direction,
+    Failed,
     InvalidUpdateError,
+    PropQError,
     Token,
     TokenKey,
     UnitOutcome,
     UnitStatus,
+    UnitUpdate,
 )
-from propq_async.wire import dump_update
-
-from .support import an_update
+from propq_async._wire.requests import dump_update
+from tests.helpers.support import an_update
 
 SECRET = "hunter2-the-secret"
 
@@ -219,7 +222,7 @@ PRICES = (
 @example(Decimal("250000.00"))
 @example(OddFloat(1.5))
 @example(OddInt.PRICE)
-def test_a_price_that_is_taken_is_sent_as_a_number_that_reads_back_equal(price: Any) -> None:
+def test_an_accepted_price_reads_back_equal(price: Any) -> None:
     try:
         update = an_update(price=price)
     except InvalidUpdateError:
@@ -260,7 +263,7 @@ def test_directions_become_a_tuple(directions: Any) -> None:
     assert an_update(directions=directions).directions == ("N", "S")
 
 
-def test_directions_beyond_the_list_pass_and_keep_order_and_number() -> None:
+def test_unlisted_directions_pass_and_keep_their_order() -> None:
     assert an_update(directions=["Oeste", "N", "N"]).directions == ("Oeste", "N", "N")
 
 
@@ -295,9 +298,7 @@ def test_directions_that_are_no_sequence_of_strings_are_refused(directions: Any)
         (["N", None, ""], ["item 1: must be a string, not NoneType", "item 2: must not be empty"]),
     ],
 )
-def test_directions_with_nothing_or_other_things_in_them_are_refused(
-    directions: Any, texts: list[str]
-) -> None:
+def test_empty_directions_and_other_types_are_refused(directions: Any, texts: list[str]) -> None:
     assert problems(directions=directions) == {"directions": texts}
 
 
@@ -331,7 +332,7 @@ def test_credentials_are_frozen_hashable_and_comparable() -> None:
 
 
 @pytest.mark.parametrize("client_id", [0, -1, True, "7", 7.0, None, 2**63, 10**100])
-def test_a_client_id_that_is_none_is_refused_without_showing_the_secret(client_id: Any) -> None:
+def test_a_bad_client_id_is_refused_without_the_secret(client_id: Any) -> None:
     text = with_locals(lambda: Credentials(client_id, "hunter2" + "-the-secret"))
     assert "client_id must be a positive integer" in text
     assert SECRET not in text
@@ -343,9 +344,52 @@ def test_a_secret_that_is_none_is_refused(secret: Any) -> None:
         Credentials(7, secret)
 
 
-def test_a_secret_that_no_form_can_carry_is_refused_without_showing_it() -> None:
+def test_a_secret_that_cannot_be_sent_is_refused_unseen() -> None:
     text = with_locals(lambda: Credentials(7, "hunter2" + "-the-secret" + "\udcff"))
     assert "client_secret must be valid Unicode" in text
+    assert SECRET not in text
+
+
+@pytest.mark.parametrize(
+    ("around", "words"),
+    [
+        ("{}\n", "has a line break in it or around it: paste the secret alone"),
+        ("{}\r\n", "has a line break in it or around it"),
+        ("\n{}", "has a line break in it or around it"),
+        ("id\n{}", "has a line break in it or around it"),
+        ("{}\u2028x", "has a line break in it or around it"),
+        (" {}", "has a blank before or behind it: remove it"),
+        ("{}\t", "has a blank before or behind it"),
+        ("{}\u00a0", "has a blank before or behind it"),
+        ('"{}"', "has quotes around it: they are no part of the secret, remove them"),
+        ("'{}'", "has quotes around it"),
+        ("`{}`", "has quotes around it"),
+        ("\u201c{}\u201d", "has quotes around it"),
+        ("\u2018{}\u2019", "has quotes around it"),
+        ("\u00ab{}\u00bb", "has quotes around it"),
+        ("\ufeff{}", "begins or ends with an invisible character"),
+        ("{}\u200b", "begins or ends with an invisible character"),
+    ],
+)
+def test_a_secret_that_was_pasted_with_something_is_refused_with_a_hint(
+    around: str, words: str
+) -> None:
+    text = with_locals(lambda: Credentials(7, around.format("hunter2" + "-the-secret")))
+    assert f"client_secret {words}" in text
+    assert SECRET not in text
+
+
+@pytest.mark.parametrize("secret", ["x", '"', "it's", "a b", '"a" and "b', "ñ", "'a\""])
+def test_a_secret_may_have_anything_in_it(secret: str) -> None:
+    assert Credentials(7, secret).client_secret == secret
+
+
+def test_quotes_around_the_variable_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a file of variables of Docker, which takes them for a part of the value."""
+    monkeypatch.setenv("PROPQ_CLIENT_ID", "7")
+    monkeypatch.setenv("PROPQ_CLIENT_SECRET", f'"{SECRET}"')
+    text = with_locals(Credentials.from_env)
+    assert "the environment variable PROPQ_CLIENT_SECRET has quotes around it" in text
     assert SECRET not in text
 
 
@@ -378,7 +422,7 @@ def test_credentials_come_from_the_environment_trimmed(monkeypatch: pytest.Monke
     ],
 )
 @pytest.mark.parametrize("source", ["process", "mapping"])
-def test_a_variable_that_is_wrong_is_named_and_the_secret_is_not_shown(
+def test_a_bad_variable_is_named_without_the_secret(
     client_id: str | None,
     secret: str | None,
     words: str,
@@ -425,17 +469,128 @@ def test_a_token_does_not_show_itself() -> None:
 def test_keys_and_outcomes_are_frozen() -> None:
     key = TokenKey("https://api.propq.com/oauth/token", 7)
     assert {key: 1}[TokenKey(key.token_url, 7)] == 1
-    outcome = UnitOutcome(0, an_update(), True, {}, None, 1, 0.5)  # noqa: FBT003 - its fields
-    assert attrs.fields_dict(UnitOutcome).keys() == {
-        "index",
-        "update",
-        "ok",
-        "response",
-        "error",
-        "attempts",
-        "elapsed_seconds",
-    }
+    outcome = Applied(0, an_update(), True, {}, None, 1, 0.5)  # noqa: FBT003 - its fields
     for frozen, name in ((key, "client_id"), (outcome, "ok")):
         with pytest.raises(attrs.exceptions.FrozenInstanceError):
             setattr(frozen, name, 1)
-    assert pickle.loads(pickle.dumps(outcome)) == outcome
+
+
+FIELDS = ["index", "update", "ok", "response", "error", "attempts", "elapsed_seconds"]
+
+
+def of_fields(*values: Any) -> dict[str, Any]:
+    return dict(zip(FIELDS, values, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("ok", "response", "error", "kind"),
+    [(True, {}, None, Applied), (False, None, PropQError("no"), Failed)],
+)
+def test_an_outcome_made_as_before_is_one_of_the_two(
+    ok: bool,  # noqa: FBT001 - a field
+    response: dict[str, Any] | None,
+    error: PropQError | None,
+    kind: type,
+) -> None:
+    make: Any = UnitOutcome  # a union, for type checkers
+    outcome = make(0, an_update(), ok, response, error, 1, 0.5)
+    assert type(outcome) is kind
+    assert isinstance(outcome, UnitOutcome)
+    values: dict[str, Any] = dict(
+        zip(FIELDS, (0, an_update(), ok, response, error, 1, 0.5), strict=True)
+    )
+    assert make(**values) == outcome == kind(**values)
+    assert attrs.asdict(outcome, recurse=False) == values
+    assert list(attrs.fields_dict(make)) == list(attrs.fields_dict(kind)) == FIELDS
+    again = pickle.loads(pickle.dumps(outcome))
+    assert (type(again), again.index, again.update) == (kind, 0, an_update())
+    assert copy.copy(outcome) == outcome
+    assert attrs.evolve(outcome, index=7).index == 7
+    assert kind.__name__ in repr(outcome)
+
+
+def test_an_outcome_that_an_older_version_pickled_is_read() -> None:
+    make: Any = UnitOutcome
+    values = of_fields(0, an_update(), True, {}, None, 1, 0.5)  # noqa: FBT003 - a field
+    old = make.__new__(make)
+    old.__setstate__(values)
+    assert pickle.loads(pickle.dumps(old)).ok is True
+    assert isinstance(old, UnitOutcome)
+    with pytest.raises(TypeError, match="missing 7 required"):
+        make()
+
+
+# --- plain values ---------------------------------------------------------------------------------
+
+
+@given(
+    st.text(st.characters(categories=["L", "N", "P"]), min_size=1),
+    st.integers(1, 10**15 - 1),
+    st.integers(0, 15),
+    st.sampled_from([Decimal, float]),
+)
+def test_an_update_survives_a_queue(name: str, digits: int, places: int, kind: type) -> None:
+    """What is sent is the same. The price may be another type that says the same."""
+    price = kind(Decimal(digits).scaleb(-places))
+    update = UnitUpdate(name, name, UnitStatus.HOLD, price, [Direction.N, name])
+    again = UnitUpdate.from_dict(json.loads(json.dumps(update.to_dict())))
+    assert dump_update(again) == dump_update(update)
+    assert again.development_id == update.development_id
+
+
+def test_the_plain_values_are_those_that_people_would_write() -> None:
+    update = UnitUpdate("4711", "A-101", UnitStatus.SOLD, Decimal("250000.50"), [Direction.N, "s"])
+    values = update.to_dict()
+    assert values == {
+        "development_id": "4711",
+        "name": "A-101",
+        "status": "SOLD",
+        "price": 250000.5,
+        "directions": ["N", "s"],
+    }
+    assert type(values["directions"][0]) is str
+    assert UnitUpdate.from_dict(values) == update
+    assert UnitUpdate.from_dict(values | {"status": 4}) == update
+
+
+@pytest.mark.parametrize(
+    ("values", "errors"),
+    [
+        ({"status": "sold"}, {"status": ["must be one of AVAILABLE (1), "]}),
+        ({"status": "4"}, {"status": ["must be one of AVAILABLE (1), "]}),
+        ({"price": "1"}, {"price": ["must be an int, float or Decimal, not str"]}),
+        ({"price": True, "name": ""}, {"name": ["must not be"], "price": ["must be an int"]}),
+        ({"directions": "N"}, {"directions": ["must be a sequence of strings"]}),
+        ({"directions": None}, {"directions": ["must be a sequence of strings"]}),
+        ({"colour": "red"}, {"colour": ["is no field of UnitUpdate"]}),
+    ],
+)
+def test_plain_values_are_checked_like_others(
+    values: dict[str, Any], errors: dict[str, list[str]]
+) -> None:
+    with pytest.raises(InvalidUpdateError) as caught:
+        UnitUpdate.from_dict(an_update().to_dict() | values)
+    assert caught.value.errors.keys() == errors.keys()
+    for field, texts in errors.items():
+        for said, text in zip(caught.value.errors[field], texts, strict=True):
+            assert said.startswith(text)
+
+
+def test_all_fields_that_are_missing_are_told_at_once() -> None:
+    with pytest.raises(InvalidUpdateError) as caught:
+        UnitUpdate.from_dict({"name": "A-101", "status": "SOLD"})
+    missing = {name: ["is missing"] for name in ("development_id", "price", "directions")}
+    assert caught.value.errors == missing
+
+
+@pytest.mark.parametrize("values", [None, ["4711"], "{}"])
+def test_what_is_no_object_is_no_update(values: Any) -> None:
+    with pytest.raises(InvalidUpdateError, match="must be an object with the fields of UnitUpdate"):
+        UnitUpdate.from_dict(values)
+
+
+def test_a_computed_price_is_refused_with_the_way_to_round_it() -> None:
+    with pytest.raises(InvalidUpdateError, match=r"round it first, as in round\(price, 2\)"):
+        UnitUpdate("4711", "A-101", UnitStatus.SOLD, 189000 * 1.1, ["N"])
+    price = round(189000 * 1.1, 2)
+    assert UnitUpdate("4711", "A-101", UnitStatus.SOLD, price, ["N"]).price == price

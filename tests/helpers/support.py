@@ -242,7 +242,10 @@ def an_update(name: str = "A-101", price: float = 250_000, **changes: Any) -> Un
 class Playing:
     """A session before a server that plays a script."""
 
-    def __init__(self, server: ScriptedServer, session: PropQSession, time: FakeClock) -> None:
+    def __init__(
+        self, server: ScriptedServer, session: PropQSession, time: FakeClock, propq: AsyncPropQ
+    ) -> None:
+        self.propq = propq
         self.server = server
         self.session = session
         self.time = time
@@ -261,17 +264,17 @@ async def playing(
     *script: Step, tokens: list[Step] | None = None, **settings: Any
 ) -> AsyncIterator[Playing]:
     time = FakeClock()
+    defaults: dict[str, Any] = {"clock": time.clock, "jitter": lambda: 0.5}
     by_path = {"/oauth/token": tokens or [token_answer()]}
     async with ScriptedServer(*script, by_path=by_path) as server:
         propq = AsyncPropQ(
             Credentials(1, "the-secret"),
             base_url=server.url,
             token_store=None,
-            clock=time.clock,
-            **({"jitter": lambda: 0.5} | settings),
+            **(defaults | settings),
         )
         async with propq.session() as session:
-            yield Playing(server, session, time)
+            yield Playing(server, session, time, propq)
 
 
 async def failing(session: PropQSession) -> Any:

@@ -1,4 +1,4 @@
-"""What other processes do in the tests: `python -m tests.processes <job> <arguments as JSON>`.
+"""What other processes do in the tests: `python -m tests.helpers.processes <job> <JSON>`.
 
 A job prints "ready" when it is, goes on when a line arrives, and prints its result as JSON.
 """
@@ -6,39 +6,63 @@ A job prints "ready" when it is, goes on when a line arrives, and prints its res
 from __future__ import annotations
 
 import asyncio
+import importlib
+import io
 import json
 import logging
 import os
+import pkgutil
 import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import attrs
 
+import propq_async
 from propq_async import (
+    APIError,
     AsyncPropQ,
     Credentials,
     JsonFileTokenStore,
+    LedgerError,
     RetryPolicy,
     Token,
     TokenKey,
     TokenManager,
+    TokenStore,
+    UnitStatus,
+    UnitUpdate,
+    pricelist,
 )
+from propq_async._auth import file_access, json_file
+from propq_async._cli import app
 from propq_async.ledger import Account, Ledger
 
 NOBODY = 65534
+STRANGER = 12345
 KEY = TokenKey("https://api.propq.com/oauth/token", 7)
 
 
 def a_token(value: str = "token-1", *, age: float = 0.0, lifetime: float = 3600.0) -> Token:
     issued_at = datetime.now(UTC) - timedelta(seconds=age)
     return Token(value, "Bearer", issued_at + timedelta(seconds=lifetime), issued_at)
+
+
+def _store(place: str) -> TokenStore:
+    """Return the store at a path, or at the URL of a Redis."""
+    if "://" not in place:
+        return JsonFileTokenStore(place)
+    from propq_async.redis import RedisTokenStore  # noqa: PLC0415 - most jobs do without
+
+    return RedisTokenStore(place)
 
 
 def _say(line: str) -> None:
@@ -56,7 +80,21 @@ async def cold(url: str, path: str, secret: str, client_id: int) -> Any:
     manager = TokenManager(
         Credentials(client_id, secret),
         token_url=url + "/oauth/token",
-        store=JsonFileTokenStore(path),
+        store=_store(path),
+    )
+    await _started()
+    return (await manager.get_token()).access_token
+
+
+async def cold_with_lock(
+    url: str, place: str, secret: str, client_id: int, lock_seconds: float
+) -> Any:
+    """Get a token under a lock in Redis that outlives its holder by so many seconds."""
+    from propq_async.redis import RedisTokenStore  # noqa: PLC0415 - most jobs do without
+
+    store = RedisTokenStore(place, lock_seconds=lock_seconds)
+    manager = TokenManager(
+        Credentials(client_id, secret), token_url=url + "/oauth/token", store=store
     )
     await _started()
     return (await manager.get_token()).access_token
@@ -82,6 +120,66 @@ async def calls(url: str, path: str, secret: str, client_id: int) -> Any:
     return sum(isinstance(result, BaseException) for result in results)
 
 
+async def rounds(url: str, path: str, secret: str, client_id: int, count: int) -> Any:
+    """Make so many calls at once for each line that arrives, and say what became of them."""
+    warnings: list[str] = []
+    _collect(warnings)
+    propq = AsyncPropQ(Credentials(client_id, secret), base_url=url, token_store=_store(path))
+    body = {"UntName": "A-101", "UntStatus": 4, "UntPrice": 1, "UntDirections": ["N"]}
+    path = "/v1/developments/4711/units/update-by-name"
+    loop = asyncio.get_running_loop()
+    async with propq.session() as session:
+        _say("ready")
+        while await loop.run_in_executor(None, sys.stdin.readline):
+            calls = (session.request("POST", path, json=body) for _ in range(count))
+            results = await asyncio.gather(*calls, return_exceptions=True)
+            failed = sum(isinstance(result, BaseException) for result in results)
+            _say(json.dumps({"failed": failed, "warnings": warnings}))
+            warnings.clear()
+    return "done"
+
+
+async def share(
+    url: str, redis_url: str, secret: str, client_id: int, number: int, count: int, rows: int
+) -> Any:
+    """Update each `count`-th row at the pace of a fleet; return how many were not applied."""
+    from propq_async.redis import RedisLimiter  # noqa: PLC0415 - most jobs do without
+
+    propq = AsyncPropQ(
+        Credentials(client_id, secret),
+        base_url=url,
+        token_store=_store(redis_url),
+        shared_limiter=RedisLimiter(redis_url),
+    )
+    updates = (
+        UnitUpdate("4711", f"A-{row}", UnitStatus.SOLD, 1000 + row, ["N"])
+        for row in range(number, rows, count)
+    )
+    async with propq.session() as session:
+        await _started()
+        async with session.units.update_many(updates) as batch:
+            return sum([not outcome.ok async for outcome in batch])
+
+
+async def leave(url: str, path: str, secret: str, client_id: int, hanging: str) -> Any:
+    """Leave a session while a function of the token file hangs for good."""
+    reached, never = threading.Event(), threading.Event()
+
+    def hang(*_: object, **__: object) -> None:
+        reached.set()
+        never.wait()
+
+    setattr(json_file if hasattr(json_file, hanging) else file_access, hanging, hang)
+    propq = AsyncPropQ(
+        Credentials(client_id, secret), base_url=url, token_store=JsonFileTokenStore(path)
+    )
+    async with propq.session() as session:
+        call = asyncio.create_task(session.request("GET", "/v1/anything"))
+        await asyncio.to_thread(reached.wait)
+        call.cancel()
+    return "left"
+
+
 async def hold(path: str) -> Any:
     """Hold the lock until killed."""
     async with JsonFileTokenStore(path).lock(KEY) as locked:
@@ -95,6 +193,32 @@ async def hold_ledger(path: str) -> Any:
         await _started()
 
 
+async def remembered(url: str, client_id: int, secret: str, ledger_path: str, path: str) -> Any:
+    """Plan a push under the lock, wait, and push; return what became of the rows."""
+    propq = AsyncPropQ(Credentials(client_id, secret), base_url=url, token_store=None)
+    async with propq, Ledger(ledger_path) as ledger, ledger.exclusive():
+        made = await pricelist.plan(pricelist.read(path), propq, ledger)
+        await _started()
+        try:
+            async with pricelist.push(made, propq, ledger, accept="all") as outcomes:
+                return sorted([[one.change.update.name, one.ok] async for one in outcomes])
+        except LedgerError as error:
+            return str(error)
+
+
+async def write_ledger(path: str) -> Any:
+    """Begin a push: one update is acknowledged, and another one is marked. Then wait."""
+    account = Account("https://api.propq.com", 7)
+    done, begun = (
+        UnitUpdate("4711", name, UnitStatus.SOLD, 250_000, ["N"]) for name in ("A-101", "A-102")
+    )
+    async with Ledger(path) as ledger, ledger.exclusive():
+        await ledger.mark(account, [done])
+        await ledger.acknowledge(account, [done])
+        await ledger.mark(account, [begun])
+        await _started()
+
+
 async def read_ledger(path: str) -> Any:
     """Read a ledger as nobody; return its generation, and the units that it knows of account 7."""
 
@@ -103,13 +227,45 @@ async def read_ledger(path: str) -> Any:
             found = await ledger.entries(Account("https://api.propq.com", 7), ["4711"])
             return [await ledger.generation(), sorted(name for _, name in found)]
 
-    # Once as ourselves, so that everything is imported that nobody may not read.
+    # First as ourselves, to import everything: the other user cannot read the packages.
     with tempfile.TemporaryDirectory() as directory:
         shutil.copytree(Path(path).parent, directory, dirs_exist_ok=True)
         await look(Path(directory) / Path(path).name)
     if os.geteuid() == 0:
         os.setuid(NOBODY)
     return await look(Path(path))
+
+
+def run_as_stranger(directory: str, commands: list[list[str]], variables: dict[str, str]) -> Any:
+    """Run commands as an unknown user; return the status of each, and what it said."""
+    for module in pkgutil.walk_packages(propq_async.__path__, "propq_async."):
+        if module.name not in ("propq_async.__main__", "propq_async.testing.plugin"):
+            importlib.import_module(module.name)
+
+    def run_all() -> list[Any]:
+        results: list[Any] = []
+        for command in commands:
+            raw = io.BytesIO()
+            said = io.TextIOWrapper(raw, encoding="utf-8")
+            with redirect_stdout(said), redirect_stderr(said):
+                status = app.run(command)
+                said.flush()
+            results.append([status, raw.getvalue().decode()])
+        return results
+
+    os.chdir(directory)
+    os.environ.clear()
+    os.environ.update(variables)
+    # First as ourselves, to import everything: the stranger cannot read the packages.
+    with tempfile.TemporaryDirectory() as warm:
+        os.environ.update(PROPQ_LEDGER=f"{warm}/l", PROPQ_TOKEN_FILE=f"{warm}/t")
+        run_all()
+    os.environ.clear()
+    os.environ.update(variables)
+    os.setgroups([])
+    os.setgid(STRANGER)
+    os.setuid(STRANGER)
+    return run_all()
 
 
 def rewrite(path: str, kills: int) -> Any:
@@ -136,7 +292,7 @@ async def unprivileged(path: str, limit: int | None = None) -> Any:
     """Load, lock and save as nobody, perhaps where a file may not grow beyond `limit` bytes."""
     import resource  # noqa: PLC0415 - POSIX
 
-    # Once as ourselves, so that everything is imported that nobody may not read.
+    # First as ourselves, to import everything: the other user cannot read the packages.
     with tempfile.TemporaryDirectory() as directory:
         warm = JsonFileTokenStore(Path(directory) / "token.json")
         async with warm.lock(KEY):
@@ -169,6 +325,33 @@ def _collect(warnings: list[str]) -> None:
                 warnings.append(record.getMessage())
 
     logging.getLogger("propq_async").addHandler(Collector())
+
+
+async def steady(
+    url: str, path: str, secret: str, client_id: int, per_second: float, seconds: float
+) -> Any:
+    """Make single calls at a steady rate; return when those ended that got through."""
+    propq = AsyncPropQ(
+        Credentials(client_id, secret), base_url=url, token_store=JsonFileTokenStore(path)
+    )
+    times: list[float] = []
+
+    async def call() -> None:
+        with suppress(APIError):
+            await session.request(
+                "POST",
+                "/v1/developments/4711/units/update-by-name",
+                json={"UntName": "A-101", "UntStatus": 4, "UntPrice": 1, "UntDirections": ["N"]},
+            )
+            times.append(time.monotonic())
+
+    async with propq.session() as session, asyncio.TaskGroup() as group:
+        await propq.tokens.get_token()
+        await _started()
+        for _ in range(int(per_second * seconds)):
+            group.create_task(call())
+            await asyncio.sleep(1 / per_second)
+    return times
 
 
 def fork(url: str, path: str, secret: str, client_id: int) -> Any:
@@ -212,13 +395,13 @@ class Process:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "tests.processes",
+            "tests.helpers.processes",
             job.__name__,
             json.dumps([str(item) if isinstance(item, Path) else item for item in arguments]),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            cwd=Path(__file__).parent.parent,
-            # Whoever is killed, or is nobody, has no coverage to write down.
+            cwd=Path(__file__).parents[2],
+            # A killed process, or one of another user, cannot write its coverage.
             env={name: v for name, v in os.environ.items() if not name.startswith("COV")},
         )
         started = cls(process)
@@ -231,6 +414,11 @@ class Process:
         """Let it go on."""
         assert self.process.stdin is not None
         self.process.stdin.write(b"go\n")
+
+    async def line(self) -> Any:
+        """Return what it says next."""
+        assert self.process.stdout is not None
+        return json.loads(await self.process.stdout.readline())
 
     async def result(self) -> Any:
         """Wait for its end and return its result."""
