@@ -9,17 +9,15 @@ from __future__ import annotations
 import argparse
 import platform
 import statistics
-import subprocess
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 from .clients import Gathered, Naive, Ours, UpdateMany
-from .echo import Echo, running
+from .echo import Echo, certificate, running
 from .others import CLIENTS
 from .plot import Bars, draw
 from .worker import LOOPS, Cost, Worker, working
@@ -34,20 +32,6 @@ SLOW_MICROSECONDS: Final = 1500
 LENGTHS: Final = (1_000, 10_000, 100_000, 1_000_000)
 # A task for each update takes so much memory that longer ones are left out.
 LONGEST_GATHERED: Final = 100_000
-
-
-@contextmanager
-def certificate() -> Iterator[Path]:
-    """Make a certificate for localhost, with its key in the same file."""
-    with tempfile.TemporaryDirectory() as directory:
-        pem = Path(directory, "certificate.pem")
-        command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
-        alternatives = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-        alternatives += ["-addext", "basicConstraints=critical,CA:false"]
-        files = ["-keyout", f"{pem}.key", "-out", str(pem)]
-        subprocess.run([*command.split(), *alternatives, *files], check=True, capture_output=True)
-        pem.write_bytes(pem.read_bytes() + Path(f"{pem}.key").read_bytes())
-        yield pem
 
 
 def rounds(workers: Mapping[str, Worker], in_flight: int, count: int) -> dict[str, list[Cost]]:

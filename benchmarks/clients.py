@@ -15,18 +15,25 @@ from contextlib import AsyncExitStack
 from typing import Any, ClassVar, Final, Self
 
 import aiohttp
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 from propq_async import AsyncPropQ, Credentials, UnitStatus, UnitUpdate
+from propq_async.hooks import OnCall
+from propq_async.opentelemetry import trace_calls
 
 __all__ = [
     "CONNECTIONS",
     "HEADERS",
     "TOKEN",
+    "BelowUnsampled",
     "Client",
     "Gathered",
     "Naive",
     "Ours",
+    "SampledOut",
     "Took",
+    "Traced",
     "Tuned",
     "UpdateMany",
     "body",
@@ -108,10 +115,11 @@ def body(name: str) -> dict[str, Any]:
 
 
 class Ours(Client):
-    """This project: typed, checked, with token, gate, retry, timeout and errors."""
+    """This project: typed, checked, with token, throttle, retry, timeout and errors."""
 
     name = "propq-async"
     package = "propq-async"
+    on_call: OnCall | None = None
 
     async def open(self) -> None:
         """Enter a factory and a session."""
@@ -121,6 +129,7 @@ class Ours(Client):
             token_store=None,
             max_connections=CONNECTIONS,
             ssl_context=self.context,
+            on_call=self.on_call,
         )
         self.propq = await self.stack.enter_async_context(propq)
         self.session = await self.stack.enter_async_context(propq.session())
@@ -132,6 +141,40 @@ class Ours(Client):
     async def update(self, name: str) -> Any:
         """Make one update."""
         return (await self.session.units.update(self.made(name)))["UntName"]
+
+
+class Traced(Ours):
+    """The same with a span for each call, which nothing exports."""
+
+    name = "propq-async with spans"
+
+    @property
+    def on_call(self) -> OnCall:
+        """Return what makes the spans."""
+        return trace_calls(TracerProvider())
+
+
+class SampledOut(Ours):
+    """The same where the sampler wants no span."""
+
+    name = "propq-async with spans that are sampled out"
+
+    @property
+    def on_call(self) -> OnCall:
+        """Return what would make the spans."""
+        return trace_calls(TracerProvider(sampler=ALWAYS_OFF))
+
+
+class BelowUnsampled(SampledOut):
+    """The same in a request of a service whose own span is not sampled."""
+
+    name = "propq-async below a span that is sampled out"
+
+    async def open(self) -> None:
+        """Enter the span as well."""
+        tracer = TracerProvider(sampler=ALWAYS_OFF).get_tracer("service")
+        self.stack.enter_context(tracer.start_as_current_span("request"))
+        await super().open()
 
 
 class UpdateMany(Ours):

@@ -95,7 +95,7 @@ class Pyreqwest(Client):
         builder = builder.max_connections(CONNECTIONS)
         if self.certificate is not None:
             # Before the clock runs.
-            pem = Path(self.certificate).read_bytes()  # noqa: ASYNC240
+            pem = Path(self.certificate).read_bytes()  # noqa: ASYNC240 - read before the run
             builder = builder.add_root_certificate_pem(pem)
         self.client = await self.stack.enter_async_context(builder.build())
 

@@ -188,7 +188,7 @@ class Azure(Peer):
 
     def age(self) -> None:
         # It renews at most once in 30 s: as if these were over.
-        self._credential._last_request_time = 0  # noqa: SLF001
+        self._credential._last_request_time = 0  # noqa: SLF001 - private, as said above
 
     async def aclose(self) -> None:
         await self._credential.close()

@@ -17,8 +17,8 @@ from typing import Any
 import openpyxl
 
 from propq_async import AsyncPropQ, UnitUpdate, pricelist
-from propq_async.cli.child import emulator_process
-from propq_async.cli.demo import make_units
+from propq_async._cli.demo_units import make_units
+from propq_async._cli.emulator_process import emulator_process
 from propq_async.ledger import Ledger
 
 WORDS = {"AVAILABLE": "Disponible", "HOLD": "Bloqueado", "SOLD": "Vendido", "RESERVED": "Reservado"}
@@ -131,7 +131,7 @@ async def push(path: Path, propq: AsyncPropQ, ledger: Ledger) -> dict[str, str]:
     made = await pricelist.plan(pricelist.read(path), propq, ledger)
     tenth, memory = len(made.changes) // 10, []
     began = time.perf_counter()
-    async with pricelist.push(made, propq, ledger) as outcomes:
+    async with pricelist.push(made, propq, ledger, accept="all") as outcomes:
         async for outcome in outcomes:
             assert outcome.ok
             if outcomes.standing.done % tenth == 0:

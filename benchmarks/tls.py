@@ -19,7 +19,7 @@ from typing import Final
 
 import uvloop
 
-from propq_async.tls import resuming
+from propq_async._http.tls import resuming
 
 from .calls import markdown
 from .echo import Echo, running
