@@ -2,6 +2,9 @@
 
 Reads lines of JSON, each with a list, and after how many outcomes to stop. Pushes the list in a
 child, prints its process id, and at its end whether it was killed.
+
+Fewer changes are marked at once than by default, so that a short list has groups to be killed
+between.
 """
 
 from __future__ import annotations
@@ -13,8 +16,10 @@ import sys
 
 from propq_async import AsyncPropQ, Credentials, pricelist
 from propq_async.ledger import Ledger
+from propq_async.pricelist import _pushing
 
 CONCURRENCY = 8
+MARKED_AT_ONCE = 100
 
 
 async def push(
@@ -37,6 +42,7 @@ def say(what: object) -> None:
 
 
 def main() -> None:
+    _pushing.MARKED_AT_ONCE = MARKED_AT_ONCE  # type: ignore[misc]
     url, client_id, secret, ledger = json.loads(sys.argv[1])
     for line in sys.stdin:
         path, stop_after = json.loads(line)

@@ -20,11 +20,10 @@ import psycopg
 import pytest
 
 from propq_async.ledger import Ledger
-from propq_async.pricelist._pushing import MARKED_AT_ONCE
 from propq_async.testing import PropQEmulator, RecordedRequest
 from tests.helpers.ledgers import Place, freed
 from tests.helpers.lists import text_list, unit
-from tests.helpers.pushing import CONCURRENCY
+from tests.helpers.pushing import CONCURRENCY, MARKED_AT_ONCE
 from tests.helpers.support import until
 
 # More than two groups of those that are marked at once.
@@ -218,7 +217,7 @@ async def test_a_few_kills(tmp_path: Path) -> None:
 async def test_many_kills(place: Place, tmp_path: Path) -> None:
     ledger = place("ledger")
     # A server's ledger takes three times as long to open.
-    kills = 30 if "://" in ledger else 100
+    kills = 20 if "://" in ledger else 40
     campaign = await _campaign(tmp_path, kills, ledger)
     # It was what it is for.
     assert campaign.killed_between_groups >= kills // 5
