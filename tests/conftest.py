@@ -26,6 +26,8 @@ MakePool = Callable[..., Pool]
 # A loaded machine is slow, and that is no fault of the code. A hang meets the timeout of the test.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+# For a second and third Python: what depends on its version shows in any example.
+settings.register_profile("brief", deadline=None, max_examples=15)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

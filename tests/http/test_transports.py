@@ -501,8 +501,8 @@ async def test_each_call_has_a_deadline_of_its_own(make_pool: MakePool) -> None:
         ended.append(timeout_seconds)
 
     async with ScriptedServer(hold) as server:
-        await asyncio.gather(*map(late, (0.15, 0.05, 0.2, 0.1)))
-    assert ended == [0.05, 0.1, 0.15, 0.2]
+        await asyncio.gather(*map(late, (0.45, 0.15, 0.6, 0.3)))
+    assert ended == [0.15, 0.3, 0.45, 0.6]
 
 
 async def test_waiting_for_a_connection_counts_as_well(make_pool: MakePool) -> None:
