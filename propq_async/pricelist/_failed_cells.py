@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -40,17 +40,16 @@ class FailedCells:
         names: dict[_Key, list[str]] = {}
         # By sheet: the rows of a plan that was saved have tables of their own.
         self._indexes: dict[str | None, dict[_Key, int]] = {}
-        for found, _ in prices.sources:
-            # What is added is made again when the failures are read.
-            width = len(found.table.header) - len(found.added)
-            keys = _keys(found, width)
+        for found, style in prices.sources:
+            header = _header(found, style)
+            keys = _keys(found, header)
             indexes = {key: index for index, key in enumerate(keys)}
             self._indexes[found.table.sheet] = indexes
             for key, index in indexes.items():
                 if index in found.hidden and key not in FIELDS:
                     # Here it would be one that could be meant.
                     continue
-                names.setdefault(key, []).append(found.table.header[index])
+                names.setdefault(key, []).append(header[index])
         self._names = {key: _name(key, same, prices.columns) for key, same in names.items()}
         self._developments = {
             found.table.sheet: found.development or prices.development_id or ""
@@ -63,8 +62,7 @@ class FailedCells:
         """Return the names of the columns."""
         names: Iterable[str] = self._names.values()
         if self._is_text:
-            found, _ = self._sources[None]
-            names = found.table.header[: len(found.table.header) - len(found.added)]
+            names = _header(*self._sources[None])
         return self._line(PROBLEM_COLUMN, _DEVELOPMENT, [" ".join(name.split()) for name in names])
 
     def row(self, row: Row | BrokenRow, reason: str) -> list[str]:
@@ -131,10 +129,23 @@ def _certain_directions(text: str, style: Style) -> str:
     return without_o(text, style.settled)
 
 
-def _keys(found: Found, width: int) -> Iterator[_Key]:
+def _header(found: Found, style: Style) -> tuple[str, ...]:
+    """Return the names of the columns, where a column of marks says by itself what an O is.
+
+    What is added is made again when the failures are read.
+    """
+    marked = {index for one in found.added if one.words for index in one.indexes}
+    header = found.table.header[: len(found.table.header) - len(found.added)]
+    return tuple(
+        without_o(name, style.settled) if index in marked else name
+        for index, name in enumerate(header)
+    )
+
+
+def _keys(found: Found, header: Sequence[str]) -> Iterator[_Key]:
     fields = {index: field for field, index in found.columns.items()}
     seen: dict[str, int] = {}
-    for index, name in enumerate(found.table.header[:width]):
+    for index, name in enumerate(header):
         if index in fields:
             yield fields[index]
         else:

@@ -43,8 +43,9 @@ class Column:
         letter: what a spreadsheet calls it, `None` where the format has no order of columns.
         is_hidden: whether the workbook hides it.
         settled_by: why it is this one: its `heading` alone names the field, it is `stated`, of
-            several it is the one that has an `id`, or there is none and it is `filled`.
-        parts: the columns that a template makes it of, from 0.
+            several it is the one that has an `id`, several have `marks` below a direction each, or
+            there is none and it is `filled`.
+        parts: the columns that it is made of, from 0.
     """
 
     index: int

@@ -108,7 +108,9 @@ def _name(where: str, value: object) -> str:
 def _column(where: str, value: object) -> str:
     text = _text(where, value)
     if is_template(text):
-        raise PriceListError(f"{where}: only the name can be made of several columns")
+        raise PriceListError(
+            f"{where}: only the name, and directions that are marks, have several columns"
+        )
     return text
 
 
@@ -201,7 +203,7 @@ _READERS: Final[Mapping[str, _Reader]] = {
     "name": _name,
     "status": _column,
     "price": _column,
-    "directions": _column,
+    "directions": _name,
     "decimal": _one_of(".", ","),
     "delimiter": _character,
     "encoding": _text,

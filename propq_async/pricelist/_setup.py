@@ -57,6 +57,7 @@ _FILLED: Final = ("status", "price", "directions")
 # Where there is no guess, a draft assumes this to find out what else is to be asked.
 _ASSUMED: Final = {"directions": "ledger"}
 _COLUMNS: Final = ("name", "development_id")
+_CERTAIN: Final = ("heading", "marks")
 # Answers that state nothing.
 _NOTHING: Final = {"sheets": ("-",), "not_units": ("yes",), "fill": ("none",)}
 _CHOICES: Final = {
@@ -260,7 +261,7 @@ class _Setup:
         columns = dict(self._assumed.columns)
         for field, column in prices.tables[0].columns.items():
             same = {table.columns[field].heading for table in prices.tables}
-            is_certain = len(same) == 1 and column.settled_by == "heading"
+            is_certain = len(same) == 1 and column.settled_by in _CERTAIN
             if is_certain and prices.tables[0].header.count(column.heading) == 1:
                 columns.setdefault(field, column.heading)
         self._assumed = attrs.evolve(self._assumed, columns=columns)

@@ -79,7 +79,7 @@ def about_column(
         samples: how each column is shown.
     """
     named = [(name, samples[index]) for index, name in enumerate(header.cells) if name]
-    choices = [(header.cells[index], shown) for index, shown in candidates] or named
+    choices = [(header.heading_of(index), shown) for index, shown in candidates] or named
     default = choices[0][0] if candidates else None
     if field == "price":
         without = (name for name, _ in choices if _WITHOUT_TAX.search(fold(name)))

@@ -82,7 +82,10 @@ def test_a_profile_has_all_that_it_states(tmp_path: Path) -> None:
         (f"{ONE}name = '{{Portal'", "'{Portal' is no template"),
         (f"{ONE}name = '{{ }}'", "'{ }' is no template"),
         (f"{ONE}name = '{{{{x}}}}'", "it names no column"),
-        (f"{ONE}price = '{{A}}{{B}}'", "only the name can be made of several columns"),
+        (
+            f"{ONE}price = '{{A}}{{B}}'",
+            "only the name, and directions that are marks",
+        ),
         (f"{ONE}status_words = 'x'", "must be a table, which begins with [list.status_words]"),
         (
             f"{ONE}[list.status_words]\nX = 'GONE'",

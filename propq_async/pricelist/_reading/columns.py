@@ -154,7 +154,7 @@ def _candidates(header: Header, field: str) -> list[int]:
         return sorted(found)
     of_others = {
         index for other, indexes in header.columns.items() if other != field for index in indexes
-    }
+    } | header.marks.keys()
     about = [field_in(cell) for cell in header.cells]
     for index, one in enumerate(about):
         if one == field and index not in of_others:
@@ -170,6 +170,8 @@ def _candidates(header: Header, field: str) -> list[int]:
         for index in _nameless_beside(header, found, to_the_left=field == _PRICE)
         if _could_hold(field, [cells[index] for _, cells in header.below if index < len(cells)])
     }
+    # All of these are one, for the directions.
+    found -= header.marks.keys() - set(header.columns.get(field, ()))
     return sorted(found - header.hidden)
 
 
@@ -253,7 +255,8 @@ def _shown(header: Header, indexes: list[int]) -> str:
 
 
 def _with_samples(header: Header, index: int) -> str:
-    name = label(header.cells, index) if header.line else header.cells[index]
+    is_lettered = header.line and index not in header.marks
+    name = label(header.cells, index) if is_lettered else header.heading_of(index)
     filled = (
         text_of(cells[index]).strip()
         for _, cells in header.below

@@ -95,6 +95,8 @@ def _style_of(
     try:
         around = (*header, *texts.states)
         directions = {explicit(text) or text for text in texts.directions}
+        # Where they are marks, the headings of all of them tell what an O is.
+        directions.update(word for one in found.added for word in one.words)
         meaning = meaning_of_o(directions, around, words.directions)
     except UnsettledError as error:
         raise _asked(found, "directions", str(error)) from None

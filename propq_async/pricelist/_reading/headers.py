@@ -13,6 +13,7 @@ from propq_async.pricelist._template import Template, is_template
 
 from .heading_words import field_in, field_of
 from .likely import looks_like_unit
+from .marks import direction_of, marked_columns
 from .text import bare
 from .words import FIELDS, STATES, fold
 
@@ -39,6 +40,7 @@ LIKELY: Final = 3
 # All but that of square metres.
 _DIGIT: Final = re.compile(r"(?<!m)[0-9]")
 _LETTERS: Final = 26
+_DIRECTIONS: Final = "directions"
 
 Line = tuple[int, Sequence[Any]]
 """A row, and the number of its line."""
@@ -166,6 +168,7 @@ class Header:
         above: the rows above it.
         below: rows below it, as samples.
         is_settled: whether it is that of a list of failures, whose columns are those of its list.
+        marks: the columns whose cells are marks below a direction, each with the word for that.
     """
 
     line: int
@@ -177,6 +180,7 @@ class Header:
     above: Sequence[Line] = attrs.field(default=(), repr=False)
     below: Sequence[Line] = attrs.field(default=(), repr=False)
     is_settled: bool = False
+    marks: Mapping[int, str] = attrs.field(factory=dict)
 
     @classmethod
     def of(
@@ -185,11 +189,40 @@ class Header:
         cells: tuple[str, ...],
         layout: Layout,
         below: Sequence[Line] = (),
-        hidden: frozenset[int] = frozenset(),
+        *,
+        is_settled: bool = False,
     ) -> Header:
         """Return a header of one row."""
-        columns = visible_only(match(cells, layout), layout, hidden)
-        return cls(line, line, cells, columns, hidden=hidden, below=below)
+        columns = match(cells, layout)
+        header = cls(line, line, cells, columns, below=below, is_settled=is_settled)
+        return header.with_marks(layout)
+
+    def with_marks(self, layout: Layout) -> Header:
+        """Return the header with the columns of marks, which are read for the directions."""
+        stated = layout.columns.get(_DIRECTIONS)
+        if stated is not None and is_template(stated) and _DIRECTIONS in self.columns:
+            columns = Template.parse(stated).columns
+            found = [index for one in columns for index in stated_columns(self.cells, one)]
+            marks = {index: direction_of(self.cells[index]) for index in found}
+        else:
+            rows = [cells for _, cells in self.below]
+            marks = marked_columns(self.cells, rows, self.hidden, is_settled=self.is_settled)
+        if not marks:
+            return self
+        left = {
+            field: [index for index in indexes if index not in marks or field in layout.columns]
+            for field, indexes in self.columns.items()
+        }
+        if stated is None:
+            left[_DIRECTIONS] = [*left.get(_DIRECTIONS, ()), min(marks)]
+        left = {field: indexes for field, indexes in left.items() if indexes}
+        return attrs.evolve(self, columns=left, marks=marks)
+
+    def heading_of(self, index: int) -> str:
+        """Return what states a column: its name, or the names of all columns of marks."""
+        if index in self.marks:
+            return "".join(f"{{{' '.join(self.cells[one].split())}}}" for one in self.marks)
+        return self.cells[index]
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -206,7 +239,7 @@ class Header:
             (line, [cell for index, cell in enumerate(row) if index not in notes])
             for line, row in self.below
         ]
-        return attrs.evolve(Header.of(self.line, cells, layout, below), is_settled=True), notes
+        return Header.of(self.line, cells, layout, below, is_settled=True), notes
 
     def missing(self, layout: Layout) -> list[str]:
         """Return the fields that have no column."""

@@ -1,13 +1,14 @@
 """Which rows the heading of a table is.
 
 A heading may be several rows: what stands below a name, up to the first unit, belongs to it, as in
-`PRECIO` above `Sin IVA | Con IVA`. A row right above it may have names of groups of columns.
+`PRECIO` above `Sin IVA | Con IVA`, or `Orientación` above `N | S | E | O`. A row right above it may
+have names of groups of columns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import zip_longest
+from itertools import accumulate, zip_longest
 from typing import Any, Final
 
 from propq_async.pricelist._problems import PROBLEM_COLUMN
@@ -23,7 +24,9 @@ from .headers import (
     names_of,
     visible_only,
 )
+from .heading_words import field_in
 from .likely import could_be, is_filled, is_number
+from .marks import direction_of
 
 __all__ = ["header_of"]
 
@@ -71,7 +74,8 @@ def _whole(
         groups = _groups(above[-1][1], names)
     columns = visible_only(match(names, layout), layout, hidden)
     last_line = named[until - 1][0]
-    return Header(first, last_line, names, columns, groups, hidden, above, head[until:])
+    header = Header(first, last_line, names, columns, groups, hidden, above, head[until:])
+    return header.with_marks(layout)
 
 
 def _goes_on(names: Sequence[str], cells: Sequence[Any], layout: Layout) -> bool:
@@ -81,12 +85,14 @@ def _goes_on(names: Sequence[str], cells: Sequence[Any], layout: Layout) -> bool
     nor another heading.
     """
     filled = [index for index, cell in enumerate(cells) if is_filled(cell)]
+    marked = _directions_below(names, cells, filled)
     if not filled or any(
         not isinstance(cells[index], str)
         or is_number(cells[index])
         or could_be("status", cells[index])
         or could_be("directions", cells[index])
         for index in filled
+        if index not in marked
     ):
         return False
     if len(likely_fields(names_of(cells))) >= KNOWN:
@@ -95,9 +101,30 @@ def _goes_on(names: Sequence[str], cells: Sequence[Any], layout: Layout) -> bool
     by_field = likely_fields(names) | known
     about = {index: field for field, indexes in by_field.items() for index in indexes}
     fields = {
-        about.get(index, "" if index < len(names) and names[index] else _PRICE) for index in filled
+        about.get(index, "" if index < len(names) and names[index] else _PRICE)
+        for index in filled
+        if index not in marked
     }
-    return fields <= {_PRICE, ""} and _PRICE in fields
+    return fields <= {_PRICE, ""} and (_PRICE in fields or bool(marked))
+
+
+def _directions_below(
+    names: Sequence[str], cells: Sequence[Any], filled: Sequence[int]
+) -> frozenset[int]:
+    """Return where directions stand below a name for directions, each for a column of marks."""
+    group_of = dict(enumerate(accumulate(names, _group_of)))
+    found = [
+        index
+        for index in filled
+        if field_in(group_of.get(index, "")) == "directions"
+        and isinstance(cells[index], str)
+        and direction_of(cells[index])
+    ]
+    return frozenset(found if len(found) > 1 else ())
+
+
+def _group_of(before: str, name: str) -> str:
+    return name or before
 
 
 def _joined(names: Sequence[str], below: Sequence[str]) -> tuple[str, ...]:

@@ -139,7 +139,7 @@ def _json_lines(path: Path, layout: Layout) -> Found:
         return json_rows(path, encoding, cells, alike)
 
     examples = list(lines_of(islice(all_records(), _EXAMPLES)))
-    header = attrs.evolve(Header.of(0, cells, layout, examples), is_settled=is_part)
+    header = Header.of(0, cells, layout, examples, is_settled=is_part)
     found = found_in(header, path, None, layout, all_records)
     price = cells[found.columns["price"]]
     has_price_texts = any(
