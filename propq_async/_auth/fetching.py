@@ -18,7 +18,7 @@ from propq_async._http.pool import AskToken
 from propq_async._wire.messages import Lost
 from propq_async._wire.oauth import read_token
 from propq_async.clock import Clock
-from propq_async.credentials import Token
+from propq_async.credentials import Credentials, Token
 from propq_async.errors import ConfigurationError, PropQError, TokenUnavailableError
 from propq_async.retry import RetryPolicy
 
@@ -135,7 +135,7 @@ class Fetcher:
         credentials = await self.secrets.read(self.timeout_seconds)
         if isinstance(credentials, PropQError):
             return credentials
-        refused = None if cause == "forced" else self.refused_secret.answer(credentials)
+        refused = None if cause == "forced" else await self._refused(credentials)
         if refused is not None:
             return refused
         asked_at = self.state.now()
@@ -160,8 +160,22 @@ class Fetcher:
         )
         self.refused_secret.note(credentials, outcome)
         if isinstance(outcome, PropQError):
+            if self.store is not None and self.store.shares_refusals:
+                refusal = await self.refused_secret.to_tell(credentials)
+                if refusal is not None:
+                    await self.store.tell_refusal(refusal)
             return outcome
         return self.state.accept(outcome, asked_at, known_refusals, cause)
+
+    async def _refused(self, credentials: Credentials) -> PropQError | None:
+        """Return what this process, or another one, was told a moment ago of these credentials."""
+        answer = self.refused_secret.answer(credentials)
+        if answer is not None or self.store is None:
+            return answer
+        refusal = await self.store.refusal()
+        if refusal is not None:
+            await self.refused_secret.told(credentials, refusal, self.secrets.origin)
+        return self.refused_secret.answer(credentials)
 
     def _arrived(
         self, event: Event, token: Token, cause: Cause, attempts: int, duration: float

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import glob
 import logging
 import os
+import secrets
 import stat
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -15,6 +18,10 @@ from propq_async._secret import SecretBytes
 from propq_async._wire.token_file import is_token_file
 
 MAX_FILE_BYTES: Final = 256 * 1024
+
+# A save takes milliseconds. What is older was left by a process that was killed in the middle.
+STALE_SECONDS: Final = 10.0
+
 logger = logging.getLogger("propq_async.token_store")
 
 
@@ -112,6 +119,44 @@ def make_directory(directory: Path) -> None:
             if isinstance(error, FileExistsError):  # what reading it calls by the other name
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
             raise
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Replace a token file atomically and durably, and nothing else.
+
+    Raises:
+        UnfitFileError: something else is at the path.
+    """
+    directory = path.parent
+    read_if_token_file(path)
+    make_directory(directory)
+    _sweep(path)
+    temporary = directory / f".{path.name}.{secrets.token_hex(8)}.tmp"
+    try:
+        with open(temporary, "xb", opener=open_to_write) as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(directory)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a token file, or one that begins like it, where there is one that can be removed."""
+    with suppress(OSError, UnfitFileError):
+        if read_if_token_file(path) is not None:
+            path.unlink()
+
+
+def _sweep(path: Path) -> None:
+    now = time.time()
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        with suppress(OSError):
+            if now - left.lstat().st_mtime > STALE_SECONDS:
+                left.unlink()
 
 
 def sync_directory(directory: Path) -> None:

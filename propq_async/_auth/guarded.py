@@ -13,12 +13,13 @@ from typing import Any, Final, TypeVar
 import attrs
 
 from propq_async._waiting import finish, seen
+from propq_async._wire.refusal_file import SecretRefusal
 from propq_async._wire.token_file import dump_token, parse_token
 from propq_async.credentials import Token, TokenKey
 from propq_async.errors import PropQError
 
 from .refusals import REFUSED_AT_ONCE
-from .stores import IO_SECONDS, FleetTokenStore, TokenStore
+from .stores import IO_SECONDS, FleetTokenStore, RefusalStore, TokenStore
 
 logger = logging.getLogger("propq_async.token_store")
 _T = TypeVar("_T")
@@ -91,6 +92,31 @@ class GuardedStore:
         within_seconds = REFUSED_AT_ONCE * interval_seconds
         with self._warned("count"):
             await self._in_time(lambda: store.replaced(self.key, within_seconds))
+
+    @property
+    def shares_refusals(self) -> bool:
+        """Return whether processes can tell each other which secret was refused."""
+        return not self._hangs and isinstance(self.store, RefusalStore)
+
+    async def refusal(self) -> SecretRefusal | None:
+        """Return what was told last of a secret that was refused, `None` if that is nothing."""
+        store = self.store
+        if self._hangs or not isinstance(store, RefusalStore):
+            return None
+        with self._warned("load"):
+            found: Any = await self._in_time(lambda: store.load_refusal(self.key))
+            if found is None or isinstance(found, SecretRefusal):
+                return found
+            raise TypeError("not a refusal")
+        return None
+
+    async def tell_refusal(self, refusal: SecretRefusal) -> None:
+        """Tell others that a secret was refused."""
+        store = self.store
+        if self._hangs or not isinstance(store, RefusalStore):
+            return
+        with self._warned("save"):
+            await self._in_time(lambda: store.save_refusal(self.key, refusal))
 
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[bool]:

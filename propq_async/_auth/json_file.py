@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import glob
 import logging
 import os
-import secrets
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
 import aiofiles
 from filelock import FileLock, Timeout
@@ -19,6 +16,7 @@ from filelock import FileLock, Timeout
 from propq_async._paths import absolute_path
 from propq_async._secret import SecretBytes
 from propq_async._waiting import DAEMON_THREADS, finish, in_thread
+from propq_async._wire.refusal_file import SecretRefusal, dump_refusal, parse_refusal
 from propq_async._wire.token_file import dump_token, parse_token
 from propq_async.clock import Clock
 from propq_async.credentials import Token, TokenKey
@@ -31,18 +29,15 @@ from .file_access import (
     check_use,
     make_directory,
     open_to_read,
-    open_to_write,
     read_if_token_file,
-    sync_directory,
+    remove_file,
+    replace_file,
 )
 from .stores import IO_SECONDS, LOCK_TIMEOUT_SECONDS, polled
 
 logger = logging.getLogger("propq_async.token_store")
 _T = TypeVar("_T")
 _Part: TypeAlias = Literal["file", "lock"]
-
-# A save takes milliseconds. What is older was left by a process that was killed in the middle.
-STALE_SECONDS: Final = 10.0
 
 
 class JsonFileTokenStore:
@@ -88,12 +83,38 @@ class JsonFileTokenStore:
 
     async def save(self, key: TokenKey, token: Token) -> None:
         """Write the token. Once begun it runs to its end, even if the caller is cancelled."""
-        await self._write(lambda: self._replace(key, token))
+
+        def job() -> None:
+            replace_file(self.path, dump_token(key, token))
+            remove_file(self._refusal_path)
+
+        await self._write(job)
 
     async def clear(self, key: TokenKey) -> None:
-        """Remove the file if it has a token of this key."""
+        """Remove the file if it has a token of this key, and what is told of its secret."""
         if await self._read(key) is not None:
             await self._write(lambda: self.path.unlink(missing_ok=True))
+        if await self.load_refusal(key) is not None:
+            await self._write(lambda: remove_file(self._refusal_path))
+
+    async def load_refusal(self, key: TokenKey) -> SecretRefusal | None:
+        """Return what another process was told of a secret, `None` if that cannot be read."""
+        with suppress(OSError, UnfitFileError):
+            content = await _to_its_end(in_thread(lambda: read_if_token_file(self._refusal_path)))
+            if content is not None:
+                return parse_refusal(content, key, self._clock.wall())
+        return None
+
+    async def save_refusal(self, key: TokenKey, refusal: SecretRefusal) -> None:
+        """Tell other processes that a secret was refused, if the token file can be used."""
+        content = dump_refusal(key, refusal, self._clock.wall())
+
+        def job() -> None:
+            read_if_token_file(self.path)
+            with suppress(UnfitFileError):
+                replace_file(self._refusal_path, content)
+
+        await self._write(job)
 
     @asynccontextmanager
     async def lock(self, key: TokenKey) -> AsyncIterator[bool]:  # noqa: ARG002 - one file, one key
@@ -160,6 +181,10 @@ class JsonFileTokenStore:
     @property
     def _lock_path(self) -> str:
         return f"{self.path}.lock"
+
+    @property
+    def _refusal_path(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.refused")
 
     async def _read(self, key: TokenKey) -> Token | None:
         """Return the token in the file if it is one of this key, expired or not."""
@@ -236,30 +261,6 @@ class JsonFileTokenStore:
         self._known = {
             reason: known for reason, known in list(self._known.items()) if known != part
         }
-
-    def _replace(self, key: TokenKey, token: Token) -> None:
-        directory = self.path.parent
-        read_if_token_file(self.path)
-        make_directory(directory)
-        self._sweep()
-        temporary = directory / f".{self.path.name}.{secrets.token_hex(8)}.tmp"
-        try:
-            with open(temporary, "xb", opener=open_to_write) as file:
-                file.write(dump_token(key, token))
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-        sync_directory(directory)
-
-    def _sweep(self) -> None:
-        now = time.time()
-        for left in self.path.parent.glob(f".{glob.escape(self.path.name)}.*.tmp"):
-            with suppress(OSError):
-                if now - left.lstat().st_mtime > STALE_SECONDS:
-                    left.unlink()
 
 
 async def _to_its_end(work: Awaitable[_T]) -> _T:

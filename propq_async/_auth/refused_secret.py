@@ -15,14 +15,25 @@ from typing import Final, cast
 
 import attrs
 
+from propq_async._waiting import in_thread
+from propq_async._wire.refusal_file import REFUSED, SALT_BYTES, SecretRefusal
 from propq_async.credentials import Credentials
 from propq_async.errors import PropQError, TokenRefusedError
 
 from .failures import FAILURE_SECONDS
 
-__all__ = ["MAX_SECONDS", "RefusedSecret"]
+__all__ = ["HASH_ROUNDS", "KEPT_SECONDS", "MAX_SECONDS", "RefusedSecret"]
 
 MAX_SECONDS: Final = 60.0
+
+# How long others may learn how often a secret was refused: until well after it is sent again.
+KEPT_SECONDS: Final = 2 * MAX_SECONDS
+
+# Of PBKDF2 with SHA-256, as OWASP advises for passwords: a guess costs a good part of a second.
+HASH_ROUNDS: Final = 600_000
+
+# A clock that was set back must not make an old refusal a new one for long.
+_CLOCK_TOLERANCE_SECONDS: Final = 1.0
 
 
 @attrs.define(eq=False, repr=False)
@@ -39,6 +50,9 @@ class RefusedSecret:
     _error: PropQError | None = attrs.field(default=None, init=False)
     _until: float = attrs.field(default=-math.inf, init=False)
     _streak: int = attrs.field(default=0, init=False)
+    # What tells other processes that it is this secret, as soon as they have to know.
+    _salt: bytes | None = attrs.field(default=None, init=False)
+    _fingerprint: bytes = attrs.field(default=b"", init=False)
 
     def answer(self, credentials: Credentials) -> PropQError | None:
         """Return what the endpoint would say again, `None` if it is to be asked."""
@@ -51,14 +65,91 @@ class RefusedSecret:
         if not isinstance(outcome, TokenRefusedError):
             self._error, self._streak = None, 0
             return
+        self._is_about(credentials)
+        self._streak += 1
+        self._error = copy.deepcopy(outcome)
+        self._until = self._monotonic() + _seconds(self._streak)
+
+    # --- among processes ---------------------------------------------------------------------
+
+    async def told(self, credentials: Credentials, refusal: SecretRefusal, origin: str) -> None:
+        """Take note of what another process was told, if it had sent the same secret.
+
+        Args:
+            credentials: what would be sent.
+            refusal: what the other process has left.
+            origin: where the credentials come from, for the error.
+        """
+        if not -_CLOCK_TOLERANCE_SECONDS <= refusal.age_seconds < KEPT_SECONDS:
+            return
+        is_known = self._salt == refusal.salt and self._digest_of(credentials) == self._digest
+        fingerprint = (
+            self._fingerprint if is_known else await _fingerprint(credentials, refusal.salt)
+        )
+        if fingerprint != refusal.fingerprint:
+            return
+        self._is_about(credentials)
+        self._salt, self._fingerprint = refusal.salt, fingerprint
+        self._streak = max(self._streak, refusal.streak)
+        left = _seconds(refusal.streak) - max(0.0, refusal.age_seconds)
+        self._until = self._monotonic() + left
+        self._error = TokenRefusedError(
+            f"the token endpoint refused the request ({refusal.status} invalid_client), as another "
+            f"process was told; the same secret is not sent again for {math.ceil(left)} s: check "
+            f"{origin}",
+            status=refusal.status,
+            error="invalid_client",
+        )
+
+    async def to_tell(self, credentials: Credentials) -> SecretRefusal | None:
+        """Return what other processes should know, `None` if it concerns this one alone.
+
+        Only that the endpoint refused id and secret concerns them. Other refusals may come from
+        the proxy of this machine, for example.
+        """
+        error = self._error
+        if (
+            not isinstance(error, TokenRefusedError)
+            or error.error != "invalid_client"
+            or error.status not in REFUSED
+        ):
+            return None
+        if self._salt is None:
+            salt = os.urandom(SALT_BYTES)
+            self._fingerprint = await _fingerprint(credentials, salt)
+            self._salt = salt
+        return SecretRefusal(
+            status=error.status,
+            streak=self._streak,
+            salt=self._salt,
+            fingerprint=self._fingerprint,
+        )
+
+    def _is_about(self, credentials: Credentials) -> None:
+        """Begin anew if it was about another secret."""
         digest = self._digest_of(credentials)
-        self._streak = self._streak + 1 if digest == self._digest else 1
-        self._digest, self._error = digest, copy.deepcopy(outcome)
-        seconds = FAILURE_SECONDS * 2.0 ** min(self._streak - 1, 10)
-        self._until = self._monotonic() + min(MAX_SECONDS, seconds)
+        if digest != self._digest:
+            self._digest, self._streak, self._salt = digest, 0, None
 
     def _digest_of(self, credentials: Credentials) -> bytes:
         # In one expression, so that no variable holds the secret.
         return hashlib.blake2b(
             cast("str", credentials.client_secret).encode(errors="surrogatepass"), key=self._key
         ).digest()
+
+
+def _seconds(streak: int) -> float:
+    """Return how long a secret is not sent again that was refused so many times in a row."""
+    return min(MAX_SECONDS, FAILURE_SECONDS * 2.0 ** min(streak - 1, 10))
+
+
+async def _fingerprint(credentials: Credentials, salt: bytes) -> bytes:
+    # In a thread, since it takes its time on purpose.
+    return await in_thread(
+        lambda: hashlib.pbkdf2_hmac(
+            "sha256",
+            cast("str", credentials.client_secret).encode(errors="surrogatepass"),
+            salt,
+            HASH_ROUNDS,
+        )
+    )

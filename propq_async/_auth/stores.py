@@ -18,6 +18,7 @@ from platformdirs import user_cache_path
 
 from propq_async._paths import default_path
 from propq_async._process_bound import Unpicklable
+from propq_async._wire.refusal_file import SecretRefusal
 from propq_async.config import TIMEOUT_SECONDS
 from propq_async.credentials import Token, TokenKey
 
@@ -65,6 +66,23 @@ class FleetTokenStore(TokenStore, Protocol):
 
     async def replaced(self, key: TokenKey, within_seconds: float) -> None:
         """Count one. The count begins anew so many seconds after its first one."""
+        ...
+
+
+@runtime_checkable
+class RefusalStore(TokenStore, Protocol):
+    """A store that also tells all processes which secret the token endpoint refused.
+
+    So a secret that was changed at the server is sent by one of them, and not by each. `save` and
+    `clear` forget what was told, since a token has proven it wrong.
+    """
+
+    async def load_refusal(self, key: TokenKey) -> SecretRefusal | None:
+        """Return what was told last, however old it is, `None` if that is nothing."""
+        ...
+
+    async def save_refusal(self, key: TokenKey, refusal: SecretRefusal) -> None:
+        """Tell it, in place of what was told before."""
         ...
 
 

@@ -52,11 +52,12 @@ def _aware(value: Any, _: object) -> datetime:
     return moment
 
 
-_files: Final = Converter(detailed_validation=False)
-_files.register_unstructure_hook(datetime, datetime.isoformat)
-_files.register_structure_hook(datetime, _aware)
-_files.register_structure_hook(int, _exactly)
-_files.register_structure_hook(str, _exactly)
+# For any file of ours: a value of the wrong type is refused and never converted.
+file_values: Final = Converter(detailed_validation=False)
+file_values.register_unstructure_hook(datetime, datetime.isoformat)
+file_values.register_structure_hook(datetime, _aware)
+file_values.register_structure_hook(int, _exactly)
+file_values.register_structure_hook(str, _exactly)
 
 
 def dump_token(key: TokenKey, token: Token) -> SecretBytes:
@@ -70,7 +71,7 @@ def dump_token(key: TokenKey, token: Token) -> SecretBytes:
         token.expires_at,
         token.issued_at,
     )
-    return SecretBytes(json.dumps(_files.unstructure(file), indent=1).encode() + b"\n")
+    return SecretBytes(json.dumps(file_values.unstructure(file), indent=1).encode() + b"\n")
 
 
 def is_token_file(content: bytes) -> bool:
@@ -97,7 +98,7 @@ def parse_token(content: bytes, key: TokenKey) -> Token | str | None:
             return "it is of another version"
         if isinstance(data.get("access_token"), str):
             data["access_token"] = SecretStr(data["access_token"])
-        file = _files.structure(data, _TokenFile)
+        file = file_values.structure(data, _TokenFile)
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
         return "it is incomplete, or not a token file"
     if (file.token_url, file.client_id) != (key.token_url, key.client_id):

@@ -11,10 +11,12 @@ from typing import Final
 
 import attrs
 
+from propq_async._auth.refused_secret import KEPT_SECONDS
 from propq_async._auth.stores import LOCK_TIMEOUT_SECONDS, polled
 from propq_async._process_bound import Unpicklable
-from propq_async._secret import SecretStr
+from propq_async._secret import SecretBytes, SecretStr
 from propq_async._settings import check_at_least
+from propq_async._wire.refusal_file import SecretRefusal, dump_refusal, parse_refusal
 from propq_async._wire.token_file import dump_token, parse_token
 from propq_async.clock import Clock
 from propq_async.credentials import Token, TokenKey
@@ -89,20 +91,11 @@ class RedisTokenStore(Unpicklable):
         Raises:
             RedisUnavailableError: Redis did not answer as it should.
         """
-        name = redis_key(self._prefix, key, "token")
-
-        async def look(client: Client) -> tuple[int, bytes | str | None]:
-            # The life first: if the token is replaced in between, the new one only seems older.
-            return (
-                await client.execute_command("PTTL", name),
-                await client.execute_command("GET", name),
-            )
-
         now = self._wall()
-        milliseconds, content = await self._redis.run("load the token", look)
+        milliseconds, content = await self._look("load the token", key, "token")
         if milliseconds < 0 or content is None:
             return None
-        found = parse_token(content.encode() if isinstance(content, str) else content, key)
+        found = parse_token(content, key)
         if not isinstance(found, Token):
             raise RedisUnavailableError(f"what Redis has is not the token: {found}")
         # On the clock of this machine, whatever that of the one that fetched it says.
@@ -118,10 +111,12 @@ class RedisTokenStore(Unpicklable):
         """
         name, content = redis_key(self._prefix, key, "token"), dump_token(key, token)
         milliseconds = _milliseconds(token.expires_at.timestamp() - self._wall())
-        await self._redis.run(
-            "save the token",
-            lambda client: client.execute_command("SET", name, content, "PX", milliseconds),
-        )
+
+        async def put(client: Client) -> None:
+            await client.execute_command("SET", name, content, "PX", milliseconds)
+            await client.execute_command("DEL", redis_key(self._prefix, key, "refusal"))
+
+        await self._redis.run("save the token", put)
 
     async def clear(self, key: TokenKey) -> None:
         """Forget the token.
@@ -129,9 +124,40 @@ class RedisTokenStore(Unpicklable):
         Raises:
             RedisUnavailableError: Redis did not answer as it should.
         """
-        name = redis_key(self._prefix, key, "token")
+        names = [redis_key(self._prefix, key, what) for what in ("token", "refusal")]
         await self._redis.run(
-            "forget the token", lambda client: client.execute_command("DEL", name)
+            "forget the token", lambda client: client.execute_command("DEL", *names)
+        )
+
+    async def load_refusal(self, key: TokenKey) -> SecretRefusal | None:
+        """Return what another process was told of a secret, `None` if that cannot be read.
+
+        Raises:
+            RedisUnavailableError: Redis did not answer as it should.
+        """
+        milliseconds, content = await self._look("load what was refused", key, "refusal")
+        if milliseconds < 0 or content is None:
+            return None
+        refusal = parse_refusal(content, key, self._wall())
+        if refusal is None:
+            return None
+        # On the clock of Redis, whatever that of the one that told it says.
+        return attrs.evolve(refusal, age_seconds=max(0.0, KEPT_SECONDS - milliseconds / 1000))
+
+    async def save_refusal(self, key: TokenKey, refusal: SecretRefusal) -> None:
+        """Tell other processes that a secret was refused, until nobody needs to know any more.
+
+        Raises:
+            RedisUnavailableError: Redis did not answer as it should.
+        """
+        name = redis_key(self._prefix, key, "refusal")
+        content, milliseconds = (
+            dump_refusal(key, refusal, self._wall()),
+            _milliseconds(KEPT_SECONDS),
+        )
+        await self._redis.run(
+            "tell what was refused",
+            lambda client: client.execute_command("SET", name, content, "PX", milliseconds),
         )
 
     @asynccontextmanager
@@ -188,6 +214,22 @@ class RedisTokenStore(Unpicklable):
 
     def _counter(self, key: TokenKey, within_seconds: float) -> str:
         return redis_key(self._prefix, key, f"refused-{within_seconds:g}")
+
+    async def _look(self, what: str, key: TokenKey, kind: str) -> tuple[int, SecretBytes | None]:
+        """Return how many milliseconds something still lives, and what it is."""
+        name = redis_key(self._prefix, key, kind)
+
+        async def look(client: Client) -> tuple[int, bytes | str | None]:
+            # The life first: if it is replaced in between, the new one only seems older.
+            return (
+                await client.execute_command("PTTL", name),
+                await client.execute_command("GET", name),
+            )
+
+        milliseconds, found = await self._redis.run(what, look)
+        if found is None:
+            return milliseconds, None
+        return milliseconds, SecretBytes(found.encode() if isinstance(found, str) else found)
 
     async def _renew(self, name: str, owner: str, milliseconds: int) -> None:
         with suppress(RedisUnavailableError):

@@ -37,6 +37,7 @@ from propq_async import (
     Token,
     TokenKey,
     TokenManager,
+    TokenRefusedError,
     TokenStore,
     UnitStatus,
     UnitUpdate,
@@ -98,6 +99,25 @@ async def cold_with_lock(
     )
     await _started()
     return (await manager.get_token()).access_token
+
+
+async def insist(url: str, place: str, secret_file: str, client_id: int) -> Any:
+    """Ask for a token again and again, until there is one."""
+    manager = TokenManager(
+        Credentials(client_id, lambda: Path(secret_file).read_text()),
+        token_url=url + "/oauth/token",
+        store=_store(place),
+    )
+    await _started()
+    refused = 0
+    while True:
+        try:
+            await manager.get_token()
+        except TokenRefusedError:
+            refused += 1
+            await asyncio.sleep(0.05)
+        else:
+            return {"refused": refused, "healed_at": time.time()}
 
 
 async def calls(url: str, path: str, secret: str, client_id: int) -> Any:
