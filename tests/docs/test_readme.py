@@ -16,7 +16,6 @@ from propq_async._cli.app import run as cli
 from propq_async.testing import PropQEmulator
 from tests.helpers.pages import README, ROOT, block, blocks, execute
 
-
 PORT = 8099
 
 
