@@ -13,7 +13,7 @@ from tests.helpers.pages import DOCS, README, ROOT, Reader, blocks
 
 # Blocks in these languages need more than a reader types, and are run by the tests named here.
 ELSEWHERE = {
-    "fleet.md": dict.fromkeys(
+    "how-to/redis.md": dict.fromkeys(
         ("bash", "python", "text"),
         "tests/redis/test_docs.py::test_the_store_from_python_with_the_rights_that_are_named",
     ),

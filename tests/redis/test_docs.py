@@ -1,4 +1,4 @@
-"""What docs/fleet.md shows works as it stands there."""
+"""What docs/how-to/redis.md shows works as it stands there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from propq_async.testing import PropQEmulator
 from tests.helpers.redis_servers import RedisServer
 from tests.helpers.support import an_update
 
-TEXT = (Path(__file__).parents[2] / "docs" / "fleet.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[2] / "docs" / "how-to" / "redis.md").read_text(encoding="utf-8")
 
 
 def block(language: str, mark: str) -> str:
@@ -37,7 +37,7 @@ async def test_the_store_from_python_with_the_rights_that_are_named(
 
     async def update() -> None:
         namespace: dict[str, Any] = {}
-        exec(compile(block("python", "RedisTokenStore("), "fleet.md", "exec"), namespace)
+        exec(compile(block("python", "RedisTokenStore("), "redis.md", "exec"), namespace)
         async with namespace["propq"].session() as session:
             await session.units.update(an_update())
 
