@@ -175,7 +175,9 @@ class JsonFileTokenStore:
         if reason is None:
             self._works("lock")
         else:
-            self._trouble("lock", "cannot be locked", reason, "it is used without a lock")
+            # What keeps the lock from being made keeps the file from being written, most likely.
+            instead = "it is used without a lock, if at all; PROPQ_TOKEN_FILE names another"
+            self._trouble("lock", "cannot be locked", reason, instead)
         return locked
 
     @property

@@ -121,10 +121,11 @@ class Summary:
         """Return what to do about the rows that failed."""
         if not self._is_to_be_mended:
             return ": the server is to blame, and the same command tries again."
+        if self.failures_error is not None:
+            why = "" if self.failures is None else f"{self.failures} is not whole, so "
+            return f": {why}mend the list itself and push it once more."
         if self.failures is None:
             return "."
-        if self.failures_error is not None:
-            return f": {self.failures} is not whole, so mend the list itself and push it once more."
         return f": mend {self.failures} and push that:"
 
     @property

@@ -56,7 +56,14 @@ class SetupCommand:
             screen.lines(f"For {target}", draft.text(target.parent).splitlines())
             if not ask(f"Write this to {target}? [y/N] ", _STANDING):
                 raise CommandError(_STANDING, Exit.UNCONFIRMED)
-        target.write_text(content, encoding="utf-8")
+        try:
+            target.write_text(content, encoding="utf-8")
+        except OSError as error:
+            raise CommandError(
+                f"cannot write the profile {target}: {error.strerror}; give access to "
+                f"{target.parent.absolute()}, or name another file with --profile",
+                Exit.UNUSABLE,
+            ) from error
         return _tell(draft, target, path)
 
 

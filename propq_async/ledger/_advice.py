@@ -30,7 +30,9 @@ def advice(path: Path, error: Exception) -> str:
     for one in (path, *(Path(f"{path}{suffix}") for suffix in ("-wal", "-shm", ".lock"))):
         if os.path.exists(one) and not os.access(one, os.R_OK | os.W_OK):  # noqa: PTH110
             return f"{why}; {access_problem(one)}"
-    return f"{why}; make room or give access to {path.parent}"
+    # Nothing is lost with a place where no ledger has been.
+    other = "" if os.path.lexists(path) else ", or name another file in PROPQ_LEDGER"
+    return f"{why}; make room or give access to {path.parent}{other}"
 
 
 def access_problem(file: Path) -> str:

@@ -70,5 +70,9 @@ def test_failures_that_cannot_be_written_stop_nothing(emulator: PropQEmulator, p
     Path("x.csv").rename(long)
     said = propq("push", str(long), FIRST)
     assert said.status == Exit.ROWS_FAILED
-    lines(said.out, r"^  failures  +could not be written: .*File name too long", r"not applied\.$")
+    lines(
+        said.out,
+        r"^  failures  +could not be written: .*File name too long",
+        r"not applied: mend the list itself and push it once more\.$",
+    )
     assert emulator.applied == 30

@@ -46,8 +46,10 @@ NO_LEDGER = {
     "--ledger",
     "a place": "it is a directory; name a file in it, such as "
     "--ledger '{here}/a place/ledger.sqlite3'",
-    "x.csv/a/ledger": "Not a directory; make room or give access to {here}/x.csv/a",
-    "/proc/1/ledger": "unable to open database file; make room or give access to /proc/1",
+    "x.csv/a/ledger": "Not a directory; make room or give access to {here}/x.csv/a"
+    ", or name another file in PROPQ_LEDGER",
+    "/proc/1/ledger": "unable to open database file; make room or give access to /proc/1, or name "
+    "another file in PROPQ_LEDGER",
 }
 
 

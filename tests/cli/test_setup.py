@@ -83,3 +83,13 @@ def test_a_profile_that_is_broken_is_not_overwritten(propq: Any) -> None:
     said = propq("setup", "x.csv")
     assert (said.status, "did you mean account?" in said.err) == (Exit.USAGE, True)
     assert Path("propq.toml").read_text(encoding="utf-8") == "acount = 1"
+
+
+def test_a_profile_that_cannot_be_written_is_named(propq: Any) -> None:
+    path = text_list(Path("x.csv"), unit())
+    said = propq("setup", str(path), "--profile", "nowhere/propq.toml")
+    assert said.status == Exit.UNUSABLE
+    assert said.err == (
+        "propq: cannot write the profile nowhere/propq.toml: No such file or directory; give "
+        f"access to {Path('nowhere').absolute()}, or name another file with --profile\n"
+    )

@@ -27,6 +27,12 @@ ELSEWHERE = {
     "how-to/ledger.md": {
         "bash": "tests/cli/test_ledger.py::test_the_commands_in_the_documentation_work"
     },
+    "tutorials/service.md": {
+        "bash": "tests/docs/test_tutorials.py::test_the_service_runs_as_the_page_says"
+    },
+    "tutorials/emulator.md": {
+        "bash": "tests/docs/test_readme.py::test_a_price_list_is_tried_on_the_emulator"
+    },
     "reference/emulator.md": {
         "bash": "tests/docs/test_emulator.py::test_the_emulator_runs_from_the_command_line"
     },

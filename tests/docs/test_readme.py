@@ -14,7 +14,7 @@ import pytest
 from propq_async import UnitStatus
 from propq_async._cli.app import run as cli
 from propq_async.testing import PropQEmulator
-from tests.helpers.pages import README, ROOT, block, blocks, execute
+from tests.helpers.pages import DOCS, README, ROOT, block, blocks, execute
 
 PORT = 8099
 
@@ -66,6 +66,15 @@ def test_a_price_list_is_tried_on_the_emulator(
     # From then on only what changed is sent.
     assert cli(["push", "prices.csv"]) == 0
     assert "Nothing to send." in capsys.readouterr().out
+
+
+def test_the_page_about_the_emulator_starts_the_same_one() -> None:
+    page = DOCS / "tutorials" / "emulator.md"
+    csv = block(README, "development_id,name", "csv")
+    assert block(page, "development_id,name", "text") == csv
+    install, emulate = block(page, "propq emulate", "bash").splitlines()
+    assert install == "pip install 'propq-async[cli]'"
+    assert emulate in command_lines()
 
 
 def section(heading: str) -> str:

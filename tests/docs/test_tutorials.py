@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import shlex
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -51,6 +54,28 @@ async def test_a_service_with_aiohttp(emulator: PropQEmulator) -> None:
             assert (response.status, response.headers["Retry-After"]) == (503, "100")
     assert emulator.unit("4711", "A-101").price == 260_000
     assert emulator.token_requests == 1
+
+
+async def test_the_service_runs_as_the_page_says(emulator: PropQEmulator) -> None:
+    page = TUTORIALS / "service.md"
+    # Somebody else may have the port of the page.
+    code = block(page, "cleanup_ctx").replace("port=8080", "port=0")
+    service = await asyncio.create_subprocess_exec(
+        sys.executable, "-u", "-c", code, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        assert service.stdout is not None
+        announced = (await service.stdout.readline()).decode()
+        (url,) = re.findall(r"http://[\d.]+:\d+", announced)
+        curl, option, method, target = shlex.split(block(page, "curl", "bash"))
+        assert (curl, option) == ("curl", "-X")
+        async with aiohttp.request(method, target.replace("http://127.0.0.1:8080", url)) as answer:
+            said = await answer.text()
+        assert f"It answers `{said}`" in page.read_text(encoding="utf-8")
+        assert emulator.unit("4711", "A-101").price == 260_000
+    finally:
+        service.terminate()
+        await service.communicate()
 
 
 async def test_a_service_with_fastapi(emulator: PropQEmulator) -> None:
@@ -134,7 +159,7 @@ def test_a_batch_applies_what_it_can(
     emulator: PropQEmulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = TUTORIALS / "batch.md"
-    Path("prices.csv").write_text(block(page, "development_id,name", "text"), encoding="utf-8")
+    Path("updates.csv").write_text(block(page, "development_id,name", "text"), encoding="utf-8")
     execute(block(page, "update_many(read("), page)
     assert emulator.unit("4711", "A-101").directions == ("N", "S")
     assert emulator.unit("4711", "A-102").price == 199_500.5

@@ -121,14 +121,16 @@ class Reader:
         return lambda text: self._compare(text, out, f"{page.name}:{each.line}")
 
     def _console(self, each: Block, where: str) -> None:
-        for command, wanted in sessions(each.text):
+        typed = list(sessions(each.text))
+        for at, (command, wanted) in enumerate(typed):
             if command == "echo $?":
                 assert wanted.strip() == str(self._status), f"{where}: {command}"
                 continue
             out = self._type(command)
             if wanted:
                 self._compare(wanted, out, f"{where}: {command}")
-            else:
+            # What ends otherwise says so in the next line.
+            if [following for following, _ in typed[at + 1 : at + 2]] != ["echo $?"]:
                 assert self._status == 0, f"{where}: {command}: {self._status}\n{out}"
 
     def _type(self, command: str) -> str:
