@@ -6,6 +6,8 @@ import os
 from typing import Final
 
 ACCOUNT_VARIABLE: Final = "PROPQ_ACCOUNT"
+# In the keyring, if none is named.
+DEFAULT_ACCOUNT: Final = "default"
 BASE_URL_VARIABLE: Final = "PROPQ_BASE_URL"
 CLIENT_ID_VARIABLE: Final = "PROPQ_CLIENT_ID"
 CLIENT_SECRET_VARIABLE: Final = "PROPQ_CLIENT_SECRET"  # noqa: S105 - the name of a variable

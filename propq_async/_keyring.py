@@ -15,7 +15,6 @@ import attrs
 from ._secret import Hidden, NamedSource, SecretDict, SecretStr, UnusableSecretError
 
 __all__ = [
-    "DEFAULT_ACCOUNT",
     "Entry",
     "KeyringSource",
     "UnusableKeyringError",
@@ -26,7 +25,6 @@ __all__ = [
     "write_account",
 ]
 
-DEFAULT_ACCOUNT: Final = "default"
 SERVICE: Final = "propq-async"
 
 # A keyring cannot list what it has. Of a service of its own, so that any account name is free.

@@ -10,8 +10,12 @@ from typing import Any, Final, Self, TypeAlias
 
 import attrs
 
-from ._environment import CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE, FILE_SUFFIX
-from ._keyring import DEFAULT_ACCOUNT, KeyringSource, read_account
+from ._environment import (
+    CLIENT_ID_VARIABLE,
+    CLIENT_SECRET_VARIABLE,
+    DEFAULT_ACCOUNT,
+    FILE_SUFFIX,
+)
 from ._paths import absolute_path
 from ._secret import SecretStr, UnusableSecretError
 from ._secret_file import SecretFile
@@ -101,6 +105,8 @@ class Credentials:
             ConfigurationError: there is no such account, or no keyring; the message says what to
                 use instead.
         """
+        from ._keyring import KeyringSource, read_account  # noqa: PLC0415 - seldom needed
+
         try:
             entry = read_account(account)
         except UnusableSecretError as error:

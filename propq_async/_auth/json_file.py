@@ -10,9 +10,6 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Literal, TypeAlias, TypeVar
 
-import aiofiles
-from filelock import FileLock, Timeout
-
 from propq_async._paths import absolute_path
 from propq_async._secret import SecretBytes
 from propq_async._waiting import DAEMON_THREADS, finish, in_thread
@@ -123,6 +120,9 @@ class JsonFileTokenStore:
         The lock file is never deleted: two processes could then lock different files of the same
         name. The lock ends with its process.
         """
+        # Imported here, since most processes find a token that lives, and need no lock.
+        from filelock import FileLock, Timeout  # noqa: PLC0415
+
         lock = FileLock(
             self._lock_path,
             mode=0o600,
@@ -207,6 +207,8 @@ class JsonFileTokenStore:
         return token
 
     async def _content(self) -> SecretBytes | None:
+        import aiofiles  # noqa: PLC0415 - a process without a token file does not wait for it
+
         try:
             file = await aiofiles.open(
                 self.path, "rb", opener=open_to_read, executor=DAEMON_THREADS

@@ -14,8 +14,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
-from platformdirs import user_cache_path
-
 from propq_async._paths import default_path
 from propq_async._process_bound import Unpicklable
 from propq_async._wire.refusal_file import SecretRefusal
@@ -109,6 +107,9 @@ def default_token_file(token_url: str, client_id: int) -> Path | None:
 
     `None` if the user has no home directory.
     """
+    # Imported here, since a store may be at another place, or in memory.
+    from platformdirs import user_cache_path  # noqa: PLC0415
+
     digest = hashlib.sha256(token_url.encode()).hexdigest()[:12]
     directory = partial(user_cache_path, "propq-async", appauthor=False)
     return default_path("the token file", directory, f"token-{client_id}-{digest}.json")

@@ -10,10 +10,11 @@ from propq_async._environment import (
     ACCOUNT_VARIABLE,
     CLIENT_ID_VARIABLE,
     CLIENT_SECRET_VARIABLE,
+    DEFAULT_ACCOUNT,
     FILE_SUFFIX,
     variable,
 )
-from propq_async._keyring import DEFAULT_ACCOUNT, UnusableKeyringError, read_account
+from propq_async._keyring import UnusableKeyringError, read_account
 from propq_async._waiting import in_thread
 from propq_async.credentials import client_id_from_env
 

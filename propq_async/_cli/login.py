@@ -12,9 +12,8 @@ from typing import Final, TypeVar
 import attrs
 
 from propq_async import ConfigurationError, Credentials, PropQError
-from propq_async._environment import CLIENT_ID_VARIABLE, variable
+from propq_async._environment import CLIENT_ID_VARIABLE, DEFAULT_ACCOUNT, variable
 from propq_async._keyring import (
-    DEFAULT_ACCOUNT,
     Entry,
     account_names,
     delete_account,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import FunctionType
-from typing import Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from urllib.parse import urlencode
 
 import aiohttp
@@ -15,9 +15,11 @@ from propq_async.credentials import Credentials, Token
 
 from .compatibility import fits
 from .fast import FastTransport
-from .plain import PlainTransport
 from .tls import default_context
 from .transport import Attempt, Form, PoolSettings
+
+if TYPE_CHECKING:
+    from .plain import PlainTransport
 
 
 class Pool:
@@ -79,9 +81,12 @@ class Pool:
                 or _is_replaced(aiohttp.ClientSession)
                 or not fits()
             )
-            self.transport = (
-                PlainTransport(settings, url) if is_plain else FastTransport(settings.connector())
-            )
+            if is_plain:
+                from .plain import PlainTransport  # noqa: PLC0415 - seldom needed
+
+                self.transport = PlainTransport(settings, url)
+            else:
+                self.transport = FastTransport(settings.connector())
         return await self.transport.send(method, url, token, body, timeout_seconds, attempt)
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import ssl
 import threading
 from functools import cache
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
+import aiohttp
 import attrs
 
 # Each resumed session brings another, so one verification could last without end. After this long
@@ -79,12 +81,62 @@ def resuming(context: ssl.SSLContext) -> ssl.SSLContext:
     return context
 
 
+class _SharedContext(ssl.SSLContext):
+    """The context of another, for connections of ours. It trusts nobody by itself.
+
+    So the connections that others make with their context do not resume any sessions.
+    """
+
+    shared: ssl.SSLContext
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,  # noqa: FBT001, FBT002 - as ssl.SSLContext has it
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> _ResumingConnection:
+        """Return a new connection."""
+        make: Any = _ResumingConnection._create  # type: ignore[attr-defined] # noqa: SLF001 - as ssl
+        connection: _ResumingConnection = make(
+            incoming,
+            outgoing,
+            server_side=server_side,
+            server_hostname=server_hostname,
+            session=session,
+            context=self.shared,
+        )
+        return connection
+
+
+_AUTHORITIES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+# As they were when aiohttp was imported, or soon after that.
+_authorities_of_aiohttp: Final = [*map(os.environ.get, _AUTHORITIES)]
+
+
+def _context_of_aiohttp() -> ssl.SSLContext | None:
+    """Return the context that aiohttp has made for itself, `None` if it is not what we would make.
+
+    It is not public, and reading the authorities once more takes as long as importing this package.
+    """
+    context = getattr(aiohttp.connector, "_SSL_CONTEXT_VERIFIED", None)
+    is_as_ours = (
+        type(context) is ssl.SSLContext
+        and ssl.SSLContext.__module__ == "ssl"  # truststore puts its own there
+        and context.verify_mode is ssl.CERT_REQUIRED
+        and context.check_hostname
+        and [*map(os.environ.get, _AUTHORITIES)] == _authorities_of_aiohttp
+    )
+    return context if is_as_ours else None
+
+
 async def default_context() -> ssl.SSLContext:
     """Return the context for clients that were given none. The whole process shares it.
 
     Reading the certificates of all authorities takes a tenth of a second, so a thread does it.
     """
-    if _make.cache_info().currsize:
+    if _make.cache_info().currsize or _context_of_aiohttp() is not None:
         return _make()
     return await asyncio.to_thread(_default_context)
 
@@ -99,6 +151,11 @@ def _default_context() -> ssl.SSLContext:
 
 @cache
 def _make() -> ssl.SSLContext:
+    shared = _context_of_aiohttp()
+    if shared is not None:
+        ours = _SharedContext(ssl.PROTOCOL_TLS_CLIENT)
+        ours.shared = shared
+        return ours
     context = resuming(ssl.create_default_context())
     context.set_alpn_protocols(("http/1.1",))  # as aiohttp does
     return context

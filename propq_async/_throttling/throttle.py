@@ -8,7 +8,7 @@ import logging
 import math
 from collections.abc import Callable
 from random import random
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from propq_async._wire.headers import rate_limit
 from propq_async._wire.messages import Reply
@@ -17,7 +17,6 @@ from propq_async.errors import APIError, APIStatusError
 
 from .blame import Blame, Fault
 from .fleet import SharedLimiter
-from .leases import Leases
 from .outage import Breakdowns, CircuitBreaker, Outage
 from .pace import Pace
 from .permit import Blocking, Permit, Rejected
@@ -25,6 +24,9 @@ from .queues import Answer, Queues, may_go
 from .shared import Closing, Shared
 from .waits import Waits
 from .window import Cap
+
+if TYPE_CHECKING:
+    from .leases import Leases
 
 __all__ = ["MAX_CLOSED_SECONDS", "Permit", "Rejected", "Throttle"]
 
@@ -152,6 +154,8 @@ class Throttle:
 
     def join(self, limiter: SharedLimiter) -> asyncio.Task[None]:
         """Take part in a fleet from now on. Returns a task that ends when its pace is known."""
+        from .leases import Leases  # noqa: PLC0415 - most processes are alone
+
         self.fleet = Leases(
             limiter,
             self._clock,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import cache
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import attrs
 
 from propq_async.credentials import TokenKey
 
-from .token_file import TOKEN_FILE_VERSION, file_values
+from .token_file import TOKEN_FILE_VERSION, aware, exactly
 
 # It begins like a token file, so that no more than such a file is ever replaced.
 _VERSION: Final = TOKEN_FILE_VERSION
@@ -51,6 +52,20 @@ class _RefusalFile:
     fingerprint: str
 
 
+@cache
+def _converter() -> Any:
+    # Imported here, since few processes have a secret that was refused.
+    from cattrs import Converter  # noqa: PLC0415
+
+    # A value of the wrong type is refused and never converted.
+    converter = Converter(detailed_validation=False)
+    converter.register_unstructure_hook(datetime, datetime.isoformat)
+    converter.register_structure_hook(datetime, lambda value, _: aware(value))
+    converter.register_structure_hook(int, exactly)
+    converter.register_structure_hook(str, exactly)
+    return converter
+
+
 def dump_refusal(key: TokenKey, refusal: SecretRefusal, now: float) -> bytes:
     """Return the content of the file; `now` is in seconds since the epoch."""
     file = _RefusalFile(
@@ -63,13 +78,13 @@ def dump_refusal(key: TokenKey, refusal: SecretRefusal, now: float) -> bytes:
         refusal.salt.hex(),
         refusal.fingerprint.hex(),
     )
-    return json.dumps(file_values.unstructure(file), indent=1).encode() + b"\n"
+    return json.dumps(_converter().unstructure(file), indent=1).encode() + b"\n"
 
 
 def parse_refusal(content: bytes, key: TokenKey, now: float) -> SecretRefusal | None:
     """Return what the file says of this key, `None` if that is nothing that can be read."""
     try:
-        file = file_values.structure(json.loads(content), _RefusalFile)
+        file = _converter().structure(json.loads(content), _RefusalFile)
         refusal = SecretRefusal(
             status=file.status,
             streak=file.streak,

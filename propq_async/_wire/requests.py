@@ -6,10 +6,9 @@ import json
 import re
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from typing import Any, Final
 from urllib.parse import quote
-
-from cattrs import Converter
 
 from propq_async._settings import has_dot_segment
 from propq_async._update_values import json_number
@@ -22,11 +21,6 @@ _quoted: Final = json.encoder.encode_basestring_ascii
 # As they are written, since most units have those of many others.
 _directions: Final[dict[tuple[str, ...], str]] = {}
 MOST_DIRECTIONS: Final = 256
-_converter: Final = Converter(detailed_validation=False)
-_converter.register_unstructure_hook(UnitUpdate, lambda update: json.loads(dump_update(update)))
-_converter.register_unstructure_hook(datetime, datetime.isoformat)
-_converter.register_unstructure_hook(Decimal, json_number)
-
 
 UPDATE_ROUTE: Final = "/v1/developments/{development_id}/units/update-by-name"
 
@@ -95,6 +89,18 @@ def _write_directions(directions: tuple[str, ...]) -> str:
     return text
 
 
+@cache
+def _converter() -> Any:
+    # Imported here, since updates do not need it, and a script would wait for it.
+    from cattrs import Converter  # noqa: PLC0415
+
+    converter = Converter(detailed_validation=False)
+    converter.register_unstructure_hook(UnitUpdate, lambda update: json.loads(dump_update(update)))
+    converter.register_unstructure_hook(datetime, datetime.isoformat)
+    converter.register_unstructure_hook(Decimal, json_number)
+    return converter
+
+
 def dump_json(value: Any) -> bytes:
     """Return `value` as JSON: plain values, attrs objects, enums, `Decimal`s and `datetime`s.
 
@@ -104,4 +110,4 @@ def dump_json(value: Any) -> bytes:
         TypeError: a value in it cannot be written in JSON.
         ValueError: NaN or infinity, which cannot be written in JSON.
     """
-    return _encode(_converter.unstructure(value)).encode()
+    return _encode(_converter().unstructure(value)).encode()

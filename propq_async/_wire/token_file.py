@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
-from typing import Any, Final
-
-import attrs
-from cattrs import Converter
+from typing import Any, Final, TypeVar
 
 from propq_async._secret import SecretBytes, SecretDict, SecretStr
 from propq_async.credentials import Token, TokenKey
@@ -16,6 +13,7 @@ from propq_async.credentials import Token, TokenKey
 from .oauth import has_token_text
 
 TOKEN_FILE_VERSION: Final = 1
+_T = TypeVar("_T")
 
 # How `dump_token` begins, and how any token file begins, even if its end is missing.
 _BEGINNING: Final = b'{\n "version": 1,\n "token_url": "'
@@ -27,51 +25,36 @@ _EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC)
 
 
-@attrs.frozen
-class _TokenFile:
-    version: int
-    token_url: str
-    client_id: int
-    access_token: str = attrs.field(repr=False)
-    token_type: str
-    expires_at: datetime
-    issued_at: datetime
-
-
-def _exactly(value: Any, kind: type[Any]) -> Any:
-    # cattrs would convert None to a string, and its message would show the value.
+# Read and written by hand, since a script would spend more time on importing a library for it than
+# on the update that it sends.
+def exactly(value: Any, kind: type[_T]) -> _T:
+    """Return the value. Raises `TypeError` if it is of another type, without showing it."""
+    # True is an int.
     if not isinstance(value, kind) or isinstance(value, bool):
         raise TypeError(f"not of type {kind.__name__}")
     return value
 
 
-def _aware(value: Any, _: object) -> datetime:
-    moment = datetime.fromisoformat(_exactly(value, str))
+def aware(value: Any) -> datetime:
+    """Return a moment as a file has it. Raises `ValueError` or `TypeError` if it is none."""
+    moment = datetime.fromisoformat(exactly(value, str))
     if moment.tzinfo is None:
         raise ValueError("no time zone")
     return moment
 
 
-# For any file of ours: a value of the wrong type is refused and never converted.
-file_values: Final = Converter(detailed_validation=False)
-file_values.register_unstructure_hook(datetime, datetime.isoformat)
-file_values.register_structure_hook(datetime, _aware)
-file_values.register_structure_hook(int, _exactly)
-file_values.register_structure_hook(str, _exactly)
-
-
 def dump_token(key: TokenKey, token: Token) -> SecretBytes:
     """Return the content of the token file."""
-    file = _TokenFile(
-        TOKEN_FILE_VERSION,
-        key.token_url,
-        key.client_id,
-        token.access_token,
-        token.token_type,
-        token.expires_at,
-        token.issued_at,
+    file = SecretDict(
+        version=TOKEN_FILE_VERSION,
+        token_url=key.token_url,
+        client_id=key.client_id,
+        access_token=token.access_token,
+        token_type=token.token_type,
+        expires_at=token.expires_at.isoformat(),
+        issued_at=token.issued_at.isoformat(),
     )
-    return SecretBytes(json.dumps(file_values.unstructure(file), indent=1).encode() + b"\n")
+    return SecretBytes(json.dumps(file, indent=1).encode() + b"\n")
 
 
 def is_token_file(content: bytes) -> bool:
@@ -96,16 +79,18 @@ def parse_token(content: bytes, key: TokenKey) -> Token | str | None:
             return "it holds no JSON object"
         if data.get("version") != TOKEN_FILE_VERSION:
             return "it is of another version"
-        if isinstance(data.get("access_token"), str):
-            data["access_token"] = SecretStr(data["access_token"])
-        file = file_values.structure(data, _TokenFile)
+        exactly(data["version"], int)
+        belongs_to = exactly(data["token_url"], str), exactly(data["client_id"], int)
+        access_token = SecretStr(exactly(data["access_token"], str))
+        token_type = exactly(data["token_type"], str)
+        expires_at, issued_at = aware(data["expires_at"]), aware(data["issued_at"])
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
         return "it is incomplete, or not a token file"
-    if (file.token_url, file.client_id) != (key.token_url, key.client_id):
+    if belongs_to != (key.token_url, key.client_id):
         return None
     if (
         not has_token_text(data, "access_token")
-        or not _EARLIEST <= file.issued_at < file.expires_at < _LATEST
+        or not _EARLIEST <= issued_at < expires_at < _LATEST
     ):
         return "its token cannot be one"
-    return Token(str(file.access_token), file.token_type, file.expires_at, file.issued_at)
+    return Token(str(access_token), token_type, expires_at, issued_at)

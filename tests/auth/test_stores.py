@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import filelock
 import pytest
-from filelock import FileLock
 
 from propq_async import (
     JsonFileTokenStore,
@@ -142,7 +142,7 @@ async def test_a_lock_abandoned_during_its_acquisition_is_released(
 class Locks:
     """The locks that a store has made, and the threads in which it used them."""
 
-    made: list[FileLock] = attrs.field(factory=list)
+    made: list[filelock.FileLock] = attrs.field(factory=list)
     threads: list[int] = attrs.field(factory=list)
 
 
@@ -150,7 +150,7 @@ class Locks:
 def locks(monkeypatch: pytest.MonkeyPatch) -> Locks:
     locks = Locks()
 
-    class Watched(FileLock):
+    class Watched(filelock.FileLock):
         def __init__(self, *args: Any, **settings: Any) -> None:
             super().__init__(*args, **settings)
             locks.made.append(self)
@@ -163,7 +163,7 @@ def locks(monkeypatch: pytest.MonkeyPatch) -> Locks:
             locks.threads.append(threading.get_ident())
             super().release(*args, **settings)
 
-    monkeypatch.setattr(json_file, "FileLock", Watched)
+    monkeypatch.setattr(filelock, "FileLock", Watched)
     return locks
 
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import filelock
 import pytest
-from filelock import FileLock
 
 from propq_async import (
     Clock,
@@ -22,11 +22,10 @@ from propq_async import (
     TokenManager,
     TokenUnavailableError,
 )
-from propq_async._auth import json_file
 from propq_async._http.plain import Content
 from propq_async._http.transport import Body, Form
 from propq_async._wire.messages import Reply
-from propq_async._wire.token_file import _TokenFile
+from propq_async._wire.token_file import dump_token
 from tests.helpers.support import FakeClock, run_virtual, until
 from tests.helpers.tokens import (
     CREDENTIALS,
@@ -287,13 +286,13 @@ async def test_a_lock_is_released_though_its_holder_is_cancelled(
     """The cancellation comes while the lock is being released."""
     go_on, releasing = threading.Event(), threading.Event()
 
-    class Slow(FileLock):
+    class Slow(filelock.FileLock):
         def release(self, *args: Any, **settings: Any) -> None:
             releasing.set()
             go_on.wait()
             super().release(*args, **settings)
 
-    monkeypatch.setattr(json_file, "FileLock", Slow)
+    monkeypatch.setattr(filelock, "FileLock", Slow)
     # Kept, since it holds the frame and with it the lock, which else ends with its last reference.
     kept: list[BaseException] = []
 
@@ -322,6 +321,6 @@ def test_nothing_that_carries_a_token_shows_it() -> None:
         Content({"Authorization": "Bearer worth-hiding"}, b"worth-hiding"),
         body,
         Form(b"worth-hiding"),
-        _TokenFile(1, KEY.token_url, 7, "worth-hiding", "Bearer", now, now),
+        dump_token(KEY, Token("worth-hiding", "Bearer", now, now)),
     ):
         assert "worth-hiding" not in repr(carrier)

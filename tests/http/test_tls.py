@@ -207,8 +207,19 @@ def test_a_session_is_no_reason_to_trust_a_certificate(certificate: Path, tmp_pa
 # --- the context of who has none ------------------------------------------------------------------
 
 
-async def test_the_default_context_is_as_strict_as_pythons() -> None:
-    ours, usual = await default_context(), ssl.create_default_context()
+def without_aiohttps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(aiohttp.connector, "_SSL_CONTEXT_VERIFIED")
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+async def test_the_default_context_is_as_strict_as_pythons(
+    monkeypatch: pytest.MonkeyPatch, *, is_shared: bool
+) -> None:
+    if not is_shared:
+        without_aiohttps(monkeypatch)
+    made, usual = await default_context(), ssl.create_default_context()
+    ours = made.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="localhost").context
+    assert (made is not ours) is is_shared
     for name in (
         "check_hostname",
         "hostname_checks_common_name",
@@ -233,6 +244,65 @@ async def test_it_asks_for_the_http_that_aiohttp_speaks(
     server = server_context(certificate)
     server.set_alpn_protocols(["h2", "http/1.1"])
     assert Pair(await default_context(), server).client.selected_alpn_protocol() == "http/1.1"
+
+
+async def test_the_authorities_are_read_once_for_aiohttp_and_for_us(certificate: Path) -> None:
+    theirs: Any = aiohttp.connector._SSL_CONTEXT_VERIFIED
+    context = await default_context()
+    assert context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="x").context is theirs
+    # What is for one connection only is not in the context of everybody else.
+    assert theirs.sslobject_class is ssl.SSLObject
+    # By another way it trusts nobody, so no mistake can make it trust too many.
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    assert not any(context.cert_store_stats().values())
+    with pytest.raises(ssl.SSLCertVerificationError):
+        Pair(context, server_context(certificate))
+
+
+class _Injected(ssl.SSLContext):
+    """As truststore puts its own in the place of ssl's."""
+
+
+def _lax(monkeypatch: pytest.MonkeyPatch) -> None:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    monkeypatch.setattr(aiohttp.connector, "_SSL_CONTEXT_VERIFIED", context)
+
+
+def _trusting_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    _lax(monkeypatch)
+    theirs: Any = aiohttp.connector._SSL_CONTEXT_VERIFIED
+    theirs.verify_mode = ssl.CERT_NONE
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        without_aiohttps,
+        _lax,
+        _trusting_all,
+        lambda patch: patch.setattr(
+            aiohttp.connector, "_SSL_CONTEXT_VERIFIED", _Injected(ssl.PROTOCOL_TLS_CLIENT)
+        ),
+    ],
+)
+async def test_no_context_of_aiohttps_is_used_that_is_not_as_ours(
+    monkeypatch: pytest.MonkeyPatch, change: Callable[[pytest.MonkeyPatch], None]
+) -> None:
+    change(monkeypatch)
+    context = await default_context()
+    assert (
+        context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_hostname="x").context is context
+    )
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+
+
+def test_what_truststore_injects_later_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tls._context_of_aiohttp() is not None
+    monkeypatch.setattr(ssl, "SSLContext", _Injected)
+    assert tls._context_of_aiohttp() is None
 
 
 async def test_it_is_made_once_for_all_who_ask_at_once() -> None:
