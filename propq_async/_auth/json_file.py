@@ -119,6 +119,9 @@ class JsonFileTokenStore:
 
         The lock file is never deleted: two processes could then lock different files of the same
         name. The lock ends with its process.
+
+        Yields:
+            Whether it is held. Where a lock cannot be had in time, the caller goes on without.
         """
         # Imported here, since most processes find a token that lives, and need no lock.
         from filelock import FileLock, Timeout  # noqa: PLC0415

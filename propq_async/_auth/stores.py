@@ -143,7 +143,7 @@ class MemoryTokenStore(Unpicklable):
 
     @asynccontextmanager
     async def lock(self, key: TokenKey) -> AsyncIterator[bool]:
-        """Exclude everyone else who shares this object."""
+        """Exclude everyone else who shares this object; yield whether that worked in time."""
         if self._process_id != os.getpid():
             # A fork copies a lock as it is, but not the thread that would release it.
             self._locks, self._process_id = {}, os.getpid()

@@ -144,7 +144,11 @@ class UnitBatch(Unpicklable):
         self._input.interrupt()
 
     async def aclose(self) -> None:
-        """Cancel and await everything. `unfinished` has what was pulled and not yielded."""
+        """Cancel and await everything. `unfinished` has what was pulled and not yielded.
+
+        Raises:
+            RuntimeError: the batch belongs to another event loop.
+        """
         if asyncio.get_running_loop() is not self._loop:
             raise another_loop("batch", _ELSEWHERE)
         here = asyncio.current_task()

@@ -196,6 +196,10 @@ class AsyncPropQ(Unpicklable):
         `PROPQ_TOKEN_FILE` (`memory:` for no file) or `PROPQ_REDIS_URL` may be set. Settings that
         are given take precedence.
 
+        Args:
+            credentials: in place of those in the environment, such as `Credentials.from_keyring()`.
+            settings: what the constructor takes, by the same names and in the same units.
+
         Raises:
             ConfigurationError: a variable is missing, blank or malformed; the message names it.
         """
@@ -258,7 +262,10 @@ class AsyncPropQ(Unpicklable):
     ) -> PropQSession:
         """Return a session, with options of its own where given. Cheap: make one for each job.
 
-        With `ledger=None` its updates are not noted in the ledger of the factory.
+        Args:
+            timeout_seconds: for one attempt, as for the factory; by default that of the factory.
+            retry: when calls are repeated; by default as the factory has it.
+            ledger: with `None` its updates are not noted in the ledger of the factory.
 
         Raises:
             ConfigurationError: a setting cannot work.

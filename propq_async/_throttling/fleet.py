@@ -80,15 +80,37 @@ class SharedLimiter(Protocol):
         ...
 
     async def lease(self, want: int, known: Pace | None) -> Lease:
-        """Reserve up to so many permits. `known` helps out if the place has forgotten."""
+        """Reserve permits ahead.
+
+        Args:
+            want: how many at most.
+            known: the pace that this process knows, which helps out if the place has forgotten.
+
+        Returns:
+            The permits, perhaps none yet.
+        """
         ...
 
     async def refused(self, seconds: float, stated: int | None) -> Closing:
-        """Say that the server has refused a call, for so long, and the limit that it stated."""
+        """Say that the server has refused a call.
+
+        Args:
+            seconds: for how long it asks to wait.
+            stated: how many calls it says that it takes (`X-RateLimit-Limit`), `None` if it does
+                not say.
+
+        Returns:
+            The closing that everybody is told of.
+        """
         ...
 
     async def report(self, epoch: int, sent_ago: Sequence[float]) -> None:
-        """Say how long before now the calls were sent that the server has taken lately."""
+        """Say when the calls were sent that the server has taken lately.
+
+        Args:
+            epoch: the closing before which they were sent.
+            sent_ago: for each of them, how many seconds ago.
+        """
         ...
 
     async def proven(self, epoch: int) -> None:

@@ -49,6 +49,11 @@ class Ledger(OpenLedger):
     ) -> dict[Unit, Entry]:
         """Return what is known of the units of these developments, or last pushed from `source`.
 
+        Args:
+            account: the client, and the address of its API.
+            development_ids: the developments.
+            source: the absolute path of a list.
+
         Raises:
             LedgerError: the ledger cannot be read.
         """
@@ -71,6 +76,11 @@ class Ledger(OpenLedger):
     ) -> list[Unit]:
         """Return which of these units, or of those alike to them, were marked since a generation.
 
+        Args:
+            account: the client, and the address of its API.
+            updates: updates of the units.
+            since: what `generation` returned.
+
         Raises:
             LedgerError: the ledger cannot be opened for writing.
         """
@@ -86,6 +96,10 @@ class Ledger(OpenLedger):
 
     async def mark(self, account: Account, updates: Iterable[UnitUpdate]) -> Marks:
         """Mark units in doubt, before their updates may be sent. A mark survives a power cut.
+
+        Args:
+            account: the client, and the address of its API.
+            updates: the updates that are about to be sent.
 
         Returns:
             The generation of the marks, and the units that were not in doubt before.

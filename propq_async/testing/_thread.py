@@ -23,6 +23,9 @@ def run_in_thread(emulator: PropQEmulator) -> Iterator[PropQEmulator]:
     For programs that are not asynchronous, and for those that bring event loops of their own.
     `await emulator.close()` and `await emulator.start()` work within the block from any loop.
 
+    Yields:
+        The emulator, which serves at its `url`.
+
     Raises:
         RuntimeError: it is started already.
         OSError: the port is taken.

@@ -246,7 +246,11 @@ class PriceList:
         return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
     def digest(self) -> str:
-        """Return a digest of the file that was opened."""
+        """Return the SHA-256 of the file that was opened, in hexadecimal digits.
+
+        Raises:
+            PriceListError: it cannot be read, or has changed since.
+        """
         try:
             found = digest_of(self.path)
             self._check_signature()
