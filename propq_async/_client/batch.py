@@ -1,47 +1,23 @@
-"""Many updates, each with exactly one outcome.
-
-Up to `concurrency` workers share one input. A worker pulls an update, makes the call, puts the
-outcome where the consumer finds it, and pulls the next update as soon as there is room: at most
-`concurrency` updates are pulled and not yet yielded. So memory does not grow with the length of the
-input, and an input without end works.
-
-A worker that has pulled an update starts the next worker if no other one is free to pull. So there
-is always a worker to pull, and a short input starts few of them.
-"""
+"""Many updates, each with exactly one outcome: the consumer's side."""
 
 from __future__ import annotations
 
 import asyncio
-import copy
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Any, Final, Self, TypeAlias, cast
+from collections.abc import AsyncIterator
+from typing import Final, Self
 
-from propq_async._process_bound import Unpicklable, another_loop
+from propq_async._process_bound import another_loop
 from propq_async._waiting import finish
-from propq_async._wire.messages import Call
-from propq_async.clock import Clock
-from propq_async.errors import (
-    AuthenticationError,
-    ConfigurationError,
-    LedgerError,
-    PropQError,
-    TokenError,
-)
-from propq_async.models import UnitOutcome, UnitUpdate
+from propq_async.models import UnitOutcome
 
-from .call_spec import BatchRow
-from .rows import Credit, OpenRows, PulledRow
-from .updates import END, Input, Updates
+from .workers import MakeUpdate, Workers
 
 __all__ = ["MakeUpdate", "UnitBatch"]
 
-
-MakeUpdate: TypeAlias = Callable[[UnitUpdate, PulledRow], Coroutine[Any, Any, dict[str, Any]]]
 _ELSEWHERE: Final = "iterate and close it where its session was entered"
 
 
-class UnitBatch(Unpicklable):
+class UnitBatch(Workers):
     """The outcomes of many updates, as they finish; made by `session.units.update_many`.
 
     An async iterator, and an async context manager that closes itself. The constructor is not
@@ -58,49 +34,6 @@ class UnitBatch(Unpicklable):
         cut_off: the indexes of the outcomes that say nothing about their updates: what ended the
             batch ended these as well.
     """
-
-    def __init__(
-        self,
-        updates: Updates,
-        *,
-        make: MakeUpdate,
-        call: Callable[[UnitUpdate], Call],
-        concurrency: int,
-        max_outage_seconds: float,
-        clock: Clock,
-        loop: asyncio.AbstractEventLoop,
-        on_close: Callable[[UnitBatch], None],
-    ) -> None:
-        self._make = make
-        self._call = call
-        self._concurrency = concurrency
-        self._monotonic = clock.monotonic
-        self._time = 0.0
-        self._terms = BatchRow(max_outage_seconds, self._is_suspect)
-        self._loop = loop
-        self._on_close = on_close
-        self._input = Input(updates)
-
-        self._workers: list[asyncio.Task[None]] = []
-        self._working = 0
-        self._stopped = False
-        self._closed = False
-        self._fatal: BaseException | None = None
-
-        # Pulled and not yet yielded: the open rows, those that are being pulled, and `_ready`.
-        self._occupied = 0
-        self._open = OpenRows()
-        self._credit = Credit(concurrency)
-        self._ready: deque[UnitOutcome] = deque()
-        self._consumers: dict[asyncio.Future[None], None] = {}
-        self._room: deque[asyncio.Future[None]] = deque()
-        # It is closed, and nothing is left running.
-        self._ended = asyncio.Event()
-        self.unfinished: list[UnitOutcome] = []
-        # They were under way at the end, so there are not many.
-        self.cut_off: set[int] = set()
-
-    # --- the consumer's side ------------------------------------------------------------------
 
     def __aiter__(self) -> AsyncIterator[UnitOutcome]:
         return self
@@ -136,13 +69,6 @@ class UnitBatch(Unpicklable):
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def stop(self) -> None:
-        """Pull no more. What is in flight is still finished and yielded."""
-        self._stopped = True
-        while self._room:
-            self._wake_worker()
-        self._input.interrupt()
-
     async def aclose(self) -> None:
         """Cancel and await everything. `unfinished` has what was pulled and not yielded.
 
@@ -173,153 +99,3 @@ class UnitBatch(Unpicklable):
             self._on_close(self)
             self._wake_consumers()
             self._ended.set()
-
-    # --- the workers' side --------------------------------------------------------------------
-
-    def _start_worker(self) -> None:
-        name = f"propq_async batch worker {len(self._workers)}"
-        worker = self._loop.create_task(self._work(), name=name)
-        worker.add_done_callback(self._worker_ended)
-        self._workers.append(worker)
-        self._working += 1
-
-    def _worker_ended(self, worker: asyncio.Task[None]) -> None:
-        self._working -= 1
-        # Only a bug gets here, and it must not look like the end of the input.
-        if not worker.cancelled() and (error := worker.exception()) is not None:
-            self._end(error)
-        if not self._working:
-            self._wake_consumers()
-
-    async def _work(self) -> None:
-        """Pull updates and make their calls, in one piece since every row pays for it."""
-        while True:
-            while self._occupied >= self._concurrency and not self._stopped:
-                room = self._loop.create_future()
-                self._room.append(room)
-                await room
-            self._occupied += 1
-            row = None
-            if not self._stopped:
-                row = await self._pull() if self._input.is_async else self._take()
-            if row is None:
-                self._occupied -= 1
-                return
-            if len(self._workers) < self._concurrency and not (
-                self._room or self._input.is_being_pulled
-            ):
-                self._start_worker()
-            if row.previous is not None:
-                await self._wait_for(row.previous)
-                row.previous = None
-            try:
-                response = await self._make(row.update, row)
-            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - raised at the end
-                outcome = self._failed(row, error)
-            else:
-                self._credit.earn()
-                outcome = row.success(response, self._now())
-            self._open.settle(row)
-            self._ready.append(outcome)
-            if self._consumers:
-                self._wake_consumers()
-                # One of them makes room before it is this worker's turn again.
-                await asyncio.sleep(0)
-
-    def _wake_worker(self) -> None:
-        while self._room:
-            room = self._room.popleft()
-            if not room.done():
-                room.set_result(None)
-                return
-
-    def _wake_consumers(self) -> None:
-        for consumer in self._consumers:
-            if not consumer.done():
-                consumer.set_result(None)
-
-    def _take(self) -> PulledRow | None:
-        """Pull the next update from an iterator."""
-        try:
-            update = self._input.take()
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - raised at the end
-            self._end(error)
-            return None
-        return self._admit(update)
-
-    async def _pull(self) -> PulledRow | None:
-        """Pull the next update from an async iterator."""
-        try:
-            update = await self._input.pull()
-        except asyncio.CancelledError as error:
-            task = cast("asyncio.Task[None]", asyncio.current_task())
-            if not task.cancelling():
-                # Not ours: the input itself awaited something that was cancelled.
-                self._end(error)
-                return None
-            if self._closed or not self._stopped:
-                raise
-            # By stop(): an input that never goes on must not keep the batch from its end.
-            task.uncancel()
-            return None
-        except Exception as error:  # noqa: BLE001 - of the caller's iterator: raised at the end
-            self._end(error)
-            return None
-        return self._admit(update)
-
-    def _admit(self, update: object) -> PulledRow | None:
-        # What the input yields after it has itself closed the batch is not taken.
-        if update is END or self._closed:
-            self.stop()
-            return None
-        if not isinstance(update, UnitUpdate):
-            self._end(TypeError(f"update_many takes UnitUpdate, not {type(update).__name__}"))
-            return None
-        return self._open.admit(update, self._now(), self._terms)
-
-    async def _wait_for(self, row: PulledRow) -> None:
-        # No other row waits for this one: a later row of the unit waits for ours.
-        row.done = self._loop.create_future()
-        # Not awaited itself, since that would cancel it with us.
-        await asyncio.wait((row.done,))
-
-    def _failed(self, row: PulledRow, error: BaseException) -> UnitOutcome:
-        """Return the outcome of a row. Raises a cancellation of this worker."""
-        if isinstance(error, PropQError):
-            if row.is_final or isinstance(
-                error, TokenError | AuthenticationError | ConfigurationError | LedgerError
-            ):
-                self.cut_off.add(row.index)
-                # What the batch raises and the outcome must not share what is added to one of them.
-                self._end(copy.deepcopy(error))
-            self._credit.note(error)
-            return row.failure(error, self._now())
-        # Of a clock or a trace hook, or a bug: raised at the end.
-        if isinstance(error, asyncio.CancelledError):
-            if cast("asyncio.Task[None]", asyncio.current_task()).cancelling():
-                raise error
-            what = "a trace hook, or a token store, awaited something that was cancelled"
-            error = RuntimeError(what)
-        self._end(error)
-        return self._cut_off(row)
-
-    def _cut_off(self, row: PulledRow) -> UnitOutcome:
-        """Return the outcome of a row that the end of the batch ended as well."""
-        self.cut_off.add(row.index)
-        return row.cut_off(self._call(row.update), self._now())
-
-    def _end(self, error: BaseException) -> None:
-        if self._fatal is None:
-            self._fatal = error
-        self.stop()
-
-    def _now(self) -> float:
-        """Return the time. A clock that raises ends the batch, but no row loses its outcome."""
-        try:
-            self._time = self._monotonic()
-        except Exception as error:  # noqa: BLE001 - of the caller's clock: raised at the end
-            self._end(error)
-        return self._time
-
-    def _is_suspect(self) -> bool:
-        return self._credit.covers(len(self._open))

@@ -23,6 +23,7 @@ from propq_async.errors import (
 )
 
 from .counters import BOUNDS
+from .rejections import error_of_rejection
 from .retries import RetriedCall, logger
 from .unit_order import Crowd
 from .verdict import is_hopeless
@@ -157,7 +158,7 @@ class Run(RetriedCall):
         if rejected is not None:
             # If others get through, it is the row that fails.
             self.is_final = self.terms is not None and not throttle.is_to_blame(self)
-            raise self.error_of_rejection(rejected)
+            raise error_of_rejection(self, rejected)
         if self.resources.is_left:
             throttle.release(self)
             return False

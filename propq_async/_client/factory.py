@@ -18,7 +18,7 @@ from propq_async._http.proxies import proxy_for, proxy_problem
 from propq_async._http.transport import PoolSettings
 from propq_async._process_bound import Unpicklable
 from propq_async._secret import SecretStr
-from propq_async._settings import base_url_from_env, check_at_least, check_base_url
+from propq_async._settings import base_url_from_env, check_base_url
 from propq_async._throttling.fleet import SharedLimiter
 from propq_async._throttling.throttle import MAX_CLOSED_SECONDS, Throttle
 from propq_async.clock import Clock
@@ -42,14 +42,9 @@ from .default_store import default_store, limiter_from_env, store_from_env
 from .memory import UnitMemory
 from .pool_owner import PoolOwner
 from .session import PropQSession
-from .settings import Settings
+from .settings import Settings, check_bounds, check_retry, check_timeout
 
 __all__ = ["AsyncPropQ"]
-
-
-def _check_retry(retry: object) -> None:
-    if not isinstance(retry, RetryPolicy):
-        raise ConfigurationError(f"retry must be a RetryPolicy, not {retry!r}")
 
 
 class AsyncPropQ(Unpicklable):
@@ -128,22 +123,15 @@ class AsyncPropQ(Unpicklable):
                 "credentials must be a Credentials object: Credentials(client_id, client_secret), "
                 "or use AsyncPropQ.from_env()"
             )
-        _check_retry(retry)
+        check_retry(retry)
         if isinstance(token_store, str | PathLike):
             raise ConfigurationError(
                 "token_store must be a store, not a path: JsonFileTokenStore(path)"
             )
         self._base_url = check_base_url(base_url)
         self._client_id = credentials.client_id
-        check_at_least("timeout_seconds", timeout_seconds, 0, exclusive=True, finite=True)
-        check_at_least("max_connections", max_connections, 1)
-        if not isinstance(max_connections, int):
-            raise ConfigurationError(f"max_connections must be an integer, not {max_connections!r}")
-        if max_calls_per_second is not None:
-            check_at_least(
-                "max_calls_per_second", max_calls_per_second, 0, exclusive=True, finite=True
-            )
-        check_at_least("max_closed_seconds", max_closed_seconds, 0, exclusive=True)
+        check_timeout(timeout_seconds)
+        check_bounds(max_connections, max_calls_per_second, max_closed_seconds)
         problem = None if proxy is None else proxy_problem(proxy)
         if problem is not None:
             raise ConfigurationError(f"proxy cannot be used: {problem}")
@@ -272,10 +260,10 @@ class AsyncPropQ(Unpicklable):
         """
         options = self._options
         if not isinstance(timeout_seconds, Inherit):
-            check_at_least("timeout_seconds", timeout_seconds, 0, exclusive=True, finite=True)
+            check_timeout(timeout_seconds)
             options = attrs.evolve(options, timeout_seconds=timeout_seconds)
         if not isinstance(retry, Inherit):
-            _check_retry(retry)
+            check_retry(retry)
             options = attrs.evolve(options, retry=retry)
         if ledger is None:
             options = attrs.evolve(options, memory=None)

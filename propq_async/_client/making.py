@@ -14,6 +14,7 @@ from propq_async.models import UnitUpdate
 from .call import Run
 from .call_spec import Options, Request
 from .memory import AccountMemory
+from .rejections import out_of_time
 from .resources import LoopResources
 from .retries import logger
 from .unit_order import Unit
@@ -52,7 +53,7 @@ async def _run_within(run: Run, total_seconds: float, coroutine: Coroutine[Any, 
         # A clock, a trace hook or a token store may raise one, too.
         if not timeout.expired():
             raise
-    raise run.settle(run.out_of_time(total_seconds))
+    raise run.settle(out_of_time(run, total_seconds))
 
 
 async def _run_remembered(run: Run, memory: AccountMemory, update: UnitUpdate) -> Any:

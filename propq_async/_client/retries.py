@@ -6,26 +6,19 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import logging
 import math
 from contextlib import suppress
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from propq_async._throttling.throttle import Permit, Rejected
+from propq_async._throttling.throttle import Permit
 from propq_async._wire.messages import Lost, Reply
 from propq_async._wire.replies import request_id
 from propq_async.credentials import Token
 from propq_async.errors import (
     APIError,
-    APIStatusError,
-    APITimeoutError,
     AuthenticationError,
-    PropQError,
-    RateLimitError,
     SupersededError,
-    TokenUnavailableError,
 )
 from propq_async.hooks import CallObserver, EndedAttempt, WaitReason
 
@@ -259,45 +252,3 @@ class RetriedCall(Permit, Contender, Progress):
             elapsed = self.resources.clock.monotonic() - self.since
             left = policy.total_timeout_seconds - elapsed
         return Terms(policy, self.request.repeatable, self.terms is not None, left)
-
-    def error_of_rejection(self, rejected: Rejected) -> PropQError:
-        """Return the error of a call that would have to wait longer at the throttle than it may."""
-        if rejected.error is None:
-            return self.settle(self._held_back())
-        error = copy.deepcopy(rejected.error)
-        if isinstance(error, TokenUnavailableError):
-            error.may_have_been_applied = self.may_have_been_applied
-            error.unit = self.unit_named
-            return error
-        error.method, error.url = self.request.call.method, self.request.call.url
-        # What another call left in doubt is not in doubt for this one.
-        error.may_have_been_applied = False
-        is_own = self.error is rejected.error
-        if isinstance(error, APIStatusError) and rejected.seconds > 0 and not is_own:
-            # The server told another call to wait, some time ago.
-            error.retry_after_seconds = rejected.seconds
-        return self.settle(error)
-
-    def _held_back(self) -> RateLimitError:
-        """Return the error of a call that was not sent, since too many others go before it."""
-        throttle, bound = self.resources.throttle, self.options.retry.max_wait_seconds
-        error = RateLimitError(
-            f"held back by this client, not refused by the server: its turn did not come within "
-            f"{bound:g} s (max_wait_seconds), since calls come faster than they may go out "
-            f"({throttle.waiting} wait; {throttle.bounds})",
-            status=HTTPStatus.TOO_MANY_REQUESTS,
-            method=self.request.call.method,
-            url=self.request.call.url,
-        )
-        error.advice = "make fewer calls at once, or give them more time (max_wait_seconds)"
-        return error
-
-    def out_of_time(self, total_seconds: float) -> APITimeoutError:
-        """Return the error of a call that has used up its `total_timeout_seconds`."""
-        last = self.error
-        return APITimeoutError(
-            f"not done within {total_seconds:g} s (total_timeout_seconds)"
-            + (f"; the last attempt ended in: {last.said}" if last else ""),
-            method=self.request.call.method,
-            url=self.request.call.url,
-        )

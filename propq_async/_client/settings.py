@@ -1,4 +1,4 @@
-"""The settings of a factory that `from_env` takes as well."""
+"""The settings of a factory, and what they may be."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from typing import TypedDict
 import aiohttp
 
 from propq_async._auth.stores import TokenStore
+from propq_async._settings import check_at_least
 from propq_async._throttling.fleet import SharedLimiter
 from propq_async.clock import Clock
 from propq_async.config import DefaultFile
+from propq_async.errors import ConfigurationError
 from propq_async.hooks import OnCall
 from propq_async.retry import RetryPolicy
 
 from .memory import UnitMemory
 
-__all__ = ["Settings"]
+__all__ = ["Settings", "check_bounds", "check_retry", "check_timeout"]
 
 
 class Settings(TypedDict, total=False):
@@ -39,3 +41,26 @@ class Settings(TypedDict, total=False):
     on_call: OnCall | None
     clock: Clock
     jitter: Callable[[], float]
+
+
+def check_retry(retry: object) -> None:
+    """Raise `ConfigurationError` unless it is a policy for retries."""
+    if not isinstance(retry, RetryPolicy):
+        raise ConfigurationError(f"retry must be a RetryPolicy, not {retry!r}")
+
+
+def check_timeout(timeout_seconds: float) -> None:
+    """Raise `ConfigurationError` unless an attempt can end within it."""
+    check_at_least("timeout_seconds", timeout_seconds, 0, exclusive=True, finite=True)
+
+
+def check_bounds(
+    max_connections: int, max_calls_per_second: float | None, max_closed_seconds: float
+) -> None:
+    """Raise `ConfigurationError` unless calls can go out within these bounds."""
+    check_at_least("max_connections", max_connections, 1)
+    if not isinstance(max_connections, int):
+        raise ConfigurationError(f"max_connections must be an integer, not {max_connections!r}")
+    if max_calls_per_second is not None:
+        check_at_least("max_calls_per_second", max_calls_per_second, 0, exclusive=True, finite=True)
+    check_at_least("max_closed_seconds", max_closed_seconds, 0, exclusive=True)

@@ -11,18 +11,16 @@ does not say how long to wait, calls go out at even distances, at a rate found b
 
 from __future__ import annotations
 
-import copy
 import math
 from typing import Final
 
-import attrs
-
 from propq_async._wire.headers import RateLimit
 
-from .concurrency import TRIAL_SECONDS, TrialConcurrency
-from .observed import LEAST_PART, MAX_MARGIN, Observed
+from .concurrency import TRIAL_SECONDS
+from .observed import LEAST_PART
 from .rate import LEAST_GROWTH, TrialRate
 from .window import Window
+from .windows import MIN_TELLING_CALLS, Windows, longest_wait
 
 __all__ = ["Pace"]
 
@@ -32,23 +30,9 @@ USUAL_WINDOW_SECONDS: Final = 60.0
 # More limits than a server has at once.
 MAX_WINDOWS: Final = 3
 
-# Fewer calls in a window say that others use it, too, and not what it holds.
-MIN_TELLING_CALLS: Final = 5
-
 # A refusal within so many lengths of the pace's window after a reopening came in the server's first
 # window, which began with the first call. So it measures that window.
 FIRST_WINDOW_LENGTHS: Final = 1.5
-
-# A window may ask for a wait so much longer than itself: it may be longer than it seems, and waits
-# are rounded up.
-LONGEST_WAIT_LENGTHS: Final = 1.5
-ROUNDING_SECONDS: Final = 1.0
-
-# A window of which this part is used may have been the full one.
-LEAST_FULL: Final = 0.9
-
-# A window whose limit is stated is corrected if it has shown to be this much shorter.
-MUCH_SHORTER: Final = 0.7
 
 # The least time, and the least number of calls, between two tests of a window. The time is doubled
 # with each test that it stands.
@@ -62,11 +46,6 @@ TEST_LENGTHS: Final = 8.0
 # A window stands the test if it refuses less than so many times its rate.
 MUCH_MORE: Final = 1.2
 
-# By which part of itself a window is stretched at least for calls that came too early, and how
-# often, before the pace is taken to be wrong.
-MIN_MARGIN: Final = 0.02
-MAX_EARLY_REFUSALS: Final = 3
-
 # What remains of a window's rate if it was refused although it was kept to.
 SHRINK_FACTOR: Final = 0.9
 
@@ -74,93 +53,12 @@ SHRINK_FACTOR: Final = 0.9
 FIRST_RATE_SECONDS: Final = 1.0
 
 
-class Pace:
-    """So many calls in so many seconds, as learned from the server.
-
-    Attributes:
-        windows: all that are kept to. None as long as no limit is known.
-        rate: what is kept to beside them where there seem to be no windows.
-        seen: what they are learned from.
-        concurrency: what is kept to instead of the rate where the server counts calls under way.
-    """
+class Pace(Windows):
+    """The limits that the server has shown."""
 
     def __init__(self, window: Window | None = None) -> None:
-        self.windows = [] if window is None else [window]
-        self.rate: TrialRate | None = None
-        self.concurrency = TrialConcurrency()
-        self._stated: int | None = None
-        self._remaining: int | None = None
-        self._early = 0
-        self._is_doubtful = False
-        # A window that is being tested: whether it holds no more than it should.
-        self._tested: Window | None = None
+        super().__init__(window)
         self._test_seconds = FIRST_TEST_SECONDS
-        self._changed_at = -math.inf
-        self._calls_since_change = 0
-        self.seen = Observed()
-
-    def copy(self) -> Pace:
-        """Return a pace for another event loop, with the same limits."""
-        pace = Pace()
-        pace.windows = [
-            attrs.evolve(window, sent_at=window.sent_at.copy()) for window in self.windows
-        ]
-        if self.rate is not None:
-            pace.rate = self.rate.copy()
-        pace.concurrency = copy.copy(self.concurrency)
-        pace._stated = self._stated if self.is_limited else None
-        return pace
-
-    @property
-    def is_limited(self) -> bool:
-        """Return whether there is a limit to how many calls go out in a time."""
-        return bool(self.windows) or self.rate is not None or self.concurrency.is_kept_to
-
-    @property
-    def per_second(self) -> float:
-        """Return how many calls may go out in a second, infinity if there is no limit."""
-        rates = [window.rate for window in self.windows]
-        if self.rate is not None and not self.concurrency.is_kept_to:
-            rates.append(self.rate.per_second)
-        return min(rates, default=math.inf)
-
-    def at_once(self, most: int) -> int:
-        """Return how many calls, of so many, may be in flight without asking or telling.
-
-        None may while there is a limit in a time. The first call of a window has to tell.
-        """
-        if self.is_limited or self.seen.began_at is None:
-            return 0
-        return most if self._remaining is None else min(most, max(1, self._remaining))
-
-    def admits(self, in_flight: int) -> bool:
-        """Return whether the server will take more than those in flight, as it said or has shown.
-
-        One may always go, to learn of the next.
-        """
-        if not self.concurrency.admits(in_flight):
-            return False
-        return self._remaining is None or in_flight < max(1, self._remaining)
-
-    def delay(self, now: float) -> float:
-        """Return the seconds until one more call may go out."""
-        delay = 0.0
-        for window in self.windows:
-            delay = max(delay, window.delay(now))
-        if delay <= 0 and self.rate is not None and not self.concurrency.is_kept_to:
-            # The rate is not what holds a call back that waits for a window anyway.
-            delay = self.rate.delay(now)
-        return delay
-
-    def sent(self, now: float) -> None:
-        """Take note of a call that goes out."""
-        for window in self.windows:
-            window.sent_at.append(now)
-        if self.rate is not None and not self.concurrency.is_kept_to:
-            self.rate.spacing.sent(now)
-            if self._tested is not None:
-                self._tested.sent_at.append(now)
-        self.seen.sent(now)
 
     def refused(
         self, sent_at: float, now: float, in_flight: int = 1, *, is_rate_limit: bool
@@ -193,11 +91,6 @@ class Pace:
             self.rate.answered(now)
         elif self.windows and not self.windows[-1].is_stated:
             self._test(self.windows[-1], now)
-
-    def forget(self) -> None:
-        """Keep to no limit: what was taken for one was none."""
-        self.windows, self.rate, self._tested = [], None, None
-        self.concurrency = TrialConcurrency()
 
     def reopened(
         self,
@@ -234,7 +127,7 @@ class Pace:
         self, began_at: float, at: float, wait: float, stated: int | None, *, is_wait_stated: bool
     ) -> None:
         """Set the pace from a refusal that ends at `at`."""
-        if self.concurrency.is_kept_to and stated is None and wait <= _longest_wait(1.0):
+        if self.concurrency.is_kept_to and stated is None and wait <= longest_wait(1.0):
             self.concurrency.refused(self.seen.least_in_flight, at - wait, at)
             rate = self.concurrency.rate_to_try
             if rate is not None:
@@ -259,20 +152,7 @@ class Pace:
 
     def _is_of_a_window(self, wait: float) -> bool:
         """Return whether a wait that the server states is longer than the rate can explain."""
-        return self.rate is None or wait > _longest_wait(self.rate.scale_seconds)
-
-    def _blamed(self, stated: int | None, wait: float) -> Window | None:
-        """Return the known window that was full, `None` for one that is not known yet."""
-        if stated is not None:
-            return next(
-                (one for one in self.windows if one.is_stated and one.limit == stated), None
-            )
-        fitting = [one for one in self.windows if wait <= _longest_wait(one.seconds)]
-        return min(
-            fitting,
-            key=lambda one: (len(one.sent_at) < LEAST_FULL * one.limit, one.seconds),
-            default=None,
-        )
+        return self.rate is None or wait > longest_wait(self.rate.scale_seconds)
 
     def _add_window(self, since: float, at: float, wait: float, stated: int | None) -> None:
         """Keep to one more window."""
@@ -294,30 +174,6 @@ class Pace:
         new = Window(limit, seconds, is_stated=stated is not None)
         self.windows = [*self.windows, new][-MAX_WINDOWS:]
         self._changed(at)
-
-    def _correct(self, window: Window, at: float, wait: float) -> None:
-        """Make a window whose limit is stated a little longer, or as short as it really is."""
-        if len(self.seen.sent_at) >= window.limit:
-            seconds = self.seen.window_seconds(at - self.seen.sent_at[-window.limit], wait)
-            if seconds < MUCH_SHORTER * window.seconds:
-                window.seconds, self._early = seconds, 0
-                return
-        if self._is_early(window, wait):
-            self._stretch(window)
-
-    def _measure(self, window: Window, began_at: float, at: float, wait: float) -> None:
-        """Set a window from the one that the server began with the first call of all."""
-        limit = self.seen.taken(began_at)
-        if limit < MIN_TELLING_CALLS:
-            return
-        if limit < LEAST_PART * window.limit and not self._is_doubtful:
-            # What was sent before the wait may still count.
-            self._is_doubtful = True
-            return
-        window.seconds = self.seen.window_seconds(at - began_at, wait)
-        window.limit = max(limit, math.ceil(self.seen.floor(window.seconds, at) * window.seconds))
-        self._changed(at)
-        self._early = 0
 
     def _shrink(self, window: Window, at: float, wait: float) -> None:
         """Go back to what the server bore, after it has refused what the pace allowed."""
@@ -375,16 +231,6 @@ class Pace:
 
     # --- more than that -----------------------------------------------------------------------
 
-    def _heed(self, limit: int, remaining: int | None) -> None:
-        """Keep to a limit that the server states with an answer."""
-        if len(self.windows) != 1:
-            return
-        (window,) = self.windows
-        # A server with several limits tells of the one with the least left. If it has more left
-        # than the known one holds, that one is no more.
-        if not window.is_stated or (remaining is not None and remaining >= window.limit):
-            window.limit, window.is_stated = limit, True
-
     def _test(self, window: Window, now: float) -> None:
         """See now and then whether a window is one: it takes no more at even distances either."""
         self._calls_since_change += 1
@@ -392,28 +238,3 @@ class Pace:
         if self._calls_since_change >= TEST_CALLS and now - self._changed_at >= due:
             self._space(window, (1 + LEAST_GROWTH) * window.limit, now)
             self._tested = window
-
-    def _changed(self, now: float) -> None:
-        self._changed_at, self._calls_since_change = now, 0
-        self._is_doubtful = False
-
-    # --- measures -----------------------------------------------------------------------------
-
-    def _is_scarce(self, window: Window, refused_at: float) -> bool:
-        """Return whether the server refused long before it had taken what the window holds."""
-        return self.seen.taken(refused_at - window.seconds) < LEAST_PART * window.limit
-
-    def _is_early(self, window: Window, wait: float) -> bool:
-        """Return whether the server refused what came just before the end of its window."""
-        return wait <= max(1.0, MAX_MARGIN * window.seconds) and self._early < MAX_EARLY_REFUSALS
-
-    def _stretch(self, window: Window) -> None:
-        """Make the window a little longer: it is right, but was not yet over."""
-        self._early += 1
-        least, most = MIN_MARGIN * window.seconds, MAX_MARGIN * window.seconds
-        window.seconds += min(max(self.seen.trips_differ_by, least), most)
-
-
-def _longest_wait(window_seconds: float) -> float:
-    """Return the longest wait that a window of so many seconds explains."""
-    return LONGEST_WAIT_LENGTHS * window_seconds + ROUNDING_SECONDS

@@ -1,0 +1,64 @@
+"""The errors of calls that were not sent, or not again: they would have to wait for too long."""
+
+from __future__ import annotations
+
+import copy
+from http import HTTPStatus
+
+from propq_async._throttling.throttle import Rejected
+from propq_async.errors import (
+    APIStatusError,
+    APITimeoutError,
+    PropQError,
+    RateLimitError,
+    TokenUnavailableError,
+)
+
+from .retries import RetriedCall
+
+__all__ = ["error_of_rejection", "out_of_time"]
+
+
+def error_of_rejection(call: RetriedCall, rejected: Rejected) -> PropQError:
+    """Return the error of a call that would have to wait longer at the throttle than it may."""
+    if rejected.error is None:
+        return call.settle(_held_back(call))
+    error = copy.deepcopy(rejected.error)
+    if isinstance(error, TokenUnavailableError):
+        error.may_have_been_applied = call.may_have_been_applied
+        error.unit = call.unit_named
+        return error
+    error.method, error.url = call.request.call.method, call.request.call.url
+    # What another call left in doubt is not in doubt for this one.
+    error.may_have_been_applied = False
+    is_own = call.error is rejected.error
+    if isinstance(error, APIStatusError) and rejected.seconds > 0 and not is_own:
+        # The server told another call to wait, some time ago.
+        error.retry_after_seconds = rejected.seconds
+    return call.settle(error)
+
+
+def _held_back(call: RetriedCall) -> RateLimitError:
+    """Return the error of a call that was not sent, since too many others go before it."""
+    throttle, bound = call.resources.throttle, call.options.retry.max_wait_seconds
+    error = RateLimitError(
+        f"held back by this client, not refused by the server: its turn did not come within "
+        f"{bound:g} s (max_wait_seconds), since calls come faster than they may go out "
+        f"({throttle.waiting} wait; {throttle.bounds})",
+        status=HTTPStatus.TOO_MANY_REQUESTS,
+        method=call.request.call.method,
+        url=call.request.call.url,
+    )
+    error.advice = "make fewer calls at once, or give them more time (max_wait_seconds)"
+    return error
+
+
+def out_of_time(call: RetriedCall, total_seconds: float) -> APITimeoutError:
+    """Return the error of a call that has used up its `total_timeout_seconds`."""
+    last = call.error
+    return APITimeoutError(
+        f"not done within {total_seconds:g} s (total_timeout_seconds)"
+        + (f"; the last attempt ended in: {last.said}" if last else ""),
+        method=call.request.call.method,
+        url=call.request.call.url,
+    )
