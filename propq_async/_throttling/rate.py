@@ -101,7 +101,8 @@ class TrialRate:
 
     def copy(self) -> TrialRate:
         """Return a rate for another event loop."""
-        return attrs.evolve(self, spacing=attrs.evolve(self.spacing))
+        spacing = attrs.evolve(self.spacing, hurried=self.spacing.hurried.copy())
+        return attrs.evolve(self, spacing=spacing)
 
     @property
     def per_second(self) -> float:

@@ -12,6 +12,7 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from http import HTTPStatus
+from random import Random
 
 import attrs
 
@@ -138,13 +139,21 @@ def watch(
     latency_seconds: float = 0.05,
     jitter: float = 0.0,
     concurrency: int = 100,
+    late_seconds: float = 0.0,
 ) -> tuple[Watched, Watched]:
-    """Send an endless batch, and return what the server saw in the time to learn, and after it."""
+    """Send an endless batch, and return what the server saw in the time to learn, and after it.
+
+    The client's timers are late by up to so many seconds, and most of them by much less.
+    """
     seen: list[tuple[float, bool]] = []
+    random = Random(1)
 
     async def main(clock: Clock) -> None:
+        async def sleep(seconds: float) -> None:
+            await clock.sleep(seconds + late_seconds * random.random() ** 4)
+
         server = Simulated(clock, answer, latency_seconds=latency_seconds, jitter=jitter)
-        resource = units(clock, server)
+        resource = units(attrs.evolve(clock, sleep=sleep), server)
         batch = resource.update_many(
             (an_update(f"{number}") for number in itertools.count()),
             concurrency=concurrency,

@@ -140,6 +140,19 @@ def test_the_pace_of_a_large_bucket_is_what_flows_into_it() -> None:
     )
 
 
+def test_late_timers_cost_little_where_no_burst_is_allowed() -> None:
+    """Such a server refuses a call that makes up for a late one before it."""
+    _, then = watch(
+        leaky_bucket(50, 0),
+        latency_seconds=0.005,
+        learning_seconds=60.0,
+        seconds=20.0,
+        late_seconds=0.004,
+    )
+    assert then.per_second >= 0.88 * 50
+    assert then.refused_part < MOST_REFUSED
+
+
 @pytest.mark.campaign
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("latency_seconds", "jitter"), [(0.05, 0.5), (0.2, 0.3), (0.3, 0.0)])
