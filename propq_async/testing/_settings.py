@@ -44,6 +44,8 @@ def set_version(settings: Settings, _: object, style: str | None) -> str | None:
     return style
 
 
+# So that the hints of `PropQEmulator`, in another module, can be resolved there.
+@attrs.resolve_types
 @attrs.define(eq=False, repr=False, kw_only=True)
 class Settings:
     """The arguments of `PropQEmulator`, where they are described."""

@@ -99,7 +99,7 @@ def check_bool(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be True or False, not {value!r}")  # noqa: TRY004
 
 
-def loopback(host: Any) -> str:
+def loopback(host: object) -> str:
     """Return the address of a loopback host.
 
     Raises:
@@ -204,7 +204,7 @@ def _directions(name: str, value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
-def known_directions(value: Any) -> tuple[str, ...] | None:
+def known_directions(value: object) -> tuple[str, ...] | None:
     """Return the directions as a tuple, `None` as it is."""
     return None if value is None else _directions("known_directions", value)
 

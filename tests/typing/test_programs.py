@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,26 +13,50 @@ from typing import Any, get_type_hints
 import pytest
 
 import propq_async
-from propq_async import pricelist
 from propq_async._client.units import Units
+from propq_async.testing import PropQEmulator
 from tests.helpers.pages import DOCS, README, blocks
+from tests.helpers.public_api import MODULES
 
 PAGES = [README, *sorted(DOCS.rglob("*.md"))]
 
 
-def functions_of(value: Any) -> list[Any]:
+def public_modules() -> list[str]:
+    found = [module.name for module in pkgutil.walk_packages(propq_async.__path__, "propq_async.")]
+    # Nobody but pytest calls the fixtures of the plugin, which imports as late as it can.
+    found.remove("propq_async.testing.plugin")
+    return ["propq_async", *(name for name in found if "._" not in name)]
+
+
+def annotated(value: Any) -> list[Any]:
+    """Return what has hints: a function, or a class with its methods and properties."""
     if not inspect.isclass(value):
-        return [value] if callable(value) else []
-    members = [found for _, found in inspect.getmembers(value) if inspect.isroutine(found)]
-    return [value, *(found for found in members if hasattr(found, "__annotations__"))]
+        return [value] if inspect.isroutine(value) else []
+    members = [found for _, found in inspect.getmembers(value)]
+    members += [found.fget for found in members if isinstance(found, property)]
+    routines = [found for found in members if inspect.isroutine(found)]
+    return [value, *(found for found in routines if hasattr(found, "__annotations__"))]
 
 
-@pytest.mark.parametrize("name", [*propq_async.__all__, "Units", "plan", "push", "Push"])
+@pytest.mark.parametrize("name", public_modules())
 def test_the_type_hints_of_public_names_resolve(name: str) -> None:
     """Containers for dependency injection read them when a program starts."""
-    home = {"Units": Units} | {name: getattr(pricelist, name) for name in ("plan", "push", "Push")}
-    for function in functions_of(home.get(name) or getattr(propq_async, name)):
-        get_type_hints(function)
+    module = importlib.import_module(name)
+    values = [getattr(module, public) for public in module.__all__]
+    found = [each for value in [*values, Units] for each in annotated(value)]
+    for each in found:
+        try:
+            get_type_hints(each)
+        except NameError as error:
+            pytest.fail(f"{each.__qualname__}: {error}")
+
+
+def test_the_methods_of_public_classes_are_looked_at() -> None:
+    assert set(MODULES) <= set(public_modules())
+    found = annotated(PropQEmulator)
+    assert PropQEmulator.__init__ in found
+    assert PropQEmulator.throttle in found  # of a private base
+    assert vars(PropQEmulator)["url"].fget in found
 
 
 def test_a_container_sees_what_a_factory_takes() -> None:

@@ -79,6 +79,10 @@ class BrokenRow:
         return "; ".join(problem.what for problem in self.problems)
 
 
+# attrs wrote the constructor before there was a class of this name, so its hint had no meaning.
+BrokenRow.__init__.__annotations__["rival"] = Row | BrokenRow | None
+
+
 def differing_column(row: Row, other: Row, read: Collection[str]) -> str | None:
     """Return a column that is not read, that both rows have, and that differs.
 
