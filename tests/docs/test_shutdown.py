@@ -50,15 +50,18 @@ def test_a_job_that_is_stopped_tells_of_each_row_that_it_began(emulator: PropQEm
 
 def test_a_job_tells_of_bad_rows_by_their_line(emulator: PropQEmulator) -> None:
     rows = [row(0), "4711,B-1,SOLD,no price,N\n", "4711,B-2,SOLDS,1000,N\n", row(3)]
+    rows += ["4711,B-4\n", "4711,B-5,SOLD,1000,N,too much\n"]
     with started(emulator, [*rows, "4711,No such unit,HOLD,1000,N\n"]) as job:
         out, wrong = job.communicate(timeout=60)
     assert job.returncode == 1
     said = out.splitlines()
     assert sorted(said)[:2] == ["B-0 applied", "B-3 applied"]
     assert "(unit 'No such unit'): 404" in out
-    first, second = wrong.splitlines()
+    first, second, short, long = wrong.splitlines()
     assert first == "prices.csv, line 3: price: 'no price' is no number"
     assert second.startswith("prices.csv, line 4: the update is not valid: status: must be one of ")
+    assert short == "prices.csv, line 6: price: '' is no number"
+    assert long.startswith("prices.csv, line 7: the update is not valid: None: is no field")
 
 
 def test_a_job_that_is_done_ends_with_zero(emulator: PropQEmulator) -> None:
