@@ -177,6 +177,9 @@ class BelowUnsampled(SampledOut):
         await super().open()
 
 
+SPANS: Final = (BelowUnsampled, SampledOut, Traced)
+
+
 class UpdateMany(Ours):
     """The same as a batch."""
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import attrs
 
-from .clients import Gathered, Took
+from .clients import SPANS, Gathered, Took
 from .echo import Echo
 from .others import CLIENTS
 
@@ -81,7 +81,7 @@ def working(client: str, loop: str, server: Echo) -> Iterator[Worker]:
 
 
 async def _serve(client: str, url: str, run: str, certificate: str) -> None:
-    (kind,) = (one for one in (*CLIENTS, Gathered) if one.name == client)
+    (kind,) = (one for one in (*CLIENTS, *SPANS, Gathered) if one.name == client)
     made = 0
     async with kind(url, run, certificate or None) as subject:
         while line := await asyncio.to_thread(sys.stdin.readline):
