@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import attrs
 
+from propq_async._comparison import exact
 from propq_async.pricelist import BrokenRow, Draft, PriceListError, Profile, Question, Row, setup
+from propq_async.pricelist._money import money
 from propq_async.pricelist._profile import PROFILE_NAME, find_profile
 from propq_async.pricelist._profile_text import with_list
 from propq_async.pricelist._profile_toml import parsed
@@ -52,7 +53,7 @@ class SetupCommand:
             raise CommandError(str(error), Exit.USAGE) from error
         screen = Screen(errors_out())
         if is_asked:
-            screen.lines("The first rows as they would be sent", _shown(draft.rows))
+            screen.lines("The first rows as they would be sent", _shown(draft))
             screen.lines(f"For {target}", draft.text(target.parent).splitlines())
             if not ask(f"Write this to {target}? [y/N] ", _STANDING):
                 raise CommandError(_STANDING, Exit.UNCONFIRMED)
@@ -78,17 +79,21 @@ def _tell(draft: Draft, target: Path, path: Path) -> Exit:
     return Exit.UNCONFIRMED
 
 
-def _shown(rows: Sequence[Row | BrokenRow]) -> list[str]:
+def _shown(draft: Draft) -> list[str]:
     return [
-        f"{row.place}: not sent, {row.what}" if isinstance(row, BrokenRow) else _of_row(row)
-        for row in rows
+        f"{row.place}: not sent, {row.what}"
+        if isinstance(row, BrokenRow)
+        else _of_row(row, draft.decimal)
+        for row in draft.rows
     ]
 
 
-def _of_row(row: Row) -> str:
+def _of_row(row: Row, decimal: str) -> str:
     update = row.update
-    directions = " ".join(update.directions)
-    return f"{update.name}  {update.status.name}  {update.price}  {directions}"
+    price, directions = money(exact(update.price), decimal), " ".join(update.directions)
+    filled = ", ".join(f"{field} from {source}" for field, source in row.filled.items())
+    shown = f"{update.name}  {update.status.name}  {price}  {directions}"
+    return f"{shown}  ({filled})" if filled else shown
 
 
 def _ask(question: Question) -> str:

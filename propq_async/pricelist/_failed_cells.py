@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Final
 
-from propq_async.pricelist._reading.cells import plain_price
+from propq_async.pricelist._reading.cells import certain_price, plain_price
 from propq_async.pricelist._reading.compass import without_o
 from propq_async.pricelist._reading.evidence import Style
 from propq_async.pricelist._reading.found import Found
@@ -88,10 +88,11 @@ class FailedCells:
         broken = {problem.column for problem in problems}
         index, header = found.columns["price"], row.table.header
         price = None if header[index] in broken else style.prices.read(cells[index])
-        if isinstance(price, int | Decimal) and not (
-            self._is_text and PriceStyle().read(cells[index]) == price
-        ):
-            cells[index] = plain_price(price, style.prices.stated)
+        if isinstance(price, int | Decimal):
+            if PriceStyle().read(cells[index]) != price:
+                cells[index] = certain_price(price, style.prices)
+            elif not self._is_text:
+                cells[index] = plain_price(price, style.prices.stated)
         index = found.columns["directions"]
         if header[index] not in broken:
             cells[index] = _certain_directions(cells[index], style)

@@ -7,10 +7,13 @@ from typing import Final
 
 __all__ = ["money"]
 
+_CENTS: Final = 2
 _SWAPPED: Final = str.maketrans(",.", ".,")
 
 
 def money(value: float | Decimal, decimal: str) -> str:
-    """Return an amount with its digits grouped, and this sign before its decimals."""
-    text = f"{value:,f}" if isinstance(value, Decimal) else f"{value:,.0f}"
-    return text.translate(_SWAPPED) if decimal == "," else text
+    """Return an amount in euro: grouped, with cents if it has any, and this sign before them."""
+    # A float is a median, and no price of the list.
+    cents = 0 if isinstance(value, float) or value == int(value) else _CENTS
+    text = f"{value:,.{cents}f}"
+    return f"{text.translate(_SWAPPED) if decimal == ',' else text} EUR"

@@ -79,6 +79,7 @@ class Draft:
             would answer it by its best guess.
         rows: the first rows as they would be sent.
         problem: why the list cannot be read yet, nothing if it can.
+        decimal: what stands before the decimals of its prices.
     """
 
     path: Path
@@ -86,6 +87,7 @@ class Draft:
     guessed: Sequence[tuple[Question, str]]
     rows: Sequence[Row | BrokenRow]
     problem: str = ""
+    decimal: str = "."
 
     def text(self, folder: str | os.PathLike[str] | None = None) -> str:
         """Return the text of a profile in a folder, by default that of the list."""
@@ -141,11 +143,12 @@ class _Setup:
         while (question := self._next()) is not None:
             self._settle(question)
         stated = self._assumed if self._answer else self._confirmed()
-        rows: list[Row | BrokenRow] = []
-        if not self._problem:
-            is_known = bool(self._assumed.development or self._assumed.sheets)
-            rows = list(islice(self._read(is_final=is_known), _SHOWN))
-        return Draft(self._path, stated, self._left_open, rows, self._problem)
+        if self._problem:
+            return Draft(self._path, stated, self._left_open, [], self._problem)
+        is_known = bool(self._assumed.development or self._assumed.sheets)
+        prices = self._read(is_final=is_known)
+        rows = list(islice(prices, _SHOWN))
+        return Draft(self._path, stated, self._left_open, rows, decimal=prices.decimal)
 
     # --- what to ask --------------------------------------------------------------------------
 

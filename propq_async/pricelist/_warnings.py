@@ -276,7 +276,7 @@ def _low_as_a_whole(
         for_square_metre = price_of_square_metre(rows.values())
         if for_square_metre is not None and for_square_metre < LOW_FOR_SQUARE_METRE:
             low = limits.money(float(for_square_metre))
-            text = f"half of this list costs less than {low} euro a square metre"
+            text = f"half of this list costs less than {low} a square metre"
     if text:
         yield PlanWarning(
             WarningKind.BELOW_FLOOR, f"{text}: prices are sent in euro, and not in thousands"

@@ -135,7 +135,7 @@ def test_a_terminal_is_shown_the_plan_and_asked(emulator: PropQEmulator) -> None
     assert (status, emulator.applied) == (Exit.DONE, 3)
     before, question, after = seen.partition("Push (1 to be sent)? [y/N]")
     assert question
-    assert "250,000 -> 260,000" in before
+    assert "250,000 EUR -> 260,000 EUR" in before
     assert "Everything that was sent is applied." in after
 
 

@@ -32,9 +32,9 @@ def test_a_plan_for_people(emulator: PropQEmulator, propq: Any) -> None:
         r"^x\.csv: 30 rows \(utf-8, columns by commas\)$",
         rf"^for client 1 of {emulator.url}, by the ledger /.*/data/propq-async/ledger\.sqlite3$",
         r"^  new to us  30$",
-        r"^  SOLD       30 units  7,500,000$",
-        r"^  all        30 units  7,500,000$",
-        r"^New to us\n  4711  A-101  SOLD  250,000  N S\n  4711  A-102",
+        r"^  SOLD       30 units  7,500,000 EUR$",
+        r"^  all        30 units  7,500,000 EUR$",
+        r"^New to us\n  4711  A-101  SOLD  250,000 EUR  N S\n  4711  A-102",
         r"^  and 28 more \(--list 30 shows all\)$",
     )
     assert emulator.calls == 0
@@ -57,10 +57,11 @@ def test_a_plan_for_people(emulator: PropQEmulator, propq: Any) -> None:
         r"^  changed     2$",
         r"^  repeated    1  the same as an earlier row$",
         r"^Changed, or to be sent again\n"
-        r"  4711  A-101  SOLD -> RESERVED  250,000 -> 300,000 \(\+20\.0%\)  N S -> W\n",
+        r"  4711  A-101  SOLD -> RESERVED  250,000 EUR -> 300,000 EUR \(\+20\.0%\)  N S -> W\n",
         r"^Broken, and not sent\n  - x\.csv, line 4, column price: expected a price above zero",
         r"^Worth a look\n  - x\.csv, line 3: column name: ' A-102' has space around it",
-        r"^Likely a mistake\n  - 4711 A-102 changes its price by \+100\.0%: 250,000 -> 500,000\n"
+        r"^Likely a mistake\n  - 4711 A-102 changes its price by \+100\.0%: "
+        r"250,000 EUR -> 500,000 EUR\n"
         r"  - and 1 more$",
     )
 
@@ -170,7 +171,7 @@ def test_a_long_value_is_not_shown_as_a_whole(propq: Any) -> None:
 
 def test_one_is_not_many(emulator: PropQEmulator, propq: Any) -> None:
     text_list(Path("x.csv"), unit("B"))
-    lines(propq("plan", "x.csv").out, r"^x\.csv: 1 row \(", r"^  SOLD +1 unit +250,000$")
+    lines(propq("plan", "x.csv").out, r"^x\.csv: 1 row \(", r"^  SOLD +1 unit +250,000 EUR$")
     said = propq("push", "x.csv", FIRST)
     lines(said.out, r"^  all +1 unit ", r"^1 of 1 row is not applied: ")
     lines(said.err, r" 1 of 1 row, ")

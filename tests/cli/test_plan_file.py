@@ -75,7 +75,7 @@ def test_the_warnings_of_a_plan_need_a_yes_when_it_is_pushed(
     propq(*KEPT)
     said = propq("push", "plan.json")
     assert (said.status, pushed.applied) == (Exit.UNCONFIRMED, 4)
-    lines(said.out, r"^  - 4711 A-101 changes its price by -60\.0%: 250,000 -> 100,000$")
+    lines(said.out, r"^  - 4711 A-101 changes its price by -60\.0%: 250,000 EUR -> 100,000 EUR$")
     status, seen = on_a_terminal("push", "plan.json", keys=b"n\n")
     assert (status, pushed.applied) == (Exit.UNCONFIRMED, 4)
     assert "Push all the same (1 to be sent)? [y/N]" in seen

@@ -264,7 +264,8 @@ def test_what_is_suspicious_needs_a_yes(emulator: PropQEmulator, propq: Any) -> 
     # It may be mailed.
     lines(
         said.out,
-        r"^Likely a mistake\n  - 4711 A-101 changes its price by -60\.0%: 250,000 -> 100,000\n"
+        r"^Likely a mistake\n  - 4711 A-101 changes its price by -60\.0%: "
+        r"250,000 EUR -> 100,000 EUR\n"
         r"  - and 29 more\n",
     )
     lines(

@@ -51,8 +51,8 @@ def test_what_is_likely_a_mistake_needs_a_yes(emulator: PropQEmulator, propq: An
     said = update("Libre", "1", "S")
     assert (said.status, emulator.unit("4711", "A-101").price) == (Exit.UNCONFIRMED, 245_000)
     assert "4711 A-101 was SOLD and is AVAILABLE now" in said.out
-    assert "changes its price by -100.0%: 245,000 -> 1" in said.out
-    assert "4711 A-101 costs 1: less than 1,000" in said.out
+    assert "changes its price by -100.0%: 245,000 EUR -> 1 EUR" in said.out
+    assert "4711 A-101 costs 1 EUR: less than 1,000 EUR" in said.out
     assert said.err == (
         "propq: nothing was sent, since the above needs a yes: if it is meant, add --accept "
         "sold-to-available,price,below-floor\n"
@@ -74,7 +74,7 @@ def test_a_terminal_is_asked_about_an_update(emulator: PropQEmulator) -> None:
     values = ["--status", "SOLD", "--price", "5", "--directions", "N"]
     status, seen = on_a_terminal("update", "4711", "A-101", *values, keys=b"n\n")
     assert (status, emulator.calls) == (Exit.UNCONFIRMED, 0)
-    assert "4711 A-101 costs 5: less than 1,000" in seen.replace("\r\n   ", " ")
+    assert "4711 A-101 costs 5 EUR: less than 1,000 EUR" in seen.replace("\r\n   ", " ")
     status, seen = on_a_terminal("update", "4711", "A-101", *values, keys=b"y\n")
     assert (status, emulator.applied) == (Exit.DONE, 1)
     assert "Send it all the same? [y/N]" in seen

@@ -28,7 +28,9 @@ async def test_push_refuses_a_plan_whose_warnings_nobody_accepted(house: House) 
     with pytest.raises(UnconfirmedError) as caught:
         pricelist.push(made, house.propq, house.ledger)
     assert caught.value.warnings == {
-        str(WarningKind.PRICE): ["4711 A-101 changes its price by +100.0%: 100,000 -> 200,000"],
+        str(WarningKind.PRICE): [
+            "4711 A-101 changes its price by +100.0%: 100,000 EUR -> 200,000 EUR"
+        ],
         str(WarningKind.SOLD_TO_AVAILABLE): ["4711 A-102 was SOLD and is AVAILABLE now"],
     }
     text = str(caught.value)

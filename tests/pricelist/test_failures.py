@@ -395,7 +395,17 @@ def test_failures_are_as_certain_as_their_column_was(tmp_path: Path) -> None:
     assert len(kept) == 2
     rows = [unit("A", "99,50"), unit("B", "250.000"), unit("C", "250.000", status="?")]
     _, _, written = _check(text_list(path, *rows, delimiter=";"), {}, 2)
-    assert [row[4] for row in written[1:]] == ["250000", "250000"]
+    assert [row[4] for row in written[1:]] == ["250.000,00", "250.000,00"]
+
+
+def test_the_failures_of_other_formats_open_where_the_list_was_made(tmp_path: Path) -> None:
+    """Where commas stand before decimals, a spreadsheet separates columns by semicolons."""
+    objects = [dict(zip(ENGLISH, unit("A", price), strict=True)) for price in ("9,50", "9.000,00")]
+    path = json_lines(tmp_path / "x.jsonl", *objects)
+    prices = pricelist.read(path)
+    failed = _fail(prices, prices, None)
+    assert failed.read_text(encoding="utf-8-sig").startswith("propq_problem;development_id;name;")
+    assert _updates(pricelist.read(failed)) == _updates(prices)
 
 
 def test_a_number_of_a_workbook_stays_the_same_price(tmp_path: Path) -> None:

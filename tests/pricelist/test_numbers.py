@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from propq_async import pricelist
 from propq_async.pricelist import Row
+from propq_async.pricelist._money import money
+from propq_async.pricelist._reading.no_price import expected_instead
 from propq_async.pricelist._reading.numbers import IN_DOUBT, TOO_FINE, PriceStyle, exact_price
 from tests.helpers.lists import (
     ENGLISH,
@@ -247,3 +249,36 @@ def test_a_dash_for_the_cents_makes_a_price_whole(
     text: str, price: Read, decimals: Literal[".", ","] | None
 ) -> None:
     assert PriceStyle.of([text], decimals).read(text) == price
+
+
+@pytest.mark.parametrize("text", ["1.880.000,-", "253.000.-", "1.880.000,--"])
+def test_a_price_without_cents_tells_how_the_others_are(text: str) -> None:
+    assert PriceStyle.of({text, "250.000 + IVA"}, None).read("345.000 EUR") == 345_000
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("$345,000", "another currency"), ("345.000 USD", "another currency"),
+        ("\u00a3 345,000", "another currency"), ("345 000 kr", "another currency"),
+        ("345k", "with all its digits"), ("\u20ac1.2M", "with all its digits"),
+        ("1,2 mill.", "with all its digits"), ("345 mil \u20ac", "with all its digits"),
+        ("Kronberg", None), ("345000", None), ("", None), ("k", None),
+    ],
+)  # fmt: skip
+def test_what_a_price_should_be_instead(text: str, said: str | None) -> None:
+    told = expected_instead(text)
+    assert told is None if said is None else said in (told or "")
+
+
+@pytest.mark.parametrize(
+    ("value", "decimal", "shown"),
+    [
+        (Decimal("239900.5"), ",", "239.900,50 EUR"), (Decimal("239900.50"), ".", "239,900.50 EUR"),
+        (Decimal(1234567), ",", "1.234.567 EUR"), (239_900.4, ".", "239,900 EUR"),
+    ],
+)  # fmt: skip
+def test_prices_are_shown_as_the_list_writes_them(
+    value: float | Decimal, decimal: str, shown: str
+) -> None:
+    assert money(value, decimal) == shown

@@ -149,10 +149,10 @@ async def test_what_is_likely_a_mistake(house: House) -> None:
         WarningKind.MISSING,
     ]
     said = [str(warning) for warning in made.warnings]
-    assert said[0] == "4711 A-101 changes its price by +20.0%: 250,000 -> 300,001"
-    assert said[1] == "4711 A-102 changes its price by -20.0%: 250,000 -> 199,999"
+    assert said[0] == "4711 A-101 changes its price by +20.0%: 250,000 EUR -> 300,001 EUR"
+    assert said[1] == "4711 A-102 changes its price by -20.0%: 250,000 EUR -> 199,999 EUR"
     assert said[2] == "4711 A-104 was SOLD and is AVAILABLE now"
-    assert said[3] == "4711 a-107 costs 1: less than 1,000"
+    assert said[3] == "4711 a-107 costs 1 EUR: less than 1,000 EUR"
     assert "'a-107' differs from 'A-107' in line 8 only by case or spaces" in said[4]
     assert said[5] == (
         "1 unit of 4711 pushed before and not in the list: A-108 (nothing is sent for what is not "
@@ -174,8 +174,8 @@ async def test_a_new_price_far_below_the_others_is_asked_for_once(house: House) 
     low = [unit("A-104", "2499.99"), unit("A-105", "0.25")]
     made = await house.plan(*usual, unit("A-106", 250_000), *low)
     assert [str(warning) for warning in made.warnings[1:]] == [
-        "4711 A-104 costs 2,499.99: less than a hundredth of the list's median, 250,000",
-        "4711 A-105 costs 0.25: less than 1,000",
+        "4711 A-104 costs 2,499.99 EUR: less than a hundredth of the list's median, 250,000 EUR",
+        "4711 A-105 costs 0.25 EUR: less than 1,000 EUR",
     ]
     # One that is sent for the second time was asked for before; what is known of it is its price.
     await house.push(*usual, unit("A-106", 250_000), *low)
@@ -191,9 +191,9 @@ async def test_prices_have_a_floor_of_their_own(house: House) -> None:
             WarningKind.BELOW_FLOOR,
             "the median price of this list is 246: prices are sent in euro, and not in thousands",
         ),
-        (WarningKind.BELOW_FLOOR, "4711 A-101 costs 245: less than 1,000"),
-        (WarningKind.BELOW_FLOOR, "4711 A-102 costs 246: less than 1,000"),
-        (WarningKind.BELOW_FLOOR, "4711 A-103 costs 247: less than 1,000"),
+        (WarningKind.BELOW_FLOOR, "4711 A-101 costs 245 EUR: less than 1,000 EUR"),
+        (WarningKind.BELOW_FLOOR, "4711 A-102 costs 246 EUR: less than 1,000 EUR"),
+        (WarningKind.BELOW_FLOOR, "4711 A-103 costs 247 EUR: less than 1,000 EUR"),
     ]
     assert len((await house.plan(*low, min_price=246)).warnings) == 3
     # Once it is confirmed it is known, and only a change is asked about.
@@ -204,7 +204,7 @@ async def test_prices_have_a_floor_of_their_own(house: House) -> None:
     usual = [unit("A-104", 1_100), *(unit(f"A-{n}") for n in range(105, 108))]
     await house.push(*low, *usual)
     made = await house.plan(*low, unit("A-104", 950), *usual[1:])
-    assert [str(one) for one in made.warnings] == ["4711 A-104 costs 950: less than 1,000"]
+    assert [str(one) for one in made.warnings] == ["4711 A-104 costs 950 EUR: less than 1,000 EUR"]
 
 
 @pytest.mark.parametrize(("price", "asks"), [(9_999, True), (10_000, False)])
@@ -226,7 +226,7 @@ async def test_a_first_list_of_low_prices_is_asked_about(
     ("surfaces", "text"),
     [
         # 26,000 is above what half of all lists cost, and far below what a flat of 80 costs.
-        (["M2"], "half of this list costs less than 325 euro a square metre"),
+        (["M2"], "half of this list costs less than 325 EUR a square metre"),
         (["Sup. útil (m²)", "Terraza m2"], "costs less than 325"),
         (["Superficie", "Parcela m2"], "costs less than 325"),
         (["Terraza m2"], ""),

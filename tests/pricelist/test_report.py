@@ -71,11 +71,11 @@ async def test_a_plan_shows_old_and_new(house: House) -> None:
     page = Page(pricelist.report(made))
     changes = page.under("Changes")
     assert changes[changes.index("A-101") - 1 :][:9] == [
-        "4711", "A-101", "SOLD", "was AVAILABLE", "100,000", "was 200,000 (-50.0%)", "S", "was N",
-        "changed",
+        "4711", "A-101", "SOLD", "was AVAILABLE", "100,000 EUR", "was 200,000 EUR (-50.0%)", "S",
+        "was N", "changed",
     ]  # fmt: skip
     assert changes[changes.index("A-102") - 1 :][:6] == [
-        "4711", "A-102", "AVAILABLE", "123,456.5", "W", "new to us",
+        "4711", "A-102", "AVAILABLE", "123,456.50 EUR", "W", "new to us",
     ]  # fmt: skip
     assert "Something looks like a mistake: see below before it is sent." in page.texts
     assert page.text.index("Likely a mistake") < page.text.index("Changes")

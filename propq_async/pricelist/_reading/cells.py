@@ -16,6 +16,7 @@ from propq_async._comparison import exact
 from .numbers import IN_DOUBT, TOO_LARGE, Decimals, Doubt, PriceStyle, exact_price
 
 __all__ = [
+    "certain_price",
     "directions_text",
     "is_text_or_number",
     "key_text",
@@ -39,6 +40,7 @@ _MANY: Final = 4096
 
 # A shorter price without decimals may be taken for a part of one whose digits commas group.
 _CERTAINLY_WHOLE: Final = 1000
+_SWAPPED: Final = str.maketrans(",.", ".,")
 
 
 def text_of(cell: object) -> str:
@@ -115,6 +117,12 @@ def plain_price(price: float | Decimal, decimals: Decimals | None) -> str:
     number = exact(price)
     text = f"{number:f}" if number >= _CERTAINLY_WHOLE else f"{number:.2f}"
     return text.replace(".", decimals or ".")
+
+
+def certain_price(price: float | Decimal, style: PriceStyle) -> str:
+    """Return a price as its list writes it, where only the column tells that, and certain alone."""
+    text = f"{exact(price):,.2f}"
+    return text.translate(_SWAPPED) if {style.stated, *style.shown} - {None} == {","} else text
 
 
 def directions_text(cell: object) -> str:

@@ -173,9 +173,9 @@ def _read(text: str) -> _Reading | None:
         return None
     groups, separators = _parts(body)
     whole = int("".join(groups)) if _is_grouped(groups, separators) else None
+    last = separators[-1] if separators else ""
     if is_whole or not separators:
-        return None if whole is None else _Reading(value=whole)
-    last = separators[-1]
+        return None if whole is None else _Reading(value=whole, decimals=_OTHER.get(last))
     if whole is not None and (len(separators) > 1 or last not in _OTHER):
         return _Reading(value=whole, decimals=_OTHER.get(last))
     before = separators[:-1]

@@ -209,7 +209,9 @@ class PriceList:
     @property
     def delimiter(self) -> str:
         """Return what separates the columns, where it was not stated one that is recognised."""
-        found = self._delimiter or self._found[0].delimiter or ","
+        # Where commas stand before decimals, spreadsheets have semicolons between columns.
+        usual = ";" if self.decimal == "," else ","
+        found = self._delimiter or self._found[0].delimiter or usual
         return found if self._delimiter or found in DELIMITERS else ";"
 
     @property

@@ -28,6 +28,7 @@ from .heading_words import is_without_tax
 from .keys import KeyStyle, explicit
 from .known_rows import KnownRows, plain_text
 from .likely import is_filled
+from .no_price import expected_instead
 from .notes import Notes
 from .numbers import Doubt
 from .rows import BrokenRow, Row, problem_in
@@ -201,7 +202,8 @@ class RowParser:
             notes.expect(at_status, _EXPECTED_STATUS)
         price = self._price(cells[at_price])
         if price is None or isinstance(price, Doubt):
-            notes.expect(at_price, _EXPECTED_OF_PRICE[price])
+            told = expected_instead(text_of(cells[at_price]))
+            notes.expect(at_price, told or _EXPECTED_OF_PRICE[price])
         elif price < self._whole_from:
             self._look_beside(cells, at_price, notes)
         directions = self._directions_of(cells[at_directions])
