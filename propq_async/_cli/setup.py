@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Final
@@ -71,7 +72,8 @@ class SetupCommand:
 def _tell(draft: Draft, target: Path, path: Path) -> Exit:
     screen = Screen()
     if not draft.guessed and not draft.problem:
-        screen.sentence(f"{target} says how {path} is read. Next: propq plan {path}")
+        following = shlex.join(["propq", "plan", str(path)])
+        screen.sentence(f"{target} says how {path} is read. Next: {following}")
         return Exit.DONE
     screen.sentence(f"{target} is a draft: answer its questions, which begin with #")
     texts = [question.text for question, _ in draft.guessed]

@@ -13,6 +13,7 @@ __all__ = ["direction_guess", "status_guess"]
 _STATES: Final = (
     (UnitStatus.RESERVED, r"under contract|under offer"),
     (UnitStatus.SOLD, r"vend|sold|escritur|contrato|contract|entregad|verkauft|vendu|verkocht|^v$"),
+    (UnitStatus.SOLD, r"beurkundet|notar"),
     (UnitStatus.HOLD, r"no a la venta|no disp|not for|not avail|bloq|block|hold|opcion|option"),
     (UnitStatus.HOLD, r"proxim|coming|soon|retirad|withdrawn|parad|^b$"),
     (UnitStatus.RESERVED, r"reserv|senal|arras|deposit|apartad|^r$"),

@@ -386,6 +386,9 @@ def _stated(before: ListProfile, question: Question, text: str, folder: Path) ->
             value = {**before.fill, word: _fill(word, text, folder)}
         case "columns":
             value = {**before.columns, word: text}
+            # It may be a second answer to the question that a fill has answered first.
+            fill = {field: one for field, one in before.fill.items() if field != word}
+            before = attrs.evolve(before, fill=fill)
         case _:
             value = _choice(table, text)
     return attrs.evolve(before, **{table: value})

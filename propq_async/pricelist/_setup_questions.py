@@ -45,7 +45,19 @@ _PARTS: Final = (
 )
 _WITHOUT_TAX: Final = re.compile(r"\b(?:sin|s|excl?|ohne|hors|zonder)\b")
 _FILLED: Final = ("status", "price", "directions")
-_VARIES: Final = re.compile(r"[\s_-]*[0-9].*$|[\s_-]+$")
+# What one list of a series has and the next one has not: a number, a version, a month.
+_VARIES: Final = re.compile(
+    r"[\s_(.-]*[0-9].*$"
+    r"|[\s_(.-]+(?:(?:v|version|semana|week|kw|uke|vecka)[\s_.-]*[0-9]"
+    r"|(?:ene|feb|mar|abr|may|jun|jul|ago|sept?|oct|nov|dic|jan|apr|aug|dec|okt|dez|mai"
+    r"|enero|febrero|marzo|abril|mayo|junio|julio|agosto|septiembre|octubre|noviembre|diciembre"
+    r"|january|february|march|april|june|july|august|september|october|november|december"
+    r"|januar|februar|m\u00e4rz|juni|juli|oktober|dezember)(?![^\W_])).*$|[\s_-]+$",
+    re.IGNORECASE,
+)
+_BEGINS: Final = re.compile(r"[0-9][0-9\s_.-]*")
+# These would mean something else in a pattern.
+_GLOB: Final = re.compile(r"[\[\]*?]")
 
 
 @attrs.frozen(kw_only=True)
@@ -78,7 +90,12 @@ def about_column(
         candidates: the columns that could be meant, with how each is shown.
         samples: how each column is shown.
     """
-    named = [(name, samples[index]) for index, name in enumerate(header.cells) if name]
+    others = {index for one, found in header.columns.items() if one != field for index in found}
+    named = [
+        (name, samples[index])
+        for index, name in enumerate(header.cells)
+        if name and index not in others
+    ]
     choices = [(header.heading_of(index), shown) for index, shown in candidates] or named
     default = choices[0][0] if candidates else None
     if field == "price":
@@ -152,9 +169,14 @@ def about_direction(word: str, lines: str = "") -> Question:
 
 def about_file(path: Path) -> Question:
     """Ask which lists are meant, since next month's has another name."""
-    stem = _VARIES.sub("", path.stem)
-    glob = f"{stem}*{path.suffix}" if stem and stem != path.stem else path.name
-    return Question(key="file", text="Which files is this for?", default=glob)
+    number = _BEGINS.match(path.stem)
+    stem = _VARIES.sub("", path.stem[number.end() if number else 0 :])
+    glob = f"{'*' if number else ''}{_GLOB.sub('?', stem)}*{path.suffix}"
+    return Question(
+        key="file",
+        text="Which files is this for (* stands for whatever differs from week to week)?",
+        default=glob if stem else path.name,
+    )
 
 
 def about_gap(field: str, lines: str) -> Question:

@@ -38,8 +38,8 @@ def test_prices_are_shown_as_the_list_writes_them(listed: Path, propq: Any) -> N
     said = propq("plan", str(listed), "--profile", "other.toml", "--min-price", "240000")
     lines(
         said.out,
-        r"^  SOLD +1 unit +239\.900,50$",
-        r"^  4711  A-101  SOLD +239\.900,50  S  directions from units\.csv$",
+        r"^  SOLD +1 unit +239\.900,50 EUR$",
+        r"^  4711  A-101  SOLD +239\.900,50 EUR  S  directions from units\.csv$",
         r"^  - 4711 A-101 costs 239\.900,50 EUR: less than 240\.000 EUR$",
     )
 

@@ -23,7 +23,7 @@ def test_from_first_sight_to_pushed_without_an_option(emulator: PropQEmulator, p
         said,
         r"How is the price '1\.500' \(2 rows: 2, 3\) meant\?",
         r"^expected AVAILABLE, HOLD, SOLD, RESERVED$",
-        r"  - A-101  SOLD  1500  N S",
+        r"  - A-101  SOLD  1\.500 EUR  N S",
         r'  - file = "precios\*\.csv"',
         r"propq\.toml says how precios_01\.csv is read\. Next: propq plan precios_01\.csv",
     )

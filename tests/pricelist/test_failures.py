@@ -415,7 +415,7 @@ def test_a_number_of_a_workbook_stays_the_same_price(tmp_path: Path) -> None:
     for decimal, prices in {
         None: ["250.00", "199500.5", "1.2340", "1.234"],
         ".": ["250.00", "199500.5", "1.2340", "1.234"],
-        ",": ["250,00", "199500,5", "1,2340", "1234"],
+        ",": ["250,00", "199500,5", "1,2340", "1.234,00"],
     }.items():
         _, _, written = _check(path, {"decimal": decimal})
         assert [row[4] for row in written[1:]] == prices
@@ -652,7 +652,7 @@ def test_failures_are_a_list_that_can_be_pushed(tmp_path: Path) -> None:
     assert failures.path == tmp_path / "precios.failed.csv"
     written = failures.path.read_text("utf-8-sig").splitlines()
     assert written[0] == "propq_problem;development_id;Vivienda;Estado;Precio;Orientación;Notas"
-    assert written[1] == 'why;4711;Ático;Vendido;250000;N;"a; b"'
+    assert written[1] == 'why;4711;Ático;Vendido;\'250.000,00;N;"a; b"'
     assert written[2] == "why;4711;B;Vendido;'1.234.567,50;N;"
     assert written[3] == "why;4711;C;?;'1,5;N;"
     again = pricelist.read(failures.path)

@@ -164,7 +164,8 @@ def test_the_nearest_profile_is_used_and_only_if_it_is_about_the_list(tmp_path: 
     with pytest.raises(PriceListError, match="no column for development_id"):
         pricelist.read(path, profile=None)
     nearer.write_text("[[list]]\nfile = 'y.csv'", encoding="utf-8")
-    with pytest.raises(PriceListError, match="no column for development_id"):
+    said = r"no column for development_id.*propq\.toml is for 'y\.csv', which 'x\.csv' does not fit"
+    with pytest.raises(PriceListError, match=said):
         pricelist.read(path)
     with pytest.raises(
         PriceListError, match=r"states nothing of .*x\.csv: it is for 'y\.csv'; add"

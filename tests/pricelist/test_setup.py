@@ -25,6 +25,7 @@ from propq_async.pricelist import (
 )
 from propq_async.pricelist._profile_text import list_text, with_list
 from propq_async.pricelist._profile_toml import parsed
+from propq_async.pricelist._setup_questions import about_file
 from tests.helpers.corpus import hide
 from tests.helpers.lists import ENGLISH, text_list, unit, workbook
 from tests.helpers.profiles import listed
@@ -353,3 +354,47 @@ def test_a_list_is_added_to_a_profile_or_replaced_in_it() -> None:
     assert with_list(text, None, '[[list]]\nfile = "c"\n') == text + '\n[[list]]\nfile = "c"\n'
     assert with_list(text, 0, '[[list]]\nfile = "c"\n') == text.replace('"a"', '"c"')
     assert with_list(text, 1, '[[list]]\nfile = "c"\n') == text.replace('"b"', '"c"')
+
+
+@pytest.mark.parametrize(
+    ("name", "glob"),
+    [
+        ("Los Pinos marzo.xlsx", "Los Pinos*.xlsx"), ("Precios.xlsx", "Precios*.xlsx"),
+        ("Precios v2.xlsx", "Precios*.xlsx"), ("export (1).xls", "export*.xls"),
+        ("precios_2026-03.csv", "precios*.csv"), ("2026-03 precios.csv", "*precios*.csv"),
+        ("Preisliste_KW10.csv", "Preisliste*.csv"), ("Mar Menor.xlsx", "Mar Menor*.xlsx"),
+        ("lista [A] 3.csv", "lista ?A?*.csv"), ("03.csv", "03.csv"),
+    ],
+)  # fmt: skip
+def test_a_profile_is_for_the_lists_of_the_next_weeks_as_well(
+    name: str, glob: str, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    assert about_file(path).default == glob
+    assert Profile(path=tmp_path / "propq.toml", lists=[ListProfile(file=glob)]).for_list(path)
+
+
+def test_a_second_answer_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    """A file that fills the price does not say which of two columns it is."""
+    listed(tmp_path / "units.csv", "name;price\nA;5000\n")
+    header = "Ref;Estado;Precio;Precio rebajado;Orientación"
+    path = listed(tmp_path / "x.csv", f"{header}\nA;Libre;6000;5500;S\n")
+    given = iter(["units.csv", "Precio"])
+    draft = setup(path, lambda one: next(given) if one.key == "price" else "4711")
+    assert (draft.stated.columns["price"], draft.stated.fill) == ("Precio", {})
+
+
+def test_only_columns_that_are_left_are_offered(tmp_path: Path) -> None:
+    """The price without tax is certain, and neither it nor the status is an orientation."""
+    header = "Portal;Vivienda;Estado;PVP sin IVA;PVP con IVA;Vistas"
+    path = listed(tmp_path / "x.csv", f"{header}\n1;A;Libre;250000;275000;Mar\n")
+    questions: list[Question] = []
+
+    def answer(question: Question) -> str:
+        questions.append(question)
+        return {"directions": "S", "development": "4711"}.get(question.key, "")
+
+    setup(path, answer)
+    assert [one.key for one in questions] == ["directions", "development", "file"]
+    offered = [choice for choice, _ in questions[0].choices]
+    assert offered == ["Portal", "PVP con IVA", "Vistas", "ledger"]

@@ -76,7 +76,13 @@ def columns_of(header: Header, path: Path, sheet: str | None, layout: Layout) ->
     missing = header.missing(layout)
     if missing:
         message = _nothing_for(missing, header, could_be_meant, location, layout)
-        doubtful = [field for field, indexes in could_be_meant.items() if len(indexes) > 1]
+        doubtful = [
+            field
+            for field, indexes in could_be_meant.items()
+            if field not in missing
+            and field not in layout.columns
+            and len(_settled(header, field, indexes)[0]) != 1
+        ]
         asked = [str(field) for field in FIELDS if field in {*missing, *doubtful}]
         raise ColumnsError.of(message, asked, could_be_meant, header)
     line = f", line {header.line}" if header.line else ""

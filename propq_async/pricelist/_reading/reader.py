@@ -30,6 +30,7 @@ from .seen import Seen
 from .stated import (
     NEAREST,
     Nearest,
+    add_unused,
     completion_of,
     layout_of,
     used_profile,
@@ -112,8 +113,13 @@ def read(
         {fold(word): UnitStatus(status) for word, status in states.items()},
         means,
     )
-    prices = PriceList(Path(path), layout, words, decimal or stated.decimal, used, stated)
-    prices.shard = checked(shard)
+    part = checked(shard)
+    try:
+        prices = PriceList(Path(path), layout, words, decimal or stated.decimal, used, stated)
+    except PriceListError as error:
+        add_unused(error, path, is_looked_for=used is None and profile is NEAREST)
+        raise
+    prices.shard = part
     return prices
 
 

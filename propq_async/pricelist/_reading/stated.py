@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from enum import Enum
+from pathlib import Path
 from typing import Final
 
 import attrs
 
 from propq_async.ledger import Entry, Unit
+from propq_async.pricelist._problems import PriceListError
 from propq_async.pricelist._profile import Profile, find_profile, profile_of
 from propq_async.pricelist._profile_values import ListProfile
 
@@ -22,6 +24,7 @@ from .words import StatedWords
 __all__ = [
     "NEAREST",
     "Nearest",
+    "add_unused",
     "completion_of",
     "layout_of",
     "used_profile",
@@ -54,6 +57,19 @@ def used_profile(
             profile = None
     used = profile_of(path, profile)
     return used, (used and used.for_list(path)) or ListProfile()
+
+
+def add_unused(error: PriceListError, path: str | os.PathLike[str], *, is_looked_for: bool) -> None:
+    """Add to an error that there is a profile, but for lists of other names."""
+    nearest = find_profile(path) if is_looked_for else None
+    if nearest is None:
+        return
+    globs = ", ".join(repr(one.file) for one in Profile.load(nearest).lists) or "no list"
+    error.message += (
+        f"; {nearest} is for {globs}, which {Path(path).name!r} does not fit: if it should, change "
+        "its file"
+    )
+    error.args = (error.message,)
 
 
 def layout_of(

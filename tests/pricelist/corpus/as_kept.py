@@ -150,8 +150,8 @@ LISTS: Final = (
         rows="""
             A-101 | SOLD | 345000 | S
             A-102 | AVAILABLE | 1250000 | N
-            ! a price above zero
-            ! a price above zero
+            ! all its digits
+            ! all its digits
             """,
     ),
     Listed(
