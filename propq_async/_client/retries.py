@@ -27,7 +27,14 @@ from .progress import Progress
 from .resources import LoopResources
 from .terms import Meaning, Others, Terms, Verdict
 from .unit_order import Contender, Crowd
-from .verdict import after_own_refusal, error_of, is_breakdown, judge, may_pass
+from .verdict import (
+    after_own_refusal,
+    error_of,
+    is_breakdown,
+    is_unavailable,
+    judge,
+    may_pass,
+)
 
 __all__ = ["RetriedCall", "logger"]
 
@@ -51,6 +58,8 @@ class RetriedCall(Permit, Contender, Progress):
     crowd: Crowd | None = None
     refused: tuple[Token, APIError] | None = None
     _first_refused_at: float | None = None
+    # How many calls had got through when this row got its last 503.
+    _unavailable_after: int | None = None
     # How many calls had got through when a single one failed that is to be retried.
     failed_after: int | None = None
     # It is made by the thousand, and the attributes have defaults.
@@ -178,14 +187,7 @@ class RetriedCall(Permit, Contender, Progress):
         """Tell throttle and tokens what came back. Returns the seconds to wait, `None` to fail."""
         resources, row = self.resources, self.terms
         throttle = resources.throttle
-        others = Others(
-            got_through=throttle.successes > successes,
-            ever_got_through=throttle.successes > 0,
-            row_is_suspect=row is not None and row.is_suspect(),
-            prove_credentials=isinstance(error, AuthenticationError)
-            and self.are_credentials_proven(token),
-            all_break_down=is_breakdown(outcome) and throttle.broke_down(self, error),
-        )
+        others = self._seen_of_others(outcome, error, token, successes)
         terms = self._judged_by()
         verdict = judge(outcome, error, self, terms, others, resources.random)
         self.attempts += verdict.counts
@@ -214,12 +216,35 @@ class RetriedCall(Permit, Contender, Progress):
             case Meaning.OWN:
                 # It says nothing of the server, or what it says is already noted.
                 pass
+            case Meaning.OUTAGE if row is not None and verdict.counts and is_unavailable(outcome):
+                # Nor does this: the server has taken others before it.
+                pass
             case _:
                 throttle.failed(error)
                 self.futile += isinstance(outcome, Lost) and outcome.worth_attempts is not None
         if row is None and verdict.meaning in (Meaning.OWN, Meaning.OUTAGE):
             self.failed_after = throttle.successes
         return delay
+
+    def _seen_of_others(
+        self, outcome: Reply | Lost, error: APIError, token: Token, successes: int
+    ) -> Others:
+        """Return what other calls show of the server. Takes note of a 500, and of a row's 503."""
+        row, throttle = self.terms, self.resources.throttle
+        if row is not None and is_unavailable(outcome):
+            # Who got through since its last 503 counts, too: rows that get nothing else are most of
+            # those under way after a while.
+            last, self._unavailable_after = self._unavailable_after, throttle.successes
+            successes = successes if last is None else last
+        return Others(
+            got_through=throttle.successes > successes,
+            ever_got_through=throttle.successes > 0,
+            row_is_suspect=row is not None and row.is_suspect(),
+            some_never_pass=row is not None and row.some_never_pass(),
+            prove_credentials=isinstance(error, AuthenticationError)
+            and self.are_credentials_proven(token),
+            all_break_down=is_breakdown(outcome) and throttle.broke_down(self, error),
+        )
 
     def _told_to_wait(
         self, error: APIError, reply: Reply | None, verdict: Verdict, terms: Terms, others: Others

@@ -14,6 +14,7 @@ from propq_async.models import Applied, Failed, UnitUpdate
 from .call import Run
 from .call_spec import BatchRow
 from .unit_order import Unit
+from .verdict import LEAST_BLAMED
 
 __all__ = ["LEAST_LIMIT_OF_CREDIT", "Credit", "OpenRows", "PulledRow"]
 
@@ -86,6 +87,7 @@ class Credit:
         # One to begin with, so that the first row, alone, can be to blame.
         self._rows = 1
         self._most = max(concurrency, LEAST_LIMIT_OF_CREDIT)
+        self._never_passed = 0
 
     def earn(self) -> None:
         """Note a row that got through."""
@@ -106,8 +108,13 @@ class Credit:
                 pass
             case Kind.LIMIT | Kind.UNAVAILABLE:
                 self._rows = max(0, self._rows - 1)
+                self._never_passed += kind is Kind.UNAVAILABLE
             case _:
                 self._rows //= 2
+
+    def some_never_pass(self) -> bool:
+        """Return whether several rows were given up that the server did not take, as others."""
+        return self._never_passed >= LEAST_BLAMED
 
     def covers(self, open_rows: int) -> bool:
         """Return whether one of so many open rows is more likely to blame than the server."""

@@ -51,6 +51,7 @@ __all__ = [
     "error_of",
     "is_breakdown",
     "is_hopeless",
+    "is_unavailable",
     "judge",
     "may_pass",
     "seconds_to_wait",
@@ -218,6 +219,11 @@ def is_breakdown(outcome: Reply | Lost) -> bool:
     return isinstance(outcome, Reply) and rule_of(outcome.status).kind is Kind.BREAKDOWN
 
 
+def is_unavailable(outcome: Reply | Lost) -> bool:
+    """Return whether the server said that it does not take the call now."""
+    return isinstance(outcome, Reply) and rule_of(outcome.status).kind is Kind.UNAVAILABLE
+
+
 def may_pass(outcome: Reply | Lost) -> bool:
     """Return whether the same call may succeed later, without anybody changing anything."""
     if isinstance(outcome, Lost):
@@ -251,15 +257,15 @@ def _is_to_blame(outcome: Reply | Lost, progress: Progress, others: Others) -> b
 
     It is if another call got through meanwhile. If there is no other, the sign is a server that
     broke down over the row: it closed the connection instead of answering. Or it did not take the
-    row several times when it took others.
+    row several times when it took others; once, if there are rows that it never took.
     """
     if others.got_through:
         return True
     if isinstance(outcome, Lost):
         is_sign = outcome.sent and not outcome.timed_out
     else:
-        is_unavailable = rule_of(outcome.status).kind is Kind.UNAVAILABLE
-        is_sign = is_unavailable and progress.waits >= LEAST_BLAMED
+        least = 1 if others.some_never_pass else LEAST_BLAMED
+        is_sign = is_unavailable(outcome) and progress.waits >= least
     return is_sign and others.row_is_suspect
 
 

@@ -59,7 +59,6 @@ class Workers(Unpicklable):
         self._concurrency = concurrency
         self._monotonic = clock.monotonic
         self._time = 0.0
-        self._terms = BatchRow(max_outage_seconds, self._is_suspect)
         self._loop = loop
         self._on_close = on_close
         self._input = Input(updates)
@@ -74,6 +73,7 @@ class Workers(Unpicklable):
         self._occupied = 0
         self._open = OpenRows()
         self._credit = Credit(concurrency)
+        self._terms = BatchRow(max_outage_seconds, self._is_suspect, self._credit.some_never_pass)
         self._ready: deque[UnitOutcome] = deque()
         self._consumers: dict[asyncio.Future[None], None] = {}
         self._room: deque[asyncio.Future[None]] = deque()

@@ -266,6 +266,15 @@ def test_a_row_that_others_have_passed_several_times_is_to_blame() -> None:
         assert (verdict.meaning, verdict.counts) == (Meaning.OUTAGE, counts)
 
 
+def test_a_row_that_others_have_passed_once_is_to_blame_if_some_never_pass() -> None:
+    others = Others(
+        got_through=False, ever_got_through=True, row_is_suspect=True, some_never_pass=True
+    )
+    for waits, counts in ((0, False), (1, True)):
+        verdict = verdict_on(reply(503), is_batch_row=True, others=others, waits=waits)
+        assert (verdict.meaning, verdict.counts) == (Meaning.OUTAGE, counts)
+
+
 def test_dead_connections_without_end_are_an_outage() -> None:
     last = MAX_DEAD_CONNECTIONS - 1
     assert verdict_on(DEAD, dead_connections=last).meaning is Meaning.DEAD

@@ -338,6 +338,21 @@ def test_a_row_that_alone_gets_a_503_fails_alone(concurrency: int) -> None:
     assert elapsed < 3_000 * 0.05 / concurrency + 60
 
 
+@pytest.mark.parametrize("count", [10, 100])
+def test_scattered_rows_that_get_a_503_fail_alone(count: int) -> None:
+    """They neither end the batch nor hold it for as long as an outage may take."""
+    bad = bad_rows(count, "scattered", 3_000)
+    _, outcomes, elapsed = play(
+        lambda _, name: status(503) if int(name) in bad else OK,
+        rows=3_000,
+        concurrency=100,
+        max_outage_seconds=300.0,
+    )
+    assert {outcome.index for outcome in outcomes if not outcome.ok} == bad
+    assert all(outcome.ok or outcome.attempts == RetryPolicy().attempts for outcome in outcomes)
+    assert elapsed < 200
+
+
 # --- the same outage, said otherwise --------------------------------------------------------------
 
 
