@@ -57,7 +57,7 @@ _FILLED: Final = ("status", "price", "directions")
 # Where there is no guess, a draft assumes this to find out what else is to be asked.
 _ASSUMED: Final = {"directions": "ledger"}
 _COLUMNS: Final = ("name", "development_id")
-_CERTAIN: Final = ("heading", "marks")
+_CERTAIN: Final = ("heading", "marks", "without tax", "id")
 # Answers that state nothing.
 _NOTHING: Final = {"sheets": ("-",), "not_units": ("yes",), "fill": ("none",)}
 _CHOICES: Final = {

@@ -382,3 +382,11 @@ def _cell(update: UnitUpdate, field: str) -> str:
     if field == "directions":
         return " ".join(update.directions)
     return update.status.name if field == "status" else f"{update.price:.2f}"
+
+
+@pytest.mark.parametrize("price", ["", "-", "Consultar"])
+def test_where_there_is_no_price_one_reads_how_to_keep_the_last_one(
+    tmp_path: Path, price: str
+) -> None:
+    (said,) = broken(text_list(tmp_path / "x.csv", unit("A", price)))
+    assert '[list.fill] price = "ledger" in propq.toml keeps the price that was' in said

@@ -394,7 +394,8 @@ def test_only_columns_that_are_left_are_offered(tmp_path: Path) -> None:
         questions.append(question)
         return {"directions": "S", "development": "4711"}.get(question.key, "")
 
-    setup(path, answer)
+    draft = setup(path, answer)
+    assert draft.stated.columns["price"] == "PVP sin IVA"
     assert [one.key for one in questions] == ["directions", "development", "file"]
     offered = [choice for choice, _ in questions[0].choices]
     assert offered == ["Portal", "PVP con IVA", "Vistas", "ledger"]

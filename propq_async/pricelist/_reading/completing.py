@@ -38,6 +38,10 @@ _NO_FILL: Final = (
     'a price: this is a status; [list.fill] price = "ledger" in propq.toml keeps the price that '
     "was acknowledged last"
 )
+_NO_PRICE_HERE: Final = (
+    'a price above zero in euro; [list.fill] price = "ledger" in propq.toml keeps the price that '
+    "was acknowledged last where there is none (propq setup asks)"
+)
 # What stands where a price was, and is none.
 _DASHES: Final = re.compile(r"[\s\u2010-\u2015-]+")
 _NO_PRICE: Final = frozenset(
@@ -244,9 +248,11 @@ class _Rows:
             missing = one.missing(row.cells)
             if missing is not None or one.template is not None:
                 expected[one.heading] = missing or _expected_parts(one)
-        at_price = self._columns["price"]
-        if "price" not in self._fills and self._status(row.cells[at_price]) is not None:
-            expected[self._header[at_price]] = _NO_FILL
+        price = row.cells[self._columns["price"]]
+        if "price" not in self._fills and self._status(price) is not None:
+            expected[self._header[self._columns["price"]]] = _NO_FILL
+        elif "price" not in self._fills and (not is_filled(price) or is_no_price(price)):
+            expected[self._header[self._columns["price"]]] = _NO_PRICE_HERE
         problems = [
             attrs.evolve(one, expected=expected[one.column]) if one.column in expected else one
             for one in row.problems
