@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import csv
+import gc
 import json
+import multiprocessing
 import os
 import statistics
 import tempfile
@@ -16,7 +18,7 @@ from typing import Any
 
 import openpyxl
 
-from propq_async import AsyncPropQ, UnitUpdate, pricelist
+from propq_async import AsyncPropQ, Credentials, UnitUpdate, pricelist
 from propq_async._cli.demo_units import make_units
 from propq_async._cli.emulator_process import emulator_process
 from propq_async.ledger import Ledger
@@ -25,6 +27,7 @@ WORDS = {"AVAILABLE": "Disponible", "HOLD": "Bloqueado", "SOLD": "Vendido", "RES
 ENGLISH = ["development_id", "name", "status", "price", "directions"]
 SPANISH = ["Promoción", "Vivienda", "Estado", "Precio (€)", "Orientación"]
 TURNS = 5
+PLANNED = 200_000
 
 
 def updates(count: int) -> Iterator[UnitUpdate]:
@@ -85,6 +88,32 @@ def resident_mib() -> float:
     """Return the memory of this process."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def peak_mib() -> float:
+    """Return the most memory that this process has had."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    (peak,) = (line for line in lines if line.startswith("VmHWM"))
+    return int(peak.split()[1]) / 2**10
+
+
+async def _plans(directory: Path, path: Path) -> str:
+    few = directory / "few.csv"
+    plain_csv(few, 20)
+    propq = AsyncPropQ(Credentials(1, "secret"), base_url="http://127.0.0.1:9", token_store=None)
+    async with propq, Ledger(directory / "none.sqlite3") as ledger:
+        # All that is imported on the way is there before.
+        await pricelist.plan(pricelist.read(few), propq, ledger)
+        before = resident_mib()
+        plan = await pricelist.plan(pricelist.read(path), propq, ledger)
+        gc.collect()
+        assert len(plan.changes) == PLANNED
+        return f"{peak_mib() - before:.1f}, {resident_mib() - before:.1f}"
+
+
+def memory_of_plan(directory: Path, path: Path) -> str:
+    """Return what a plan adds to the memory of this process: at the most, and in the end."""
+    return asyncio.run(_plans(directory, path))
 
 
 def shown(times: list[tuple[float, float]]) -> str:
@@ -164,10 +193,15 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="propq-bench-") as name:
         directory = Path(name)
+        plain_csv(directory / "long.csv", PLANNED)
+        # In a process of its own, since what others have freed is used again.
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            memory = pool.apply(memory_of_plan, (directory, directory / "long.csv"))
         found = asyncio.run(measure(directory, options.rows))
         found["push: rows a second, update_many alone"] = asyncio.run(
             bare(directory / "plain.csv", directory)
         )
+    found[f"plan of {PLANNED:,} rows: MiB at the most, in the end"] = memory
     if options.markdown:
         print("| case | figure |\n| --- | --- |")
     for case, figure in found.items():

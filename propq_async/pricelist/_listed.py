@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import attrs
 
@@ -21,12 +21,14 @@ __all__ = ["Listed", "developments_of"]
 class Listed:
     """A list as a whole."""
 
-    rows: dict[Unit, Row] = attrs.field(factory=dict)
+    rows: list[Row] = attrs.field(factory=list)
     broken: list[BrokenRow] = attrs.field(factory=list)
     repeated: list[Unit] = attrs.field(factory=list)
     is_part: bool = False
     digest: str = ""
     not_units: list[Remark] = attrs.field(factory=list)
+    # By development and name. Keys of both would take as much memory as the texts of the rows.
+    _first: dict[str, dict[str, Row]] = attrs.field(factory=dict)
 
     @classmethod
     @collector_paused()
@@ -35,20 +37,23 @@ class Listed:
         contradictory: set[Unit] = set()
         for row in prices.whole():
             if isinstance(row, Row):
-                unit = row.update.development_id, row.update.name
-                if unit in listed.rows or unit in contradictory:
-                    listed.repeated.append(unit)
+                update = row.update
+                rows = listed._first.setdefault(update.development_id, {})
+                if rows.setdefault(update.name, row) is row:
+                    listed.rows.append(row)
                 else:
-                    listed.rows[unit] = row
+                    listed.repeated.append(row.unit)
                 continue
             if row.rival is not None and row.unit is not None:
                 # Which of the two is meant only a person can tell.
-                contradictory.add(row.unit)
-                first = listed.rows.pop(row.unit, None)
-                if first is not None:
+                first = listed._first_row(row.unit)
+                if first is not None and row.unit not in contradictory:
                     later = Row(first.update, row.table, row.line, row.cells)
                     listed.broken.append(contradicted(first, later))
+                contradictory.add(row.unit)
             listed.broken.append(row)
+        if contradictory:
+            listed.rows = [row for row in listed.rows if row.unit not in contradictory]
         listed.digest = prices.digest()
         listed.not_units = prices.not_units
         listed.is_part = prices.is_part
@@ -59,7 +64,7 @@ class Listed:
         if shard is None:
             return self
         return Listed(
-            {unit: row for unit, row in self.rows.items() if is_in(shard, unit)},
+            [row for row in self.rows if is_in(shard, row.unit)],
             [row for row in self.broken if is_in(shard, row.unit)],
             [unit for unit in self.repeated if is_in(shard, unit)],
             self.is_part,
@@ -72,19 +77,28 @@ class Listed:
         # The units of a list of failures belong to the list that it comes from.
         if self.is_part:
             return []
-        units = (*self.rows, *(row.unit for row in self.broken if row.unit is not None))
+        rows: Iterable[Row | BrokenRow] = (*self.rows, *self.broken)
+        units = (row.unit for row in rows if row.unit is not None)
         return [unit for unit in units if unit in entries and entries[unit].source != source]
 
-    def missing(self, entries: Mapping[Unit, Entry], source: str) -> list[Unit]:
+    def others(self, entries: Mapping[Unit, Entry]) -> dict[Unit, Entry]:
+        """Return what is known of units that have no good row."""
+        broken = {row.unit for row in self.broken}
+        return {
+            unit: entry
+            for unit, entry in entries.items()
+            if self._first_row(unit) is None or unit in broken
+        }
+
+    def missing(self, others: Mapping[Unit, Entry], source: str) -> list[Unit]:
         """Return the units that this list had before, or another list of their development."""
         if self.is_part:
             return []
         broken = {row.unit for row in self.broken}
         missing = [
             unit
-            for unit, entry in entries.items()
-            if unit not in self.rows
-            and unit not in broken
+            for unit, entry in others.items()
+            if unit not in broken
             # What never got through may not be there at all.
             and entry.acknowledged_at is not None
             # That another list has it is confirmed once. That this one had it counts each time.
@@ -93,6 +107,10 @@ class Listed:
         # A line that cannot be read at all may be any of them.
         unreadable = sum(row.unit is None for row in self.broken)
         return missing if len(missing) > unreadable else []
+
+    def _first_row(self, unit: Unit) -> Row | None:
+        development_id, name = unit
+        return self._first.get(development_id, {}).get(name)
 
 
 def developments_of(prices: PriceList) -> set[str]:

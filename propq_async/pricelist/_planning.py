@@ -186,7 +186,7 @@ async def plan(
         filling = sorted(await asyncio.to_thread(developments_of, prices))
         prices = prices.with_entries(await ledger.entries(account, filling, source))
     listed = await asyncio.to_thread(Listed.of, prices)
-    developments = sorted({development_id for development_id, _ in listed.rows})
+    developments = sorted({row.update.development_id for row in listed.rows})
     entries = await ledger.entries(account, developments, source)
     now = ledger.now()
     trust = _Trust(now - trust_hours * _SECONDS_PER_HOUR, now, everything)
@@ -215,15 +215,18 @@ def _compare(
     limits: Limits,
 ) -> Plan:
     changes = [
-        Change(row, reason, entries.get(unit))
-        for unit, row in listed.rows.items()
-        if (reason := _reason(row.update, entries.get(unit), trust)) is not None
+        Change(row, reason, before)
+        for row in listed.rows
+        if (reason := _reason(row.update, before := entries.get(row.unit), trust)) is not None
     ]
     source = _source(prices.path)
-    missing = listed.missing(entries, source)
+    others = listed.others(entries)
+    missing = listed.missing(others, source)
     # Of the whole list, so that no part looks harmless by itself.
+    # What failed of a list that the ledger knows was asked about with that.
+    is_known_part = listed.is_part and bool(entries)
     warnings = warnings_of(
-        changes, listed.rows, entries, missing, limits, source, is_part=listed.is_part
+        changes, listed.rows, others, missing, limits, source, is_known_part=is_known_part
     )
     shard = prices.shard
     part = listed.part(shard)
@@ -236,11 +239,11 @@ def _compare(
         unchanged=len(part.rows) - len(changes),
         broken=part.broken,
         repeated=len(part.repeated),
-        remarks=[remark for row in part.rows.values() for remark in row.remarks],
+        remarks=[remark for row in part.rows for remark in row.remarks],
         warnings=warnings,
         missing=[unit for unit in missing if is_in(shard, unit)],
         seen=part.seen(entries, source),
-        totals=totals_of(row.update for row in part.rows.values()),
+        totals=totals_of(row.update for row in part.rows),
         generation=generation,
         list_digest=listed.digest,
         decimal=prices.decimal,

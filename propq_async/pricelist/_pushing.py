@@ -14,7 +14,6 @@ breaks down keep no other row from being sent, push after push.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, suppress
 from typing import Final, Self
@@ -282,8 +281,16 @@ class Push(Unpicklable):
     def _certainly_unsent(self) -> list[UnitUpdate]:
         if not self._unsent and self._handed == self._marked_to:
             return []
-        updates = [change.update for change in self._changes]
-        unsent = self._unsent + updates[self._handed : self._marked_to]
+        left = self._changes[self._handed : self._marked_to]
+        unsent = self._unsent + [change.update for change in left]
         # Of two whose names may be one to the server, the other one may have been sent.
-        count = Counter((one.development_id, alike(one.name)) for one in updates)
-        return [one for one in unsent if count[one.development_id, alike(one.name)] == 1]
+        count = dict.fromkeys(map(_key, unsent), 0)
+        for change in self._changes:
+            key = _key(change.update)
+            if key in count:
+                count[key] += 1
+        return [one for one in unsent if count[_key(one)] == 1]
+
+
+def _key(update: UnitUpdate) -> Unit:
+    return update.development_id, alike(update.name)

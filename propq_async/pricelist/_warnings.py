@@ -122,31 +122,33 @@ def check_accepted(path: Path, warnings: Sequence[PlanWarning], accept: Iterable
 
 def warnings_of(
     changes: Sequence[Change],
-    rows: Mapping[Unit, Row],
-    entries: Mapping[Unit, Entry],
+    rows: Sequence[Row],
+    others: Mapping[Unit, Entry],
     missing: Sequence[Unit],
     limits: Limits,
     source: str,
     *,
-    is_part: bool,
+    is_known_part: bool,
 ) -> list[PlanWarning]:
-    """Return the warnings of a list: about its changes, and about units that it no longer has."""
+    """Return the warnings of a list: about its changes, and about units that it no longer has.
+
+    `others` are the units that the ledger knows and the list does not have.
+    """
     unknown = sum(change.before is None for change in changes)
-    # What failed of a list that the ledger knows was asked about with that.
-    is_first = unknown * 2 > len(rows) and not (is_part and entries)
+    is_first = unknown * 2 > len(rows) and not is_known_part
     found = [_unknown(unknown, len(rows))] if is_first else []
     found += _most(changes, len(rows))
     for change in changes:
         found += _of_one(change.update, change.before, limits)
     found += _low(changes, rows, limits, is_first=is_first)
-    found += _alike(changes, rows, entries)
+    found += _alike(changes, rows, others)
     found += (
         PlanWarning(remark.kind, str(remark))
         for change in changes
         for remark in change.row.remarks
         if remark.kind not in (None, WarningKind.ALIKE)
     )
-    found += _missing(missing, entries, source)
+    found += _missing(missing, others, source)
     return found
 
 
@@ -216,12 +218,12 @@ def _most(changes: Sequence[Change], rows: int) -> Iterator[PlanWarning]:
 
 
 def _missing(
-    missing: Sequence[Unit], entries: Mapping[Unit, Entry], source: str
+    missing: Sequence[Unit], others: Mapping[Unit, Entry], source: str
 ) -> Iterator[PlanWarning]:
     """Warn of units that are not in the list, and were in this or another one."""
     groups: dict[tuple[str, str], list[str]] = {}
     for development_id, name in missing:
-        before = entries[development_id, name].source
+        before = others[development_id, name].source
         elsewhere = "" if before is None or before == source else f" from {Path(before).name}"
         groups.setdefault((development_id, elsewhere), []).append(name)
     for (development_id, elsewhere), names in groups.items():
@@ -234,14 +236,14 @@ def _missing(
 
 
 def _low(
-    changes: Sequence[Change], rows: Mapping[Unit, Row], limits: Limits, *, is_first: bool
+    changes: Sequence[Change], rows: Sequence[Row], limits: Limits, *, is_first: bool
 ) -> Iterator[PlanWarning]:
     """Warn of prices that are too low, where no earlier price tells that they are meant."""
     unknown = [one for one in changes if one.before is None or one.before.price is None]
     median = 0.0
     if unknown:
         # Nothing depends on the last digit, and floats are the fastest to sort.
-        prices = sorted(float(row.update.price) for row in rows.values())
+        prices = sorted(float(row.update.price) for row in rows)
         median = prices[len(prices) // 2]
         if is_first:
             yield from _low_as_a_whole(median, rows, limits)
@@ -265,15 +267,13 @@ def _low(
             yield PlanWarning(WarningKind.BELOW_FLOOR, text)
 
 
-def _low_as_a_whole(
-    median: float, rows: Mapping[Unit, Row], limits: Limits
-) -> Iterator[PlanWarning]:
+def _low_as_a_whole(median: float, rows: Sequence[Row], limits: Limits) -> Iterator[PlanWarning]:
     """Warn of prices that are all too low alike, so that none stands out."""
     text = ""
     if median < LOW_MEDIAN:
         text = f"the median price of this list is {limits.money(median)}"
     else:
-        for_square_metre = price_of_square_metre(rows.values())
+        for_square_metre = price_of_square_metre(rows)
         if for_square_metre is not None and for_square_metre < LOW_FOR_SQUARE_METRE:
             low = limits.money(float(for_square_metre))
             text = f"half of this list costs less than {low} a square metre"
@@ -284,7 +284,7 @@ def _low_as_a_whole(
 
 
 def _alike(
-    changes: Sequence[Change], rows: Mapping[Unit, Row], entries: Mapping[Unit, Entry]
+    changes: Sequence[Change], rows: Sequence[Row], others: Mapping[Unit, Entry]
 ) -> list[PlanWarning]:
     """Warn of names that the server may take for one, if one of them is to be sent.
 
@@ -292,15 +292,15 @@ def _alike(
     of it in the ledger is what somebody may be about to overwrite.
     """
     twins: dict[Unit, list[str]] = {}
-    for (development_id, name), row in rows.items():
+    for row in rows:
         for remark in row.remarks:
             if remark.kind is WarningKind.ALIKE:
-                twins.setdefault((development_id, alike(name)), []).append(str(remark))
+                key = row.update.development_id, alike(row.update.name)
+                twins.setdefault(key, []).append(str(remark))
     elsewhere: dict[Unit, list[str]] = {}
-    for (development_id, name), entry in entries.items():
-        is_listed = (development_id, name) in rows
+    for (development_id, name), entry in others.items():
         is_gone = entry.is_missed and entry.source is None
-        if not is_listed and entry.acknowledged_at is not None and not is_gone:
+        if entry.acknowledged_at is not None and not is_gone:
             elsewhere.setdefault((development_id, alike(name)), []).append(name)
     found: list[str] = []
     for change in changes if twins or elsewhere else ():

@@ -47,7 +47,10 @@ class _Nothing:
 
 
 class _Meanings(dict[type, _Get]):
-    """What the cells of a column mean, by their type: 1, 1.0 and True are equal, but not alike."""
+    """What the cells of a column mean, and their text, by their type.
+
+    1, 1.0 and True are equal, but not alike.
+    """
 
     def __init__(self) -> None:
         self._of_kind: dict[type, dict[Any, Any]] = {kind: {} for kind in (str, int, float, tuple)}
@@ -87,7 +90,7 @@ class KnownRows:
         self._indexes = [found.columns.get(field, -1) for field in FIELDS]
         self._names, self._noticed = style.names, style.noticed
         self._decimal: Decimals | None = style.prices.stated
-        self._stated_id = stated_id
+        self._stated = None if stated_id is None else (stated_id, "")
         self._read_price = read_price
         self._whole_from = whole_from
         self._ids, self._states, self._prices, self._directions = (_Meanings() for _ in range(4))
@@ -102,10 +105,10 @@ class KnownRows:
             name = plain_text(name) or ""
         if not self._names.is_plain(name):
             return None
-        development_id = self._stated_id
+        development = self._stated
         if at_development >= 0:
             cell = cells[at_development]
-            development_id = self._ids[type(cell)].get(cell)
+            development = self._ids[type(cell)].get(cell)
         cell = cells[at_status]
         status = self._states[type(cell)].get(cell)
         cell = cells[at_directions]
@@ -114,17 +117,20 @@ class KnownRows:
         directions = self._directions[type(cell)].get(cell)
         cell = cells[at_price]
         price = self._prices[type(cell)].get(cell) or self._new_price(cell)
-        if development_id and status and directions and price:
+        if development and status and directions and price:
             try:
-                update = UnitUpdate(development_id, name, status, price[0], directions[0])
+                update = UnitUpdate(development[0], name, status[0], price[0], directions[0])
             except InvalidUpdateError:
                 return None
-            if self._is_text:
-                return Row(update, self._table, line, tuple(cells))
+            # One text for all rows that have the same: a list of a million is held in memory.
             texts = cells.copy()
+            if at_development >= 0:
+                texts[at_development] = development[1]
+            texts[at_status] = status[1]
             texts[at_price] = price[1]
             texts[at_directions] = directions[1]
-            texts = [one if type(one) is str else text_of(one) for one in texts]
+            if not self._is_text:
+                texts = [one if type(one) is str else text_of(one) for one in texts]
             return Row(update, self._table, line, tuple(texts))
         return None
 
@@ -139,13 +145,14 @@ class KnownRows:
     def learn(self, cells: list[Any], row: Row) -> None:
         """Learn from a row of which nothing is to be said, so that each cell means what it says."""
         at_development, _, at_status, _, at_directions = self._indexes
-        update = row.update
+        update, texts = row.update, row.cells
         if at_development >= 0:
-            self._ids.learn(cells[at_development], update.development_id)
-        self._states.learn(cells[at_status], update.status)
+            meaning = update.development_id, texts[at_development]
+            self._ids.learn(cells[at_development], meaning)
+        self._states.learn(cells[at_status], (update.status, texts[at_status]))
         cell = cells[at_directions]
         key = _as_key(cell) if type(cell) is list else cell
-        self._directions.learn(key, (update.directions, row.cells[at_directions]))
+        self._directions.learn(key, (update.directions, texts[at_directions]))
 
 
 def _as_key(cell: list[Any]) -> tuple[str, ...] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import Final
 
 import attrs
 
@@ -14,7 +15,11 @@ from propq_async.pricelist._problems import Problem, Remark, Table, where
 __all__ = ["BrokenRow", "Row", "beside", "contradicted", "problem_in", "with_remark"]
 
 
-@attrs.frozen(eq=False)
+# One for all rows: hardly any has a field that was filled.
+_NOTHING: Final[Mapping[str, str]] = {}
+
+
+@attrs.frozen(eq=False, weakref_slot=False)
 class Row:
     """A row that can be sent.
 
@@ -32,7 +37,7 @@ class Row:
     line: int
     cells: tuple[str, ...]
     remarks: tuple[Remark, ...] = ()
-    filled: Mapping[str, str] = attrs.field(factory=dict)
+    filled: Mapping[str, str] = attrs.field(factory=lambda: _NOTHING)
 
     @property
     def unit(self) -> Unit:

@@ -20,7 +20,7 @@ __all__ = ["Seen"]
 class Seen:
     """The units that came before.
 
-    Of most rows it knows the number alone. If one of them is needed, all are read once more.
+    Of each name it knows a hash alone. If a row is needed, all are read once more.
 
     Args:
         read_columns: the names of the columns that are read.
@@ -32,13 +32,17 @@ class Seen:
     ) -> None:
         self._read_columns = read_columns
         self._again = again
-        self._rows: list[Row] | None = None
+        self._rows: list[Row] = []
+        # The number of the first row of all names that are alike, once the rows are there.
+        self._firsts: dict[Unit, int] = {}
+        # The numbers of rows that count for nothing, since a broken one came before.
+        self._contradicted: set[int] = set()
         self._count = 0
         # The first row of each development.
         self._developments: dict[str, Row] = {}
-        # The numbers of the first rows: of all names that are alike, and of those that are alike to
-        # another one and not the same.
-        self._alike: dict[str, dict[str, int]] = {}
+        # Of development and name, of which neither case nor spaces count.
+        self._hashes: set[int] = set()
+        # The numbers of the first rows of those that are alike to another one and not the same.
         self._twins: dict[Unit, int] = {}
         self._broken: dict[Unit, BrokenRow] = {}
 
@@ -49,12 +53,15 @@ class Seen:
         update = row.update
         development_id, name = update.development_id, update.name
         if self._broken and (broken := self._broken.get((development_id, name))) is not None:
+            self._contradicted.add(number)
             return contradicted(row, broken)
-        names = self._alike.get(development_id)
-        if names is None:
-            names = self._alike[development_id] = {}
-        first = names.setdefault(alike(name), number)
-        if first == number:
+        key = development_id, alike(name)
+        hashed = hash(key)
+        first = self._first(key, number) if hashed in self._hashes else None
+        if first is None:
+            self._hashes.add(hashed)
+            if self._rows:
+                self._firsts[key] = number
             return row if development_id in self._developments else self._first_of_its(row)
         twin = self._row(first)
         if twin.update.name == name:
@@ -75,14 +82,26 @@ class Seen:
             return row
         self._broken.setdefault(unit, row)
         development_id, name = unit
-        first = self._alike.get(development_id, {}).get(alike(name))
+        key = development_id, alike(name)
+        first = self._first(key, self._count) if hash(key) in self._hashes else None
         if first is not None and self._row(first).update.name != name:
             first = self._twins.get(unit)
         return row if first is None else attrs.evolve(row, unit=unit, rival=self._row(first))
 
-    def _row(self, number: int) -> Row:
-        if self._rows is None:
+    def _first(self, key: Unit, before: int) -> int | None:
+        """Return the number of the first row whose name is alike.
+
+        It is `None` if there is none, since names that differ may have one hash.
+        """
+        if not self._rows:
             self._rows = [row for row in self._again() if isinstance(row, Row)]
+            for number, row in enumerate(self._rows[:before]):
+                if number not in self._contradicted:
+                    its = row.update.development_id, alike(row.update.name)
+                    self._firsts.setdefault(its, number)
+        return self._firsts.get(key)
+
+    def _row(self, number: int) -> Row:
         return self._rows[number]
 
     def _repeated(self, row: Row, before: Row) -> Row | BrokenRow:
