@@ -31,6 +31,16 @@ def test_from_first_sight_to_pushed_without_an_option(emulator: PropQEmulator, p
     assert emulator.unit("4711", "A-101").price == 1_500
     plan = propq("plan", "precios_01.csv")
     lines(plan.out, r"^as the profile .*propq\.toml says$")
+    # So is the list of the next week, by the same profile.
+    rows = (unit("A-101", "1.450", status="Señalizado"), *ROWS[1:])
+    text_list(Path("precios_02.csv"), *(row[1:] for row in rows), header=ENGLISH[1:])
+    assert propq("push", "precios_02.csv").status == Exit.DONE
+    assert emulator.unit("4711", "A-101").price == 1_450
+    # One that has another name says why it is not.
+    Path("precios_02.csv").rename("tarifa.csv")
+    said = propq("push", "tarifa.csv")
+    assert said.status == Exit.USAGE
+    assert "is for 'precios*.csv', which 'tarifa.csv' does not fit" in " ".join(said.err.split())
 
 
 def test_nothing_is_written_without_a_yes(emulator: PropQEmulator) -> None:
