@@ -17,7 +17,7 @@ from .exit_codes import CommandError, Exit
 if TYPE_CHECKING:
     from propq_async.pricelist import Plan, PlanWarning
 
-__all__ = ["GuardOptions"]
+__all__ = ["GuardOptions", "accepting"]
 
 _MAX_CHANGE_PERCENT = 20
 _NotNegative = Annotated[float, Parameter(validator=Number(gte=0, lt=math.inf))]
@@ -74,3 +74,8 @@ class GuardOptions:
             yield "--max-change", f"{self.max_change:.15g}"
         if self.min_price is not None:
             yield "--min-price", f"{self.min_price:.15g}"
+
+
+def accepting(warnings: Sequence[PlanWarning]) -> str:
+    """Return the option that says yes to these warnings and to no others."""
+    return "--accept " + ",".join(dict.fromkeys(one.kind for one in warnings))

@@ -14,7 +14,7 @@ from propq_async.pricelist import Plan, PriceList, plan
 
 from .account import find_credentials
 from .exit_codes import CommandError, Exit
-from .guard_options import GuardOptions
+from .guard_options import GuardOptions, accepting
 from .list_options import ListOptions, open_list
 from .plan_file import keep
 from .plan_json import dump, plan_json
@@ -66,6 +66,9 @@ class PlanCommand:
         refuse_empty(made, prices)
         await write_report(made, self.report)
         tell_plan(made, prices, ledger.location, self.listed, as_json=self.as_json)
+        if (left := self.guards.unaccepted(made)) and not self.as_json:
+            yes = f"propq push asks for a yes; where nobody can be asked, {accepting(left)} is one"
+            Screen().lines("If it is meant", [yes])
         if self.out is not None:
             await asyncio.to_thread(keep, made, self.out, self.reading)
             if not self.as_json:

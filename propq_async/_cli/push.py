@@ -32,6 +32,7 @@ from .account import find_credentials
 from .alone import alone
 from .client import connect, explained
 from .exit_codes import CommandError, Exit
+from .guard_options import accepting
 from .list_options import open_list
 from .phrases import first
 from .plan import plan_status, refuse_empty, tell_plan
@@ -274,10 +275,9 @@ def _unconfirmed(left: Sequence[PlanWarning], listed: int) -> CommandError:
         screen.sentence("")
 
     report(show)
-    kinds = ",".join(dict.fromkeys(one.kind for one in left))
     return CommandError(
         "nothing was sent, since the above needs a yes: if it is meant, push with "
-        f"--accept {kinds} (or with --yes, for whatever it may be)",
+        f"{accepting(left)} (or with --yes, for whatever it may be)",
         Exit.UNCONFIRMED,
     )
 

@@ -26,7 +26,7 @@ from propq_async.pricelist._warnings import MIN_PRICE, Limits, warnings_of_updat
 from .account import find_credentials
 from .client import connect, explained
 from .exit_codes import CommandError, Exit, exit_of
-from .guard_options import GuardOptions
+from .guard_options import GuardOptions, accepting
 from .question import ask
 from .screen import Screen, ledger_warnings, report, store_warnings
 from .signals import interruptible
@@ -117,9 +117,8 @@ class UpdateCommand:
             if not ask("Send it all the same? [y/N] "):
                 raise CommandError("nothing was sent", Exit.UNCONFIRMED)
             return
-        kinds = ",".join(dict.fromkeys(one.kind for one in left))
         raise CommandError(
-            f"nothing was sent, since the above needs a yes: if it is meant, add --accept {kinds}",
+            f"nothing was sent, since the above needs a yes: if it is meant, add {accepting(left)}",
             Exit.UNCONFIRMED,
         )
 

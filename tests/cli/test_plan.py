@@ -36,10 +36,13 @@ def test_a_plan_for_people(emulator: PropQEmulator, propq: Any) -> None:
         r"^  all        30 units  7,500,000 EUR$",
         r"^New to us\n  4711  A-101  SOLD  250,000 EUR  N S\n  4711  A-102",
         r"^  and 28 more \(--list 30 shows all\)$",
+        r"^If it is meant\n  - propq push asks for a yes; where nobody can be asked, "
+        r"--accept unknown-to-ledger is one\n\Z",
     )
     assert emulator.calls == 0
     assert propq("push", "x.csv", FIRST).status == Exit.DONE
     assert propq("plan", "x.csv").status == Exit.DONE
+    assert "If it is meant" not in propq("plan", "x.csv").out
     asked = propq("plan", "x.csv", "--all", "--trust-hours", "0")
     lines(asked.out, r"^  sent again  30  acknowledged long ago")
     text_list(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import propq_async
 from propq_async import hooks, ledger, opentelemetry, pricelist, prometheus, redis, testing
+from propq_async._client.units import Units
 from tests.helpers.pages import DOCS, README, ROOT, Reader, blocks
 
 # Blocks in these languages need more than a reader types, and are run by the tests named here.
@@ -37,6 +39,9 @@ ELSEWHERE = {
         "bash": "tests/docs/test_emulator.py::test_the_emulator_runs_from_the_command_line"
     },
 }
+MODULES = (
+    propq_async, hooks, ledger, opentelemetry, pricelist, prometheus, redis, testing,
+)  # fmt: skip
 PAGES = sorted(DOCS.rglob("*.md"))
 
 
@@ -92,7 +97,20 @@ def test_every_public_name_is_in_the_reference() -> None:
     page = (DOCS / "reference" / "api.md").read_text(encoding="utf-8")
     named = re.findall(r"^\.\. auto\w+:: (.*)$", page, re.MULTILINE)
     wanted = {f"propq_async.{name}" for name in propq_async.__all__ if name != "__version__"}
-    for module in (hooks, ledger, opentelemetry, pricelist, prometheus, redis, testing):
+    for module in MODULES[1:]:
         own = set(module.__all__) - set(propq_async.__all__)
         wanted |= {f"{module.__name__}.{name}" for name in own}
+    # Nobody makes one, but everybody calls its methods.
+    wanted |= {f"{Units.__module__}.Units.{name}" for name in vars(Units) if name[0] != "_"}
     assert sorted(named) == sorted(wanted)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_what_a_class_has_of_a_private_one_is_in_the_reference(module: ModuleType) -> None:
+    page = (DOCS / "reference" / "api.md").read_text(encoding="utf-8")
+    for one in (getattr(module, name) for name in module.__all__):
+        private = [base for base in getattr(one, "__mro__", ()) if "._" in base.__module__]
+        hidden = [base for base in private if base.__name__ not in module.__all__]
+        if any(name[0] != "_" for base in hidden for name in vars(base)):
+            directive = f".. autoclass:: {module.__name__}.{one.__name__}\n   :inherited-members:\n"
+            assert directive in page
