@@ -176,8 +176,8 @@ def test_commands_whose_files_are_read_only(container: Container, emulator: Prop
     named = {"PROPQ_LEDGER": "/data/l", "PROPQ_TOKEN_FILE": "/data/t", **account(emulator)}
     expected = (
         (["plan", "x.csv"], Exit.UNCONFIRMED, "by the ledger /data/l"),
-        (["push", "x.csv"], Exit.UNUSABLE, "give access to /data\n"),
-        (UPDATE, Exit.UNUSABLE, "give access to /data\n"),
+        (["push", "x.csv"], Exit.UNUSABLE, "or name another file in PROPQ_LEDGER\n"),
+        (UPDATE, Exit.UNUSABLE, "or name another file in PROPQ_LEDGER\n"),
         (["token", "show"], Exit.ROWS_FAILED, "no token for client 1 in /data/t"),
         (["token", "refresh"], Exit.UNUSABLE, "but /data/t does not hold it"),
         (["token", "clear"], Exit.DONE, "there was no token of client 1 in /data/t"),
