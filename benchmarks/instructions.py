@@ -63,8 +63,8 @@ CASES: Final = {
         Case(BelowUnsampled),
         Case(SampledOut),
         Case(Traced),
-        Case(UpdateMany, 233),
-        Case(UpdateMany, 193, in_flight=100),
+        Case(UpdateMany, 231),
+        Case(UpdateMany, 190, in_flight=100),
     )
 }
 

@@ -139,5 +139,6 @@ class Units(Unpicklable):
     def _update(
         self, resources: LoopResources, update: UnitUpdate, run: Run
     ) -> Coroutine[Any, Any, dict[str, Any]]:
-        request = self._request(update.development_id)
+        development_id = update.development_id
+        request = self._requests.get(development_id) or self._request(development_id)
         return make(run, resources, request, dump_update(update), self._options)

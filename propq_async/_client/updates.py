@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from functools import partial
 from typing import Any, Final, TypeAlias, cast
 
 from propq_async.models import UnitUpdate
@@ -21,6 +22,8 @@ class Input:
     def __init__(self, updates: Updates) -> None:
         self.is_async = not isinstance(updates, Iterable)
         self._iterator = iter(updates) if isinstance(updates, Iterable) else aiter(updates)
+        # Returns the next update of an iterator, or `END`.
+        self.take = partial(next, cast("Iterator[object]", self._iterator), END)
         # An async generator does not allow two calls of anext at once.
         self._turn = asyncio.Lock()
         self._pulling: set[asyncio.Task[Any] | None] = set()
@@ -29,10 +32,6 @@ class Input:
     def is_being_pulled(self) -> bool:
         """Return whether a worker waits for the next update."""
         return bool(self._pulling)
-
-    def take(self) -> object:
-        """Return the next update of an iterator, or `END`."""
-        return next(cast("Iterator[UnitUpdate]", self._iterator), END)
 
     async def pull(self) -> object:
         """Return the next update of an async iterator, or `END`."""

@@ -107,6 +107,7 @@ class Workers(Unpicklable):
 
     async def _work(self) -> None:
         """Pull updates and make their calls, in one piece since every row pays for it."""
+        is_async, rows, credit, make = self._input.is_async, self._open, self._credit, self._make
         while True:
             while self._occupied >= self._concurrency and not self._stopped:
                 room = self._loop.create_future()
@@ -115,7 +116,7 @@ class Workers(Unpicklable):
             self._occupied += 1
             row = None
             if not self._stopped:
-                row = await self._pull() if self._input.is_async else self._take()
+                row = await self._pull() if is_async else self._take()
             if row is None:
                 self._occupied -= 1
                 return
@@ -127,13 +128,13 @@ class Workers(Unpicklable):
                 await self._wait_for(row.previous)
                 row.previous = None
             try:
-                response = await self._make(row.update, row)
+                response = await make(row.update, row)
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - raised at the end
                 outcome = self._failed(row, error)
             else:
-                self._credit.earn()
+                credit.earn()
                 outcome = row.success(response, self._now())
-            self._open.settle(row)
+            rows.settle(row)
             self._ready.append(outcome)
             if self._consumers:
                 self._wake_consumers()
