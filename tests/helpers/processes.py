@@ -45,6 +45,7 @@ from propq_async import (
 )
 from propq_async._auth import file_access, json_file
 from propq_async._cli import app
+from propq_async._throttling import leases
 from propq_async.ledger import Account, Ledger
 
 NOBODY = 65534
@@ -160,11 +161,20 @@ async def rounds(url: str, path: str, secret: str, client_id: int, count: int) -
 
 
 async def share(
-    url: str, redis_url: str, secret: str, client_id: int, number: int, count: int, rows: int
+    url: str,
+    redis_url: str,
+    secret: str,
+    client_id: int,
+    number: int,
+    count: int,
+    rows: int,
+    left_alone_seconds: float,
 ) -> Any:
     """Update each `count`-th row at the pace of a fleet; return how many were not applied."""
-    from propq_async.redis import RedisLimiter  # noqa: PLC0415 - most jobs do without
+    from propq_async.redis import RedisLimiter, _connection  # noqa: PLC0415 - most do without
 
+    for module in (_connection, leases):
+        setattr(module, "LEFT_ALONE_SECONDS", left_alone_seconds)  # noqa: B010 - it is Final
     propq = AsyncPropQ(
         Credentials(client_id, secret),
         base_url=url,
