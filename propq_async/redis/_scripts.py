@@ -22,7 +22,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local state, members, channel = KEYS[1], KEYS[2], KEYS[3]
 local names = {'epoch', 'phase', 'limit', 'stated', 'window', 'begins', 'given', 'lo', 'least',
                'probed', 'probes', 'prober', 'failed', 'whole', 'anchor', 'taken', 'crowded',
-               'unclear', 'ceiling', 'base'}
+               'unclear', 'ceiling', 'base', 'tried'}
 local values = redis.call('HMGET', state, unpack(names))
 local s = {}
 for i, name in ipairs(names) do
@@ -79,7 +79,17 @@ if s.phase == 'open' then
   if s.window then over = s.begins + s.window end
   if not (over and now >= over) and s.given < s.limit then
     local share = math.ceil(s.limit / count)
-    local granted = math.min(want, share, s.limit - s.given)
+    local granted = math.min(want, share, (s.base or s.limit) - s.given)
+    if granted <= 0 then
+      -- More than was ever taken. One call tries it: the rest of the step has to wait for it.
+      if not s.tried then
+        s.tried, granted = now, 1
+      elseif now < s.tried + 500 then
+        return answer(0, s.tried + 500 - now, 0)
+      else
+        granted = math.min(want, share, s.limit - s.given)
+      end
+    end
     s.given = s.given + granted
     -- What goes out at the end of the window may arrive after it.
     local valid = over and over - now or math.max(250, s.begins + (s.least or 0) - now)
@@ -116,6 +126,11 @@ if fresh then
   -- The pace was kept to, and was too fast.
   s.crowded = s.window and 1 or nil
   if s.window then s.ceiling = 1 end
+  if s.tried then
+    -- It was the call that tried more, and when this window is over is known.
+    s.limit, s.base, s.crowded = s.base, nil, nil
+    s.lo = math.max(s.lo, s.begins + s.window + math.max(20, math.floor(s.window / 100)))
+  end
   if s.begins and not s.window then
     s.least = math.max(s.least or 0, now - s.begins + least)
   else
@@ -183,7 +198,7 @@ if s.stated ~= 1 then
   end
 end
 s.begins, s.given, s.phase, s.taken = began, math.max(1, s.probes), 'open', 0
-s.unclear = 0
+s.unclear, s.tried = 0, nil
 s.anchor, s.failed, s.prober, s.crowded = nil, nil, nil, nil
 keep()
 redis.call('PUBLISH', channel, 'opened ' .. s.epoch)

@@ -98,6 +98,9 @@ class _OneToken:
     def _cached_token(self) -> Token:
         return self.token
 
+    def _detach(self) -> None:
+        """There is nothing to leave behind."""
+
 
 def units(
     clock: Clock,

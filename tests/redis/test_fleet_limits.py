@@ -1,0 +1,48 @@
+"""A fleet before limits of all sizes, in virtual time, with scripts that a real Redis runs."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.helpers.redis_servers import RedisServer
+from tests.helpers.simulation import fixed_windows
+from tests.helpers.virtual_fleets import run_jobs
+
+# The limit, the seconds of a window, rows, and the most scripts a row. Of a small limit a process
+# gets few permits at a time: at 60 a minute that is one script in 20 seconds for each of them.
+QUICK = [(200, 5, 900, 0.2)]
+LONG = [
+    (60, 1, 1_000, 0.45),
+    (60, 60, 1_000, 0.4),
+    (200, 5, 1_696, 0.15),
+    (1_000, 60, 2_500, 0.06),
+    (5_000, 60, 11_000, 0.03),
+]
+CASES = [*QUICK, *(pytest.param(*case, marks=pytest.mark.campaign) for case in LONG)]
+
+
+@pytest.mark.parametrize("is_stated", [True, False], ids=["stated", "unstated"])
+@pytest.mark.parametrize(("limit", "seconds", "rows", "scripts"), CASES)
+def test_a_fleet_keeps_to_a_limit_of_any_size(
+    redis_server: RedisServer,
+    limit: int,
+    seconds: float,
+    rows: int,
+    scripts: float,
+    *,
+    is_stated: bool,
+) -> None:
+    first, later = run_jobs(
+        redis_server,
+        fixed_windows(limit, seconds, headers=is_stated),
+        rows=rows,
+        jobs=2,
+        pause_seconds=seconds,
+    )
+    # The first burst is what all have under way when the first call is refused.
+    assert first.refused(after_seconds=0.9 * seconds) <= rows / 100
+    # One call may try whether the server takes more than it ever took, if it states no limit.
+    assert later.refused() <= (0 if is_stated else 1)
+    for ran in (first, later):
+        assert ran.seconds <= 1.08 * ((rows - 1) // limit * seconds)
+        assert ran.scripts <= scripts * rows
