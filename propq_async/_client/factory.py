@@ -69,7 +69,7 @@ class AsyncPropQ(Unpicklable):
         retry: for calls and token requests; a session may have its own.
         timeout_seconds: for one attempt, from asking for a connection to the end of the answer.
         max_calls_per_second: an upper bound for any sliding second, in all event loops and threads
-            together; `None` for none.
+            together, and with a `shared_limiter` in all processes; `None` for none.
         max_closed_seconds: the longest that a server's `Retry-After` is believed: after that one
             call asks again, whatever moment the server named.
         shared_limiter: where processes of this client share the pace that the server bears, such as

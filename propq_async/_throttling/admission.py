@@ -68,9 +68,10 @@ class Admission(ServerView):
     def _try(self, permit: Permit, now: float) -> float:
         """Let the call go out if it may go now. Returns the seconds until it may, as `_delay`."""
         delay = self._delay(permit, now)
-        if delay <= 0 and self._shared.cap is not None:
-            # This comes last, since another thread may be faster.
-            delay = self._shared.cap.take()
+        cap = self._fleet_cap or self._shared.cap
+        if delay <= 0 and cap is not None:
+            # This comes last, since another thread or process may be faster.
+            delay = cap.take()
         if delay <= 0:
             if self.fleet is not None:
                 self.fleet.sent(now)

@@ -73,6 +73,10 @@ class SharedLimiter(Protocol):
 
     All times are differences in seconds, since the clocks of the machines may differ. Each method
     may raise: then a process keeps to its share of the pace until the next one works.
+
+    A limiter may have `async def allow(want: int, per_second: float, within_seconds: float) ->
+    Lease` as well, as `RedisLimiter` has: it says how many calls may go out at once, so that those
+    of the fleet are below `max_calls_per_second`. Without it that bounds each process.
     """
 
     async def join(self) -> Pace | None:

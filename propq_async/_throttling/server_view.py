@@ -23,6 +23,7 @@ from .shared import Closing, Shared
 from .waits import Waits
 
 if TYPE_CHECKING:
+    from .fleet_cap import FleetCap
     from .leases import Leases
 
 __all__ = ["ServerView", "logger"]
@@ -68,6 +69,8 @@ class ServerView:
         self._noted: Closing | None = None
 
         self.fleet: Leases | None = None
+        # The bound of the fleet, if it has one.
+        self._fleet_cap: FleetCap | None = None
         self.successes: int = 0
         self.in_flight: int = 0
         # So many calls may be in flight, if only their number may keep one from going out; else 0.

@@ -72,7 +72,8 @@ class Throttle(Admission):
 
     def join(self, limiter: SharedLimiter) -> asyncio.Task[None]:
         """Take part in a fleet from now on. Returns a task that ends when its pace is known."""
-        from .leases import Leases  # noqa: PLC0415 - most processes are alone
+        from .fleet_cap import FleetCap  # noqa: PLC0415 - most processes are alone
+        from .leases import Leases  # noqa: PLC0415
 
         self.fleet = Leases(
             limiter,
@@ -81,12 +82,23 @@ class Throttle(Admission):
             pump=self._pump_if_calls_wait,
             taken_since=self._pace.seen.taken_since,
         )
+        allow = getattr(limiter, "allow", None)
+        if self._shared.cap is not None and allow is not None:
+            self._fleet_cap = FleetCap(
+                allow,
+                self._shared.cap.per_second,
+                self._clock,
+                able=lambda: min(self.waiting, self._max_in_flight - self.in_flight),
+                pump=self._pump_if_calls_wait,
+            )
         return self.fleet.joined
 
     def leave(self) -> list[asyncio.Task[None]]:
         """Leave the fleet, if there is one, and return the tasks that are cancelled with it."""
         fleet, self.fleet = self.fleet, None
-        return [] if fleet is None else fleet.detach()
+        cap, self._fleet_cap = self._fleet_cap, None
+        asking = [] if cap is None else cap.detach()
+        return asking + ([] if fleet is None else fleet.detach())
 
     def copy(self) -> Throttle:
         """Return an idle throttle for another event loop that knows what this one has learned."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import secrets
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
@@ -14,7 +15,7 @@ from propq_async._throttling.fleet import Closing, Lease, Opened, Pace
 from propq_async.clock import Clock
 
 from ._connection import Client, Connector, check_prefix
-from ._scripts import JOIN, LEASE, PROVEN, REFUSED, REPORT
+from ._scripts import ALLOW, JOIN, LEASE, PROVEN, REFUSED, REPORT
 
 # How long after a lost connection the events are asked for again.
 _LISTENS_AGAIN_SECONDS: Final = 1.0
@@ -100,6 +101,24 @@ class RedisLimiter(Unpicklable):
         """Say that the server takes calls again."""
         await self._evaluate("tell that calls are taken", PROVEN, epoch)
 
+    async def allow(self, want: int, per_second: float, within_seconds: float) -> Lease:
+        """Say how many calls may go out at once, of the fleet's `max_calls_per_second`.
+
+        Args:
+            want: how many wait.
+            per_second: the bound of the fleet in any sliding second.
+            within_seconds: how soon after the question they go out, or not at all.
+        """
+        # As for one process: a fraction below one is one call in so many seconds.
+        limit, window = int(max(1, per_second)), 1000 / min(1, per_second)
+        count, wait, members = await self._evaluate(
+            "allow calls",
+            ALLOW,
+            *(want, limit, math.ceil(window), math.ceil(1000 * within_seconds)),
+            names=("given", "callers"),
+        )
+        return Lease(count, wait / 1000, within_seconds, None, members)
+
     async def events(self) -> AsyncIterator[Closing | Opened]:
         """Yield what the others have said, for as long as this process takes part."""
         async with self._redis.kept():
@@ -111,9 +130,15 @@ class RedisLimiter(Unpicklable):
     def _name(self, what: str) -> str:
         return f"{self._prefix}:{{{self._scope or 'all'}}}:{what}"
 
-    async def _evaluate(self, what: str, script: str, *arguments: str | int) -> Any:
+    async def _evaluate(
+        self,
+        what: str,
+        script: str,
+        *arguments: str | int,
+        names: Sequence[str] = ("pace", "members", "events"),
+    ) -> Any:
         member = self._ids.setdefault(asyncio.get_running_loop(), secrets.token_hex(8))
-        keys = [self._name(name) for name in ("pace", "members", "events")]
+        keys = [self._name(name) for name in names]
         return await self._redis.run(
             what,
             lambda client: client.execute_command(

@@ -205,3 +205,36 @@ redis.call('PUBLISH', channel, 'opened ' .. s.epoch)
 return 1
 """
 )
+
+# KEYS: what was given, who asks. ARGV: process, wanted, limit, its window, how soon it is used.
+ALLOW: Final = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local given, members = KEYS[1], KEYS[2]
+local want, limit = tonumber(ARGV[2]), tonumber(ARGV[3])
+local window, within = tonumber(ARGV[4]), tonumber(ARGV[5])
+local alive = math.max(15000, 2 * window)
+redis.call('ZADD', members, now, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', members, 0, now - alive)
+redis.call('PEXPIRE', members, alive)
+local count = redis.call('ZCARD', members)
+-- What was given counts until the last call of it is older than the window.
+local sum, soonest = 0, nil
+local found = redis.call('HGETALL', given)
+for i = 1, #found, 2 do
+  local ends = tonumber(found[i])
+  if ends <= now then
+    redis.call('HDEL', given, found[i])
+  else
+    sum = sum + tonumber(found[i + 1])
+    soonest = math.min(soonest or ends, ends)
+  end
+end
+local granted = math.min(want, math.ceil(limit / count), limit - sum)
+if granted <= 0 then return {0, soonest - now, count} end
+local step = math.max(1, math.floor(window / 100))
+local ends = (math.floor((now + within + window) / step) + 1) * step
+redis.call('HINCRBY', given, string.format('%.0f', ends), granted)
+redis.call('PEXPIRE', given, within + window + 1000)
+return {granted, 0, count}
+"""

@@ -47,3 +47,19 @@ class FakeLimiter:
     async def events(self) -> AsyncIterator[Closing | Opened]:
         while True:
             yield await self.said.get()
+
+
+class FakeAllowance(FakeLimiter):
+    """Allows so many calls at a time, each time after so many seconds, then none for a second."""
+
+    def __init__(self, *counts: int, members: int = 1, answers_after_seconds: float = 0.0) -> None:
+        super().__init__()
+        self.counts = list(counts)
+        self.members = members
+        self.answers_after_seconds = answers_after_seconds
+
+    async def allow(self, want: int, per_second: float, within_seconds: float) -> Lease:
+        self._note("allow", want, per_second, within_seconds)
+        await asyncio.sleep(self.answers_after_seconds)
+        count = self.counts.pop(0) if self.counts else 0
+        return Lease(count, 1.0, within_seconds, None, self.members)

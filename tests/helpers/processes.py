@@ -169,6 +169,7 @@ async def share(
     count: int,
     rows: int,
     left_alone_seconds: float,
+    max_calls_per_second: float | None = None,
 ) -> Any:
     """Update each `count`-th row at the pace of a fleet; return how many were not applied."""
     from propq_async.redis import RedisLimiter, _connection  # noqa: PLC0415 - most do without
@@ -180,6 +181,7 @@ async def share(
         base_url=url,
         token_store=_store(redis_url),
         shared_limiter=RedisLimiter(redis_url),
+        max_calls_per_second=max_calls_per_second,
     )
     updates = (
         UnitUpdate("4711", f"A-{row}", UnitStatus.SOLD, 1000 + row, ["N"])

@@ -76,9 +76,9 @@ class RedisServer:
         text = Path(log.name).read_text(errors="replace")
         pytest.fail(f"redis-server does not answer: {text}")
 
-    def client(self) -> Redis:
+    def client(self, *, timeout_seconds: float | None = 5) -> Redis:
         """Return a client that looks at it from outside."""
-        return Redis.from_url(self.url, decode_responses=True, socket_timeout=5)
+        return Redis.from_url(self.url, decode_responses=True, socket_timeout=timeout_seconds)
 
     def kill(self) -> None:
         """Kill it as a power cut does."""

@@ -9,7 +9,6 @@ from http import HTTPStatus
 from typing import Any, Self
 
 import attrs
-from redis import Redis
 
 from propq_async import Clock
 from propq_async.redis import RedisLimiter
@@ -27,7 +26,7 @@ class VirtualRedis:
     def __init__(
         self, server: RedisServer, clock: Clock, *, latency_seconds: float = 0.001
     ) -> None:
-        self._client = Redis.from_url(server.url, decode_responses=True)
+        self._client = server.client(timeout_seconds=None)
         self._clock = clock
         self._latency_seconds = latency_seconds
         self._listeners: list[asyncio.Queue[str]] = []
@@ -38,14 +37,13 @@ class VirtualRedis:
         await asyncio.sleep(self._latency_seconds)
         self.scripts += 1
         script = script.replace("redis.call('TIME')", "{ARGV[#ARGV - 1], ARGV[#ARGV]}")
-        script = script.replace("redis.call('PUBLISH', channel,", "redis.call('RPUSH', channel,")
+        script = script.replace("'PUBLISH', channel,", "'RPUSH', 'published',")
         seconds, rest = divmod(self._clock.wall(), 1)
-        channel = arguments[3]
         with self._client.pipeline() as pipeline:
             now = int(seconds), int(1e6 * rest)
             pipeline.eval(script, int(arguments[0]), *arguments[1:], *now)
-            pipeline.lrange(channel, 0, -1)
-            pipeline.delete(channel)
+            pipeline.lrange("published", 0, -1)
+            pipeline.delete("published")
             answer, published, _ = pipeline.execute()
         await asyncio.sleep(self._latency_seconds)
         for listener in self._listeners:
