@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -422,9 +422,15 @@ class Process:
     process: asyncio.subprocess.Process
 
     @classmethod
-    async def start(cls, job: Callable[..., Any], *arguments: Any, ready: bool = True) -> Process:
-        """Start a job of this module, and wait until it says that it is ready."""
+    async def start(
+        cls, job: Callable[..., Any], *arguments: Any, ready: bool = True, on: Sequence[str] = ()
+    ) -> Process:
+        """Start a job of this module, and wait until it says that it is ready.
+
+        `on`: what goes before the command, to run it on another host.
+        """
         process = await asyncio.create_subprocess_exec(
+            *on,
             sys.executable,
             "-m",
             "tests.helpers.processes",

@@ -106,8 +106,8 @@ class TLSFront(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
 
-    def __init__(self, certificate: Path, port: int) -> None:
-        super().__init__(("127.0.0.1", 0), _TLSHandler)
+    def __init__(self, certificate: Path, port: int, host: str = "127.0.0.1") -> None:
+        super().__init__((host, 0), _TLSHandler)
         self.behind = port
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(certificate)
