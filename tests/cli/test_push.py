@@ -344,7 +344,7 @@ def test_a_push_on_a_terminal(emulator: PropQEmulator) -> None:
     assert re.search(r"\n - x\.csv, line 32, B: POST .*\r\n   \S", seen)
     status, seen = on_a_terminal("plan", "x.csv", keys=b"")
     assert status == Exit.CHANGES
-    assert re.search(r"4711  B  SOLD  250,000  N S  in doubt", seen)
+    assert re.search(r"4711  B  SOLD  250,000 EUR  N S  in doubt", seen)
 
 
 def test_progress_takes_one_line_of_a_narrow_terminal(emulator: PropQEmulator) -> None:
