@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import attrs
 
+from propq_async._messages import tr
+
 from ._secret import Hidden, NamedSource, SecretDict, SecretStr, UnusableSecretError
 
 __all__ = [
@@ -29,9 +31,9 @@ SERVICE: Final = "propq-async"
 
 # A keyring cannot list what it has. Of a service of its own, so that any account name is free.
 _INDEX: Final = ("propq-async accounts", "all")
-_INSTEAD: Final = (
-    "; without a keyring, keep the secret in a file that only you can read and name it in "
-    "PROPQ_CLIENT_SECRET_FILE, with the id in PROPQ_CLIENT_ID"
+_INSTEAD: Final = tr(
+    "; without a keyring, keep the secret in a file that only you can read and "
+    "name it in PROPQ_CLIENT_SECRET_FILE, with the id in PROPQ_CLIENT_ID"
 )
 
 
@@ -59,10 +61,9 @@ class KeyringSource(NamedSource):
     client_id: int
 
     def __str__(self) -> str:
-        return (
-            f"the secret in the account {self.account!r} of the keyring, which `propq login` "
-            "replaces"
-        )
+        return tr(
+            "the secret in the account {account!r} of the keyring, which `propq login` replaces"
+        ).format(account=self.account)
 
     def __call__(self) -> SecretStr:
         """Return the secret.
@@ -72,11 +73,15 @@ class KeyringSource(NamedSource):
         """
         entry = read_account(self.account)
         if entry is None:
-            raise UnusableSecretError(f"the keyring has no account {self.account!r} any more")
+            raise UnusableSecretError(
+                tr("the keyring has no account {account!r} any more").format(account=self.account)
+            )
         if entry.client_id != self.client_id:
             raise UnusableSecretError(
-                f"the account {self.account!r} of the keyring is that of client "
-                f"{entry.client_id} now: start again to use it"
+                tr(
+                    "the account {account!r} of the keyring is that of client {client_id} now: "
+                    "start again to use it"
+                ).format(account=self.account, client_id=entry.client_id)
             )
         return entry.client_secret
 
@@ -97,8 +102,10 @@ def read_account(account: str) -> Entry | None:
         or not isinstance(data.get("client_secret"), str)
     ):
         raise UnusableSecretError(
-            f"the entry {account!r} of {SERVICE} in the keyring was not made by `propq login`: "
-            "remove it, and log in"
+            tr(
+                "the entry {account!r} of {service} in the keyring was not made by `propq "
+                "login`: remove it, and log in"
+            ).format(account=account, service=SERVICE)
         )
     return Entry(data["client_id"], SecretStr(data["client_secret"]))
 
@@ -115,7 +122,7 @@ def write_account(account: str, entry: Entry) -> None:
     _call("set_password", SERVICE, _checked(account), text)
     # Some backends do nothing and say nothing.
     if read_account(account) != entry:
-        raise UnusableKeyringError("the keyring did not keep the account")
+        raise UnusableKeyringError(tr("the keyring did not keep the account"))
     _write_names({*account_names(), account})
 
 
@@ -174,7 +181,9 @@ def _is_name(account: object) -> bool:
 def _checked(account: str) -> str:
     if not _is_name(account):
         raise UnusableSecretError(
-            f"an account needs a name of at most 64 characters that can be seen, not {account!r}"
+            tr(
+                "an account needs a name of at most 64 characters that can be seen, not {account!r}"
+            ).format(account=account)
         )
     return account
 
@@ -200,13 +209,13 @@ def _attempt(operation: str, arguments: tuple[str, ...]) -> tuple[str | None, Se
     try:
         keyring = import_module("keyring")
     except ImportError:
-        return "the keyring needs a package: pip install 'propq-async[keyring]'", None
+        return tr("the keyring needs a package: pip install 'propq-async[keyring]'"), None
     try:
         # In one expression, since our frame would show what a variable holds.
         answer = Hidden(getattr(keyring, operation)(*map(str, arguments)))
     except Exception as error:  # noqa: BLE001 - each backend has errors of its own
         name = type(error).__name__
         if name == "NoKeyringError":
-            return "this machine has no keyring that can be used", None
-        return f"the keyring failed ({name}): it may be locked", None
+            return tr("this machine has no keyring that can be used"), None
+        return tr("the keyring failed ({name}): it may be locked").format(name=name), None
     return None, SecretStr(answer.value) if isinstance(answer.value, str) else None

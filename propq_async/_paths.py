@@ -8,15 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeGuard
 
+from propq_async._messages import tr
+
 from .errors import ConfigurationError
 
 _KINDS: Final = {
-    stat.S_IFLNK: "a symbolic link",
-    stat.S_IFDIR: "a directory",
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFSOCK: "a socket",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
+    stat.S_IFLNK: tr("a symbolic link"),
+    stat.S_IFDIR: tr("a directory"),
+    stat.S_IFIFO: tr("a named pipe"),
+    stat.S_IFSOCK: tr("a socket"),
+    stat.S_IFCHR: tr("a device"),
+    stat.S_IFBLK: tr("a device"),
 }
 _SEPARATORS: Final = tuple(filter(None, (os.sep, os.altsep)))
 
@@ -39,18 +41,18 @@ def expanded_path(name: str, value: str | os.PathLike[str]) -> Path:
     """
     text = os.fspath(value)
     if not isinstance(text, str):
-        raise refused_path(name, text, "it is no text")
+        raise refused_path(name, text, tr("it is no text"))
     if not text.strip():
-        raise refused_path(name, text, "it is blank")
+        raise refused_path(name, text, tr("it is blank"))
     if "\0" in text:
-        raise refused_path(name, text, "it has a null character")
+        raise refused_path(name, text, tr("it has a null character"))
     if text.endswith(_SEPARATORS):
-        raise refused_path(name, text, "it is a directory: name a file in it")
+        raise refused_path(name, text, tr("it is a directory: name a file in it"))
     try:
         return Path(text).expanduser()
     except RuntimeError:
         raise refused_path(
-            name, text, "it is in the home directory of nobody known here: give it without ~"
+            name, text, tr("it is in the home directory of nobody known here: give it without ~")
         ) from None
 
 
@@ -65,7 +67,7 @@ def absolute_path(name: str, value: str | os.PathLike[str]) -> Path:
         return path.absolute()
     except FileNotFoundError:
         raise refused_path(
-            name, os.fspath(value), "the working directory is gone: give it from the root on"
+            name, os.fspath(value), tr("the working directory is gone: give it from the root on")
         ) from None
 
 
@@ -80,9 +82,11 @@ def default_path(name: str, directory: Callable[[], Path], file: str) -> Path | 
 
 def kind_of_file(mode: int) -> str | None:
     """Return what is there, in words, `None` if it is a regular file."""
-    return None if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "no regular file")
+    return None if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), tr("no regular file"))
 
 
 def refused_path(name: str, value: object, why: str) -> ConfigurationError:
     """Return the error for a path that cannot be used."""
-    return ConfigurationError(f"{name} must name a file, not {value!r}: {why}")
+    return ConfigurationError(
+        tr("{name} must name a file, not {value!r}: {why}").format(name=name, value=value, why=why)
+    )

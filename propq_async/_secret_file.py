@@ -9,6 +9,8 @@ from typing import Final
 
 import attrs
 
+from propq_async._messages import tr
+
 from ._paths import kind_of_file
 from ._secret import NamedSource, SecretBytes, SecretStr, UnusableSecretError
 
@@ -33,7 +35,9 @@ class SecretFile(NamedSource):
     path: Path
 
     def __str__(self) -> str:
-        return f"the secret in {self.path} ({self.variable})"
+        return tr("the secret in {path} ({variable})").format(
+            path=self.path, variable=self.variable
+        )
 
     def __call__(self) -> SecretStr:
         """Return what the file has, without one line break at its end.
@@ -45,16 +49,20 @@ class SecretFile(NamedSource):
         try:
             content = self._content()
         except OSError as error:
-            problem = f"cannot be read: {error.strerror or type(error).__name__}"
+            problem = tr("cannot be read: {strerror}").format(
+                strerror=error.strerror or type(error).__name__
+            )
             raise self._unusable(problem) from None
         if len(content) > MAX_FILE_BYTES:
-            raise self._unusable(f"is larger than {MAX_FILE_BYTES // 1024} KiB")
+            raise self._unusable(
+                tr("is larger than {most} KiB").format(most=MAX_FILE_BYTES // 1024)
+            )
         text = _text(content)
         if text is None:
             del content
-            raise self._unusable("has no text in UTF-8")
+            raise self._unusable(tr("has no text in UTF-8"))
         if not text.strip():
-            raise self._unusable("is blank" if text else "is empty")
+            raise self._unusable(tr("is blank") if text else tr("is empty"))
         return text
 
     def _content(self) -> SecretBytes:
@@ -68,13 +76,21 @@ class SecretFile(NamedSource):
     def _check(self, status: os.stat_result) -> None:
         kind = kind_of_file(status.st_mode)
         if kind is not None:
-            raise self._unusable(f"is {kind}, not a file that can be read again and again")
+            raise self._unusable(
+                tr("is {kind}, not a file that can be read again and again").format(kind=kind)
+            )
         # Windows shows no such rights here.
         if hasattr(os, "geteuid") and status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise self._unusable(f"may be written to by other users: chmod go-w {self.path}")
+            raise self._unusable(
+                tr("may be written to by other users: chmod go-w {path}").format(path=self.path)
+            )
 
     def _unusable(self, problem: str) -> UnusableSecretError:
-        return UnusableSecretError(f"the file in {self.variable}, {self.path}, {problem}")
+        return UnusableSecretError(
+            tr("the file in {variable}, {path}, {problem}").format(
+                variable=self.variable, path=self.path, problem=problem
+            )
+        )
 
 
 def _without_waiting(path: str, flags: int) -> int:

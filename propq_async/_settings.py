@@ -8,6 +8,8 @@ import sys
 from typing import Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from propq_async._messages import tr
+
 from ._environment import (
     BASE_URL_VARIABLE,
     LEDGER_VARIABLE,
@@ -29,13 +31,19 @@ def check_at_least(
 ) -> None:
     """Raise `ConfigurationError` unless `value` is a number that is large enough."""
     if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ConfigurationError(f"{name} must be a number, not {value!r}")
+        raise ConfigurationError(
+            tr("{name} must be a number, not {value!r}").format(name=name, value=value)
+        )
     # Written so that NaN is refused as well.
     if not (value > least if exclusive else value >= least):
-        bound = "above" if exclusive else "at least"
-        raise ConfigurationError(f"{name} must be {bound} {least:g}, not {value!r}")
+        bound = tr("above") if exclusive else tr("at least")
+        raise ConfigurationError(
+            tr("{name} must be {bound} {least:g}, not {value!r}").format(
+                name=name, bound=bound, least=least, value=value
+            )
+        )
     if finite and value > sys.float_info.max:
-        raise ConfigurationError(f"{name} must be a finite number")
+        raise ConfigurationError(tr("{name} must be a finite number").format(name=name))
 
 
 def check_base_url(base_url: str, *, name: str = "base_url") -> str:
@@ -54,18 +62,28 @@ def check_base_url(base_url: str, *, name: str = "base_url") -> str:
         or FORBIDDEN_IN_URL.search(base_url)
     ):
         raise ConfigurationError(
-            f"{name} must look like {BASE_URL}, not {_without_user(base_url)!r}"
+            tr("{name} must look like {example}, not {value!r}").format(
+                name=name, example=BASE_URL, value=_without_user(base_url)
+            )
         )
     # Not the parsed parts: an empty query is none to urlsplit, but the path would end up in it. An
     # "@" may stand behind a password that was not encoded, and so in what is taken for the path.
     if "@" in base_url or "?" in base_url or "#" in base_url:
-        raise ConfigurationError(f"{name} must have no user, no query and no fragment")
+        raise ConfigurationError(
+            tr("{name} must have no user, no query and no fragment").format(name=name)
+        )
     if has_dot_segment(parts.path):
-        raise ConfigurationError(f'{name} must have no segment "." or "..", as {base_url!r} has')
+        raise ConfigurationError(
+            tr('{name} must have no segment "." or "..", as {base_url!r} has').format(
+                name=name, base_url=base_url
+            )
+        )
     if parts.scheme == "http" and not is_loopback(host):
         raise ConfigurationError(
-            f"{name} must begin with https://, not {base_url!r}: only a loopback host such as "
-            "127.0.0.1 or localhost may do without encryption"
+            tr(
+                "{name} must begin with https://, not {base_url!r}: only a loopback host "
+                "such as 127.0.0.1 or localhost may do without encryption"
+            ).format(name=name, base_url=base_url)
         )
     return base_url.rstrip("/")
 
@@ -131,5 +149,5 @@ def ledger_from_env() -> str | None:
     """
     value = variable(LEDGER_VARIABLE)
     if value and not value.strip():
-        raise refused_path(LEDGER_VARIABLE, value, "it is blank")
+        raise refused_path(LEDGER_VARIABLE, value, tr("it is blank"))
     return value.strip() or None

@@ -7,6 +7,8 @@ import sys
 from decimal import Decimal
 from typing import Final
 
+from propq_async._messages import tr
+
 # A double carries any decimal of up to 15 digits unharmed (IEEE 754, `DBL_DIG`).
 _MAX_PRICE_DIGITS: Final = 15
 PLAIN_BELOW: Final = 10**_MAX_PRICE_DIGITS
@@ -25,29 +27,33 @@ INVISIBLE: Final = frozenset(
 def string_problems(value: object) -> list[str]:
     """Return what is wrong with a string, nothing for a good one."""
     if not isinstance(value, str):
-        return [f"must be a string, not {type(value).__name__}"]
+        return [tr("must be a string, not {type}").format(type=type(value).__name__)]
     if not value:
-        return ["must not be empty"]
+        return [tr("must not be empty")]
     if value.isascii() and value.isprintable() and value[0] != " " != value[-1]:
         return []  # the usual case
-    problems = []
+    problems: list[str] = []
     if value[0] in INVISIBLE or value[-1] in INVISIBLE or value != value.strip():
         problems.append(
-            f"must not begin or end with white space or an invisible character: {value!r} "
-            "(the server trims it)"
+            tr(
+                "must not begin or end with white space or an invisible character: "
+                "{value!r} (the server trims it)"
+            ).format(value=value)
         )
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            problems.append(f"must be valid Unicode: {value!r} has a lone surrogate")
+            problems.append(
+                tr("must be valid Unicode: {value!r} has a lone surrogate").format(value=value)
+            )
     return problems
 
 
 def development_id_problems(value: object) -> list[str]:
     """Return what is wrong with the id of a development."""
     if value in (".", ".."):
-        return [f"must not be {value!r}: it would name another path"]
+        return [tr("must not be {value!r}: it would name another path").format(value=value)]
     return string_problems(value)
 
 
@@ -58,21 +64,27 @@ def price_problems(value: object) -> list[str]:
 
 def _unusual_price_problems(value: object) -> list[str]:
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        return [f"must be an int, float or Decimal, not {type(value).__name__}"]
+        return [
+            tr("must be an int, float or Decimal, not {type}").format(type=type(value).__name__)
+        ]
     try:
         number = float(value)
     except (OverflowError, ValueError):  # an int beyond any float; a signalling NaN
         number = math.nan
     if not math.isfinite(number):
-        return ["must be a finite number"]
+        return [tr("must be a finite number")]
     if number <= 0:
-        return [f"must be above zero, not {value}"]
+        return [tr("must be above zero, not {value}").format(value=value)]
     if number < sys.float_info.min:
         # Below this a double carries fewer digits than anywhere else.
-        return [f"must not be as small as {value}: it could not be sent exactly"]
+        return [
+            tr("must not be as small as {value}: it could not be sent exactly").format(value=value)
+        ]
     if _significant_digits(value) > _MAX_PRICE_DIGITS:
-        problem = f"must have at most {_MAX_PRICE_DIGITS} significant digits: {value} has more"
-        return [f"{problem}; round it first, as in round(price, 2)"]
+        problem = tr("must have at most {most} significant digits: {value} has more").format(
+            most=_MAX_PRICE_DIGITS, value=value
+        )
+        return [tr("{problem}; round it first, as in round(price, 2)").format(problem=problem)]
     return []
 
 
@@ -96,11 +108,15 @@ def _significant_digits(value: float | Decimal) -> int:
 def directions_problems(value: object) -> list[str]:
     """Return what is wrong with directions."""
     if not isinstance(value, tuple):
-        return [f'must be a sequence of strings such as ["N", "S"], not {value!r}']
+        return [
+            tr('must be a sequence of strings such as ["N", "S"], not {value!r}').format(
+                value=value
+            )
+        ]
     if not value:
-        return ["must not be empty"]
+        return [tr("must not be empty")]
     return [
-        f"item {index}: {problem}"
+        tr("item {index}: {problem}").format(index=index, problem=problem)
         for index, item in enumerate(value)
         for problem in string_problems(item)
     ]

@@ -10,6 +10,8 @@ from typing import Any, Final, Self, TypeAlias
 
 import attrs
 
+from propq_async._messages import tr
+
 from ._environment import (
     CLIENT_ID_VARIABLE,
     CLIENT_SECRET_VARIABLE,
@@ -114,7 +116,9 @@ class Credentials:
         if entry is None:
             option = "" if account == DEFAULT_ACCOUNT else f" --account {shlex.quote(account)}"
             raise ConfigurationError(
-                f"the keyring has no account {account!r}: `propq login{option}` keeps one there"
+                tr(
+                    "the keyring has no account {account!r}: `propq login{option}` keeps one there"
+                ).format(account=account, option=option)
             )
         return cls(entry.client_id, KeyringSource(account, entry.client_id))
 
@@ -145,9 +149,11 @@ class _Variables:
 
     def client_id(self) -> int | _Problem:
         found = self._find(CLIENT_ID_VARIABLE)
-        where = f"the environment variable {CLIENT_ID_VARIABLE}"
+        where = tr("the environment variable {name}").format(name=CLIENT_ID_VARIABLE)
         if isinstance(found, SecretFile):
-            where = f"the file in {found.variable}, {found.path},"
+            where = tr("the file in {variable}, {path},").format(
+                variable=found.variable, path=found.path
+            )
             found = _content(found)
         if isinstance(found, _Problem):
             return found
@@ -166,7 +172,7 @@ class _Variables:
             where = str(found)
             text = _content(found)
         else:
-            where = f"the environment variable {CLIENT_SECRET_VARIABLE}"
+            where = tr("the environment variable {name}").format(name=CLIENT_SECRET_VARIABLE)
             text = found
         if isinstance(text, _Problem):
             return text
@@ -180,7 +186,9 @@ class _Variables:
         file = self._environ.get(file_variable, "").strip()
         if value and file:
             return _Problem(
-                f"the environment variables {name} and {file_variable} are both set: unset one"
+                tr(
+                    "the environment variables {name} and {file_variable} are both set: unset one"
+                ).format(name=name, file_variable=file_variable)
             )
         if file:
             try:
@@ -189,10 +197,12 @@ class _Variables:
                 return _Problem(error)
         if value:
             return value
-        state = "blank" if name in self._environ else "not set"
+        state = tr("blank") if name in self._environ else tr("not set")
         return _Problem(
-            f"the environment variable {name} is {state}: set it to the value that Resales Online "
-            f"gave you, or set {file_variable} to a file with it"
+            tr(
+                "the environment variable {name} is {state}: set it to the value that "
+                "Resales Online gave you, or set {file_variable} to a file with it"
+            ).format(name=name, state=state, file_variable=file_variable)
         )
 
 
@@ -209,7 +219,7 @@ def _id_problem(client_id: object, name: str) -> str | None:
         or not isinstance(client_id, int)
         or not 0 < client_id <= _MAX_CLIENT_ID
     ):
-        return f"{name} must be a positive integer"
+        return tr("{name} must be a positive integer").format(name=name)
     return None
 
 
@@ -228,21 +238,21 @@ def secret_problem(
         name: what it is called.
     """
     if not isinstance(secret, str) or not secret.strip():
-        return f"{name} must be a string that is not blank"
+        return tr("{name} must be a string that is not blank").format(name=name)
     try:
         secret.encode()
     except UnicodeEncodeError:
-        return f"{name} must be valid Unicode: it has a lone surrogate"
+        return tr("{name} must be valid Unicode: it has a lone surrogate").format(name=name)
     # No secret of the vendor's has any of these, so it is a paste gone wrong.
     signs = {
-        "has a line break in it or around it: paste the secret alone": (
+        tr("has a line break in it or around it: paste the secret alone"): (
             len(secret.splitlines()) > 1 or secret[-1] in "\r\n"
         ),
-        "has a blank before or behind it: remove it": secret != secret.strip(),
-        "has quotes around it: they are no part of the secret, remove them": (
+        tr("has a blank before or behind it: remove it"): secret != secret.strip(),
+        tr("has quotes around it: they are no part of the secret, remove them"): (
             len(secret) > 1 and secret[0] + secret[-1] in _QUOTES
         ),
-        "begins or ends with an invisible character: paste the secret alone": (
+        tr("begins or ends with an invisible character: paste the secret alone"): (
             not (secret[0] + secret[-1]).isprintable()
         ),
     }

@@ -36,6 +36,8 @@ from __future__ import annotations
 
 from typing import Any, NotRequired, TypedDict, TypeVar, Unpack
 
+from propq_async._messages import joined, tr
+
 __all__ = [
     "APIConnectionError",
     "APIError",
@@ -108,10 +110,11 @@ class InvalidUpdateError(PropQError, ValueError):
     """
 
     def __init__(self, errors: dict[str, list[str]]) -> None:
-        problems = "; ".join(
-            f"{field}: {text}" for field, texts in errors.items() for text in texts
+        problems = joined(
+            "; ",
+            (joined(": ", (field, text)) for field, texts in errors.items() for text in texts),
         )
-        super().__init__(f"the update is not valid: {problems}")
+        super().__init__(tr("the update is not valid: {problems}").format(problems=problems))
         self.errors = errors
 
 
@@ -224,7 +227,7 @@ class APIError(PropQError):
     `may_have_been_applied`.
     """
 
-    advice = ""
+    advice: str = ""
     """What to do about it. It is part of `str()`."""
 
     def __init__(
@@ -243,15 +246,15 @@ class APIError(PropQError):
         self.may_have_been_applied = may_have_been_applied
 
     def __str__(self) -> str:
-        of_unit = f" (unit {self.unit[1]!r})" if self.unit else ""
-        parts = [f"{self.method} {self.url}{of_unit}: {self.said}"]
+        of_unit = tr(" (unit {unit!r})").format(unit=self.unit[1]) if self.unit else ""
+        parts: list[str] = [self.method, " ", self.url, of_unit, ": ", self.said]
         if self.attempts > 1:
-            parts.append(f" (after {self.attempts} attempts)")
+            parts.append(tr(" (after {attempts} attempts)").format(attempts=self.attempts))
         if self.advice:
-            parts.append(f" - {self.advice}")
+            parts += [" - ", self.advice]
         if self.may_have_been_applied:
-            parts.append(" [it may have been applied]")
-        return "".join(parts)
+            parts.append(tr(" [it may have been applied]"))
+        return joined("", parts)
 
     @property
     def said(self) -> str:
@@ -263,13 +266,15 @@ class APIConnectionError(APIError):
     """There was no complete answer: no connection, or one that broke."""
 
     is_retryable: bool = True
-    advice = "check the network, the proxy and the base URL"
+    advice: str = tr("check the network, the proxy and the base URL")
 
 
 class APITimeoutError(APIConnectionError):
     """There was no complete answer in time."""
 
-    advice = "check the network, or give it more time (timeout_seconds, total_timeout_seconds)"
+    advice: str = tr(
+        "check the network, or give it more time (timeout_seconds, total_timeout_seconds)"
+    )
 
 
 class SupersededError(APIError):
@@ -278,7 +283,7 @@ class SupersededError(APIError):
     `attempts` says how often it was sent, and `may_have_been_applied` is about these attempts.
     """
 
-    advice = "what the newer update sets is what counts"
+    advice: str = tr("what the newer update sets is what counts")
 
 
 class UnexpectedResponseError(APIError):
@@ -287,7 +292,7 @@ class UnexpectedResponseError(APIError):
     `status` is the HTTP status and `body` the beginning of the body as text.
     """
 
-    advice = "check that the base URL is the API's, not a web page's or a proxy's"
+    advice: str = tr("check that the base URL is the API's, not a web page's or a proxy's")
 
     def __init__(
         self, message: str, *, status: int, body: str = "", **call: Unpack[_CallFields]
@@ -299,7 +304,7 @@ class UnexpectedResponseError(APIError):
     @property
     def said(self) -> str:
         """Return what happened, without the call and without advice."""
-        return f"{self.status}, but {self.message}"
+        return tr("{status}, but {message}").format(status=self.status, message=self.message)
 
 
 class APIStatusError(APIError):
@@ -311,7 +316,7 @@ class APIStatusError(APIError):
     the last two are `None` if it sent none.
     """
 
-    advice = "that is all the server said: ask Resales Online what it means"
+    advice: str = tr("that is all the server said: ask Resales Online what it means")
 
     def __init__(
         self,
@@ -333,16 +338,18 @@ class APIStatusError(APIError):
     def said(self) -> str:
         """Return what happened, without the call and without advice."""
         asked = self.retry_after_seconds
-        wait = "" if asked is None else f"; the server asks to wait {asked:g} s"
-        return f"{self.status} {self.message}{wait}"
+        wait = (
+            "" if asked is None else tr("; the server asks to wait {asked:g} s").format(asked=asked)
+        )
+        return joined("", (str(self.status), " ", self.message, wait))
 
 
 class RedirectError(APIStatusError):
     """3xx. No redirect is followed: `location` is where it pointed, `None` if nowhere."""
 
-    advice = (
-        "the API never redirects: check the base URL, and whether a proxy strips the headers "
-        "Content-Type or Accept"
+    advice: str = tr(
+        "the API never redirects: check the base URL, and whether a proxy strips "
+        "the headers Content-Type or Accept"
     )
 
     def __init__(
@@ -354,43 +361,45 @@ class RedirectError(APIStatusError):
     @property
     def said(self) -> str:
         """Return what happened, without the call and without advice."""
-        return f"{super().said} (Location: {self.location or 'none'})"
+        return tr("{said} (Location: {location})").format(
+            said=super().said, location=self.location or tr("none")
+        )
 
 
 class BadRequestError(APIStatusError):
     """400: the server could not process the request."""
 
-    advice = "check the development id and the values of the update"
+    advice: str = tr("check the development id and the values of the update")
 
 
 class AuthenticationError(APIStatusError):
     """401: the access token was refused, and so was a new one, or there was no new one."""
 
-    advice = (
-        "check PROPQ_CLIENT_ID and PROPQ_CLIENT_SECRET, and with Resales Online that this client "
-        "is still active"
+    advice: str = tr(
+        "check PROPQ_CLIENT_ID and PROPQ_CLIENT_SECRET, and with Resales Online "
+        "that this client is still active"
     )
 
 
 class PermissionDeniedError(APIStatusError):
     """403: these credentials may not make this call."""
 
-    advice = "check that the development belongs to this client"
+    advice: str = tr("check that the development belongs to this client")
 
 
 class NotFoundError(APIStatusError):
     """404: no such development, unit or path."""
 
-    advice = (
-        "check the development id and the unit name: the name must match exactly, spaces and case "
-        "included"
+    advice: str = tr(
+        "check the development id and the unit name: the name must match exactly, "
+        "spaces and case included"
     )
 
 
 class WrongMethodError(APIStatusError):
     """405 or 419: the path does not take this HTTP method."""
 
-    advice = "check the HTTP method and the path"
+    advice: str = tr("check the HTTP method and the path")
 
 
 class UnprocessableError(APIStatusError):
@@ -399,7 +408,7 @@ class UnprocessableError(APIStatusError):
     `errors` maps the server's field names to its messages; it is empty if the server named none.
     """
 
-    advice = "correct the fields named, or check all of them if none is"
+    advice: str = tr("correct the fields named, or check all of them if none is")
 
     def __init__(
         self,
@@ -417,18 +426,18 @@ class UnprocessableError(APIStatusError):
         named = "; ".join(
             f"{field}: {text}" for field, all_ in self.errors.items() for text in all_
         )
-        return f"{super().said} ({named})" if named else super().said
+        return joined("", (super().said, " (", named, ")")) if named else super().said
 
 
 class RateLimitError(APIStatusError):
     """429: too many calls."""
 
     is_retryable: bool = True
-    advice = "try again later, or set max_calls_per_second below the server's limit"
+    advice: str = tr("try again later, or set max_calls_per_second below the server's limit")
 
 
 class ServerError(APIStatusError):
     """5xx: the server, or a gateway before it, failed."""
 
     is_retryable: bool = True
-    advice = "try again later"
+    advice: str = tr("try again later")

@@ -66,7 +66,7 @@ ABOVE = {"testing", "_cli", "__main__", "pricelist", "ledger"}
 # What needs an extra, and is imported only where it is asked for.
 OF_AN_EXTRA = {"opentelemetry", "prometheus", "redis"}
 # What the core imports when it is used. A script that sends one update does not wait for it.
-WHEN_USED = {"_keyring"}
+WHEN_USED = {"_languages", "_keyring"}
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from typing import Final, Literal, TypeAlias
 import attrs
 
 from propq_async._http.pool import AskToken
+from propq_async._messages import tr
 from propq_async._wire.messages import Lost
 from propq_async._wire.oauth import read_token
 from propq_async.clock import Clock
@@ -151,8 +152,10 @@ class Fetcher:
             return copy.deepcopy(error)
         if isinstance(reply, Lost):
             return TokenUnavailableError(
-                f"the token endpoint {self.token_url} gave no answer: {reply.reason}; "
-                + (reply.advice or "check the network, the proxy and the base URL"),
+                tr("the token endpoint {token_url} gave no answer: {reason}; ").format(
+                    token_url=self.token_url, reason=reply.reason
+                )
+                + (reply.advice or tr("check the network, the proxy and the base URL")),
                 worth_attempts=1 if reply.final else reply.worth_attempts,
             )
         outcome = read_token(

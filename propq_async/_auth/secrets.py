@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import attrs
 
+from propq_async._messages import joined, tr
 from propq_async._secret import NamedSource, SecretStr, UnusableSecretError
 from propq_async._waiting import DAEMON_THREADS, finish, seen
 from propq_async.credentials import Credentials, SecretSource, secret_problem
@@ -21,7 +22,7 @@ from propq_async.errors import TokenUnavailableError
 
 # How long a cancelled source may take to clean up.
 CLEANUP_SECONDS: Final = 1.0
-_NAME: Final = "what the source of the secret returned"
+_NAME: Final = tr("what the source of the secret returned")
 
 
 @attrs.frozen
@@ -36,7 +37,9 @@ class _Said:
         if isinstance(error, UnusableSecretError):
             return cls(problem=str(error))
         # Without the text of the error, which might show the secret.
-        return cls(problem=f"the source of the secret failed ({type(error).__name__})")
+        return cls(
+            problem=tr("the source of the secret failed ({type})").format(type=type(error).__name__)
+        )
 
 
 @attrs.define(eq=False)
@@ -56,10 +59,12 @@ class SecretReader:
     def origin(self) -> str:
         """Return what to look at if the server refuses the credentials."""
         if isinstance(self._credentials.client_secret, str):
-            return "PROPQ_CLIENT_ID and PROPQ_CLIENT_SECRET"
+            return joined(tr(" and "), ("PROPQ_CLIENT_ID", "PROPQ_CLIENT_SECRET"))
         if isinstance(self._credentials.client_secret, NamedSource):
-            return f"the client id, and {self._credentials.client_secret}"
-        return "the client id, and what the source of the secret returns"
+            return tr("the client id, and {client_secret}").format(
+                client_secret=self._credentials.client_secret
+            )
+        return tr("the client id, and what the source of the secret returns")
 
     async def read(self, timeout_seconds: float) -> Credentials | TokenUnavailableError:
         """Return the credentials for one token request, or why there are none."""
@@ -76,7 +81,11 @@ class SecretReader:
                 task.add_done_callback(seen)
                 await finish(asyncio.wait((task,), timeout=CLEANUP_SECONDS))
         if is_late:
-            said = _Said(problem=f"the source of the secret took longer than {timeout_seconds:g} s")
+            said = _Said(
+                problem=tr(
+                    "the source of the secret took longer than {timeout_seconds:g} s"
+                ).format(timeout_seconds=timeout_seconds)
+            )
         elif task.cancelled():
             said = _Said.failed(asyncio.CancelledError())
         else:
@@ -84,7 +93,9 @@ class SecretReader:
         secret = SecretStr(said.value) if isinstance(said.value, str) else None
         problem = said.problem or secret_problem(secret, _NAME)
         if problem is not None or secret is None:
-            return TokenUnavailableError(f"no token was asked for: {problem}")
+            return TokenUnavailableError(
+                tr("no token was asked for: {problem}").format(problem=problem)
+            )
         return Credentials(self._credentials.client_id, secret)
 
     async def _ask(self, source: SecretSource) -> _Said:

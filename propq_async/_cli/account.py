@@ -15,6 +15,7 @@ from propq_async._environment import (
     variable,
 )
 from propq_async._keyring import UnusableKeyringError, read_account
+from propq_async._messages import joined, tr
 from propq_async._waiting import in_thread
 from propq_async.credentials import client_id_from_env
 
@@ -35,11 +36,17 @@ _VARIABLES: Final = tuple(
     for name in (CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE)
     for suffix in ("", FILE_SUFFIX)
 )
-THREE_WAYS: Final = (
-    "log in with `propq login`, which keeps them in the keyring; or name an account with --account "
-    f"or {ACCOUNT_VARIABLE}; or set {CLIENT_ID_VARIABLE} and {CLIENT_SECRET_VARIABLE}, or name "
-    f"files with them in {CLIENT_ID_VARIABLE}{FILE_SUFFIX} and "
-    f"{CLIENT_SECRET_VARIABLE}{FILE_SUFFIX}"
+THREE_WAYS: Final = tr(
+    "log in with `propq login`, which keeps them in the keyring; or name an "
+    "account with --account or {account_variable}; or set {client_id_variable} "
+    "and {client_secret_variable}, or name files with them in "
+    "{client_id_variable}{file_suffix} and "
+    "{client_secret_variable}{file_suffix}"
+).format(
+    account_variable=ACCOUNT_VARIABLE,
+    client_id_variable=CLIENT_ID_VARIABLE,
+    client_secret_variable=CLIENT_SECRET_VARIABLE,
+    file_suffix=FILE_SUFFIX,
 )
 
 # What --account says. Like a variable of the environment, it is set once for the whole command.
@@ -102,7 +109,10 @@ def _from_keyring(account: str | None) -> Credentials:
         is_there = read_account(DEFAULT_ACCOUNT) is not None
         why = ""
     except UnusableKeyringError as error:
-        is_there, why = False, f" ({error.reason})"
+        is_there, why = False, joined("", (" (", error.reason, ")"))
     if is_there:
         return Credentials.from_keyring()
-    raise CommandError(f"there are no credentials{why}: {THREE_WAYS}", Exit.UNUSABLE)
+    raise CommandError(
+        tr("there are no credentials{why}: {three_ways}").format(why=why, three_ways=THREE_WAYS),
+        Exit.UNUSABLE,
+    )

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from propq_async import LedgerBusyError
+from propq_async._messages import tr
 from propq_async.ledger import Account, Ledger
 
 from .screen import Screen
@@ -33,7 +34,12 @@ async def alone(
             if not wait_seconds:
                 raise
             if screen is not None:
-                screen.say(f"{error}, for up to {wait_seconds:g} s", label="wait")
+                screen.say(
+                    tr("{error}, for up to {wait_seconds:g} s").format(
+                        error=error, wait_seconds=wait_seconds
+                    ),
+                    label="wait",
+                )
             holding = ledger.exclusive(account, shard=shard, wait_seconds=wait_seconds)
             await stack.enter_async_context(holding)
         yield

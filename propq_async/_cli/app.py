@@ -12,9 +12,11 @@ from typing import Final
 from cyclopts import CycloptsError, Token, UnknownOptionError
 
 from propq_async import PropQError
+from propq_async._messages import os_reason, tr
 
 from .commands import app
 from .exit_codes import CommandError, Exit, exit_of
+from .language import choose_language
 from .list_options import no_pipe
 from .streams import WatchedStream, complain, errors_out, prepare_streams, printable, silence
 
@@ -26,14 +28,18 @@ DEBUG: Final = "--debug"
 def run(arguments: Sequence[str]) -> int:
     """Run the command with these arguments, and return its exit status."""
     prepare_streams()
+    try:
+        spoken = choose_language(arguments)
+    except CommandError as error:
+        return _explain(error)
     stdout = WatchedStream(sys.stdout)
     try:
         with redirect_stdout(stdout):
-            status = _run([argument for argument in arguments if argument != DEBUG])
+            status = _run([argument for argument in spoken if argument != DEBUG])
             # Here, where its error can still be reported.
             stdout.flush()
     except KeyboardInterrupt:
-        return _complain("interrupted", Exit.INTERRUPTED)
+        return _complain(tr("interrupted"), Exit.INTERRUPTED)
     except (BrokenPipeError, SystemExit):  # rich makes the latter of the former, for help
         # The reader of the output has gone, and nobody is left to tell.
         silence(sys.stdout)
@@ -44,8 +50,9 @@ def run(arguments: Sequence[str]) -> int:
         if isinstance(error, OSError) and error is stdout.error:
             silence(sys.stdout)
             return _complain(
-                "standard output cannot be written, and what it has is not whole: "
-                f"{error.strerror}",
+                tr(
+                    "standard output cannot be written, and what it has is not whole: {strerror}"
+                ).format(strerror=os_reason(error)),
                 Exit.UNUSABLE,
             )
         return _explain(error)
@@ -67,18 +74,25 @@ def _explain(error: Exception) -> Exit:
             return _explain(no_pipe("-"))
         case CycloptsError():
             command = " ".join(("propq", *(error.command_chain or ())))
-            return _complain(f"{error}\nTry '{command} --help'.", Exit.USAGE)
+            return _complain(
+                tr("{error}\nTry '{command} --help'.").format(error=error, command=command),
+                Exit.USAGE,
+            )
         case CommandError():
             return _complain(str(error), error.status)
         case PropQError():
             return _complain(str(error), exit_of(error))
         case OSError():
-            what = error.strerror or str(error)
             named = "" if error.filename is None else f": {error.filename}"
-            return _complain(what + named, Exit.UNUSABLE)
+            return _complain(os_reason(error) + named, Exit.UNUSABLE)
         case _:
             what = f"{type(error).__name__}: {error}"
-            return _complain(f"this is a bug of propq: {what} ({DEBUG} shows where)", Exit.BUG)
+            return _complain(
+                tr("this is a bug of propq: {what} ({debug} shows where)").format(
+                    what=what, debug=DEBUG
+                ),
+                Exit.BUG,
+            )
 
 
 def _print_traceback() -> None:

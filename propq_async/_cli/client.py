@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from propq_async import AsyncPropQ, Credentials, PropQError
 from propq_async._client.settings import Settings
+from propq_async._messages import tr
 from propq_async._settings import base_url_from_env, check_base_url, is_loopback
 from propq_async.config import BASE_URL
 
@@ -34,5 +35,7 @@ def explained(error: PropQError, propq: AsyncPropQ) -> str:
     if "proxy" not in text:
         return text
     if propq.proxy is None:
-        return f"{text} (no proxy was used)"
-    return f"{text} (the proxy was {propq.proxy}; --no-proxy goes without it)"
+        return tr("{text} (no proxy was used)").format(text=text)
+    return tr("{text} (the proxy was {proxy}; --no-proxy goes without it)").format(
+        text=text, proxy=propq.proxy
+    )

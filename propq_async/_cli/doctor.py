@@ -13,6 +13,7 @@ import attrs
 
 from propq_async import ConfigurationError, Credentials, PropQError, __version__
 from propq_async._environment import ACCOUNT_VARIABLE
+from propq_async._messages import joined, tr
 from propq_async._paths import default_path
 from propq_async._settings import base_url_from_env
 from propq_async.config import BASE_URL
@@ -22,7 +23,8 @@ from .account import chosen, find_credentials, named_on_command_line, variables_
 from .doctor_files import token_file_finding
 from .doctor_server import Server, examine_server
 from .exit_codes import CommandError, Exit
-from .findings import Finding, ok, unknown, wrong
+from .findings import CHECKS, Finding, ok, unknown, wrong
+from .language import said
 from .plan_json import dump
 from .screen import Screen, report
 from .signals import interruptible
@@ -30,6 +32,7 @@ from .signals import interruptible
 __all__ = ["doctor"]
 
 _STYLES: Final = {"ok": "green", "wrong": "bold red", "not checked": "yellow"}
+_STATES: Final = {"ok": tr("ok"), "wrong": tr("wrong"), "not checked": tr("not checked")}
 
 
 async def doctor(*, ledger: str | None, no_proxy: bool, as_json: bool) -> Exit:
@@ -42,16 +45,24 @@ async def _doctor(ledger: str | None, *, no_proxy: bool, as_json: bool) -> Exit:
     address, about_address = _address()
     findings = [_versions(), found, about_address]
     if credentials is None or address is None:
-        missing = "credentials" if credentials is None else "base URL"
-        findings += [unknown(name, f"it needs the {missing}") for name in Server.CHECKS]
+        missing = tr("credentials") if credentials is None else tr("base URL")
+        findings += [
+            unknown(name, tr("it needs the {missing}").format(missing=missing))
+            for name in Server.CHECKS
+        ]
     else:
         findings += await examine_server(credentials, no_proxy=no_proxy)
     if credentials is None or address is None:
-        findings.append(unknown("token", "its file has the client id and the base URL in its name"))
+        findings.append(
+            unknown("token", tr("its file has the client id and the base URL in its name"))
+        )
     else:
         findings.append(await token_file_finding(credentials.client_id))
     findings.append(await _ledger(ledger))
-    findings = [attrs.evolve(one, text=_without_home(one.text)) for one in findings]
+    findings = [
+        attrs.evolve(one, text=_without_home(one.text if as_json else said(one.text)))
+        for one in findings
+    ]
     is_well = all(one.state == "ok" for one in findings)
     if as_json:
         checks = [attrs.asdict(one) for one in findings]
@@ -62,13 +73,18 @@ async def _doctor(ledger: str | None, *, no_proxy: bool, as_json: bool) -> Exit:
 
 
 def _show(screen: Screen, findings: list[Finding], *, is_well: bool) -> None:
-    screen.section("", [(one.state, one.check, one.text) for one in findings])
+    screen.section("", [(_STATES[one.state], CHECKS[one.check], one.text) for one in findings])
     screen.sentence("")
     if is_well:
-        screen.sentence("All is well.", _STYLES["ok"])
+        screen.sentence(tr("All is well."), _STYLES["ok"])
     else:
         count = sum(one.state != "ok" for one in findings)
-        screen.sentence(f"{count} of {len(findings)} are not well: see above", _STYLES["wrong"])
+        screen.sentence(
+            tr("{wrong} of {count} are not well: see above").format(
+                wrong=count, count=len(findings)
+            ),
+            _STYLES["wrong"],
+        )
 
 
 def _versions() -> Finding:
@@ -89,10 +105,15 @@ async def _credentials() -> tuple[Credentials | None, Finding]:
         return None, wrong("credentials", str(error))
     if account is not None:
         said_by = "--account" if named_on_command_line() else ACCOUNT_VARIABLE
-        where = f"the account {account!r} of the keyring ({said_by})"
+        where: str = tr("the account {account!r} of the keyring ({said_by})").format(
+            account=account, said_by=said_by
+        )
     else:
-        where = ", ".join(variables_in_use()) or "the account 'default' of the keyring"
-    return credentials, ok("credentials", f"client {credentials.client_id}, from {where}")
+        where = ", ".join(variables_in_use()) or tr("the account 'default' of the keyring")
+    return credentials, ok(
+        "credentials",
+        tr("client {client_id}, from {where}").format(client_id=credentials.client_id, where=where),
+    )
 
 
 def _address() -> tuple[str | None, Finding]:
@@ -101,8 +122,8 @@ def _address() -> tuple[str | None, Finding]:
     except ConfigurationError as error:
         return None, wrong("base URL", str(error))
     if address is None:
-        return BASE_URL, ok("base URL", f"{BASE_URL}, the default")
-    return address, ok("base URL", f"{address}, from PROPQ_BASE_URL")
+        return BASE_URL, ok("base URL", tr("{base_url}, the default").format(base_url=BASE_URL))
+    return address, ok("base URL", tr("{address}, from PROPQ_BASE_URL").format(address=address))
 
 
 async def _ledger(named: str | None) -> Finding:
@@ -115,26 +136,40 @@ async def _ledger(named: str | None) -> Finding:
     if health.size_bytes is None:
         return _ledger_to_be(where)
     if health.problems:
-        return wrong("ledger", f"{where}: {'; '.join(health.problems)}")
+        return wrong("ledger", joined(": ", (where, joined("; ", health.problems))))
     if health.holder is not None:
-        return wrong("ledger", f"{where} is in use by {health.holder}: a push would not start now")
+        return wrong(
+            "ledger",
+            tr("{where} is in use by {holder}: a push would not start now").format(
+                where=where, holder=health.holder
+            ),
+        )
     if health.warning is not None:
         return wrong("ledger", health.warning)
     units = sum(health.units.values())
-    return ok("ledger", f"{where}, whole, {units:,} units, {health.in_doubt:,} in doubt")
+    return ok(
+        "ledger",
+        tr("{where}, whole, {units:,} units, {in_doubt:,} in doubt").format(
+            where=where, units=units, in_doubt=health.in_doubt
+        ),
+    )
 
 
 def _ledger_to_be(where: str) -> Finding:
     """Return whether the first push can make a ledger."""
     if "://" in where:
-        return ok("ledger", f"none yet: the first push makes its tables in {where}")
+        return ok(
+            "ledger", tr("none yet: the first push makes its tables in {where}").format(where=where)
+        )
     place = next(one for one in Path(where).parents if one.exists())
     if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
-        return ok("ledger", f"none yet: the first push makes {where}")
+        return ok("ledger", tr("none yet: the first push makes {where}").format(where=where))
     return wrong(
         "ledger",
-        f"there is none, and {where} cannot be made: give access to {place}, or name another file "
-        "in PROPQ_LEDGER",
+        tr(
+            "there is none, and {where} cannot be made: give access to {place}, or "
+            "name another file in PROPQ_LEDGER"
+        ).format(where=where, place=place),
     )
 
 

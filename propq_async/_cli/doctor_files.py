@@ -16,6 +16,7 @@ from propq_async._auth.file_access import (
     read_if_token_file,
 )
 from propq_async._environment import IN_MEMORY
+from propq_async._messages import joined, tr
 from propq_async._settings import token_file_from_env
 from propq_async._waiting import in_thread
 
@@ -25,25 +26,25 @@ from .token import store_of
 
 __all__ = ["token_file_finding"]
 
-_INSTEAD: Final = "each process fetches its own token; name another file in PROPQ_TOKEN_FILE"
+_INSTEAD: Final = tr("each process fetches its own token; name another file in PROPQ_TOKEN_FILE")
 
 
 async def token_file_finding(client_id: int) -> Finding:
     """Return whether the token can be kept where it is to be kept."""
     check = "token"
     if token_file_from_env() == IN_MEMORY:
-        return ok(check, "in memory, since PROPQ_TOKEN_FILE=memory:")
+        return ok(check, tr("in memory, since PROPQ_TOKEN_FILE=memory:"))
     try:
         store, key, path = store_of(client_id)
         if path is None:
             await store.load(key)
-            return ok(check, "kept in Redis, since PROPQ_REDIS_URL is set")
+            return ok(check, tr("kept in Redis, since PROPQ_REDIS_URL is set"))
     except (ConfigurationError, CommandError, PropQError) as error:
         return wrong(check, str(error))
     problem = await in_thread(lambda: _problem(path))
     if problem is not None:
-        return wrong(check, f"{path}: {problem}; {_INSTEAD}")
-    return ok(check, f"kept in {path}")
+        return wrong(check, joined("", (str(path), ": ", problem, "; ", _INSTEAD)))
+    return ok(check, tr("kept in {path}").format(path=path))
 
 
 def _problem(path: Path) -> str | None:
@@ -69,7 +70,7 @@ def _owner_problem(path: Path) -> str | None:
         return None
     status = path.stat()
     if status.st_uid != os.geteuid():
-        return "it belongs to another user: give it to this one with chown, or delete it"
+        return tr("it belongs to another user: give it to this one with chown, or delete it")
     if stat.S_IMODE(status.st_mode) & 0o077:
-        return f"it is open to other users: chmod 600 {path}"
+        return tr("it is open to other users: chmod 600 {path}").format(path=path)
     return None

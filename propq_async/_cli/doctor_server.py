@@ -15,6 +15,7 @@ import attrs
 
 from propq_async import AsyncPropQ, Credentials, PropQError, RetryPolicy, Token, TokenManager
 from propq_async._http.pool import AskToken
+from propq_async._messages import tr
 from propq_async._wire.messages import Lost, Reply
 from propq_async.config import TOKEN_PATH
 from propq_async.errors import ConfigurationError
@@ -30,7 +31,7 @@ TIMEOUT_SECONDS: Final = 15.0
 MAX_SKEW_SECONDS: Final = 60.0
 _OF_THE_SECRET: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED)
 _OF_TLS: Final = re.compile("certificate|TLS")
-_NO_ANSWER: Final = "the server gave no answer"
+_NO_ANSWER: Final = tr("the server gave no answer")
 
 
 async def examine_server(credentials: Credentials, *, no_proxy: bool) -> list[Finding]:
@@ -39,7 +40,7 @@ async def examine_server(credentials: Credentials, *, no_proxy: bool) -> list[Fi
         propq = connect(credentials, no_proxy=no_proxy, token_store=None, shared_limiter=None)
         proxy = propq.proxy
     except ConfigurationError as error:
-        others = [unknown(name, "it needs the proxy") for name in Server.CHECKS[1:]]
+        others = [unknown(name, tr("it needs the proxy")) for name in Server.CHECKS[1:]]
         return [wrong("proxy", str(error)), *others]
     witness = _Witness(propq._owner.ask_token)  # noqa: SLF001 - for the commands, not for users
     async with propq:
@@ -103,40 +104,48 @@ class Server:
 
     def _proxy(self) -> Finding:
         if self.proxy is None:
-            return ok("proxy", "none is used")
+            return ok("proxy", tr("none is used"))
         if self._is_stopped_by_proxy:
             return wrong("proxy", self._said)
-        return ok("proxy", f"{self.proxy}; --no-proxy goes without it")
+        return ok("proxy", tr("{proxy}; --no-proxy goes without it").format(proxy=self.proxy))
 
     def _endpoint(self) -> Finding:
         check, witness = "token endpoint", self.witness
         if not self._was_asked:
-            return unknown(check, "no request was made, see secret")
+            return unknown(check, tr("no request was made, see secret"))
         if self._is_stopped_by_proxy:
-            return unknown(check, "the proxy does not let this through")
+            return unknown(check, tr("the proxy does not let this through"))
         if isinstance(self.outcome, PropQError) and not self._is_about_secret:
             return wrong(check, self._said)
-        return ok(check, f"{self.propq.base_url}{TOKEN_PATH} answered in {witness.seconds:.2f} s")
+        return ok(
+            check,
+            tr("{base_url}{token_path} answered in {seconds:.2f} s").format(
+                base_url=self.propq.base_url, token_path=TOKEN_PATH, seconds=witness.seconds
+            ),
+        )
 
     def _tls(self) -> Finding:
         if not self.propq.base_url.startswith("https:"):
-            return ok("TLS", "not used: the server is on this computer")
+            return ok("TLS", tr("not used: the server is on this computer"))
         lost = self.witness.lost
         if lost is not None and _OF_TLS.search(lost.advice):
             paths = ssl.get_default_verify_paths()
             trusted = paths.cafile or paths.capath or "none"
             return wrong(
                 "TLS",
-                f"{lost.reason}; the trusted authorities are those in {trusted}; SSL_CERT_FILE can "
-                "name a file with others, such as that of a proxy of your company that reads along",
+                tr(
+                    "{reason}; the trusted authorities are those in {trusted}; SSL_CERT_FILE "
+                    "can name a file with others, such as that of a proxy of your company that "
+                    "reads along"
+                ).format(reason=lost.reason, trusted=trusted),
             )
         if self.witness.status is None or self._is_stopped_by_proxy:
             return unknown("TLS", _NO_ANSWER)
-        return ok("TLS", "the server's certificate is trusted")
+        return ok("TLS", tr("the server's certificate is trusted"))
 
     def _secret(self) -> Finding:
         if isinstance(self.outcome, Token):
-            return ok("secret", "the server takes it")
+            return ok("secret", tr("the server takes it"))
         if self._is_about_secret or not self._was_asked:
             return wrong("secret", self._said)
         return unknown("secret", _NO_ANSWER)
@@ -145,14 +154,17 @@ class Server:
         try:
             server = parsedate_to_datetime(self.witness.date).timestamp()
         except ValueError:
-            stated = "the server stated no time"
+            stated = tr("the server stated no time")
             return unknown("clock", _NO_ANSWER if self.witness.status is None else stated)
         ahead = self.witness.answered_at - server
         if abs(ahead) <= MAX_SKEW_SECONDS:
-            return ok("clock", "as the server's")
-        how = "ahead of" if ahead > 0 else "behind"
+            return ok("clock", tr("as the server's"))
+        how = tr("ahead of") if ahead > 0 else tr("behind")
         off = timedelta(seconds=round(abs(ahead)))
-        return wrong("clock", f"this computer's is {off} {how} the server's: set it")
+        return wrong(
+            "clock",
+            tr("this computer's is {off} {how} the server's: set it").format(off=off, how=how),
+        )
 
     @property
     def _said(self) -> str:

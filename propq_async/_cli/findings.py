@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 import attrs
 
-__all__ = ["Finding", "ok", "unknown", "wrong"]
+from propq_async._messages import tr
+
+__all__ = ["CHECKS", "Finding", "ok", "unknown", "wrong"]
+
+
+CHECKS: Final = {
+    "versions": tr("versions"),
+    "credentials": tr("credentials"),
+    "base URL": tr("base URL"),
+    "proxy": tr("proxy"),
+    "token endpoint": tr("token endpoint"),
+    "TLS": tr("TLS"),
+    "secret": tr("secret"),
+    "clock": tr("clock"),
+    "token": tr("token"),
+    "ledger": tr("ledger"),
+}
+"""What is looked at, and what people call it."""
 
 
 @attrs.frozen

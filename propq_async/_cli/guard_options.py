@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from propq_async import ConfigurationError
+from propq_async._messages import tr
 
 from .exit_codes import CommandError, Exit
 
@@ -52,7 +53,7 @@ class GuardOptions:
         try:
             kinds_named(self._kinds)
         except ConfigurationError as error:
-            raise CommandError(f"--accept: {error}", Exit.USAGE) from error
+            raise CommandError(tr("--accept: {error}").format(error=error), Exit.USAGE) from error
 
     def unaccepted(self, made: Plan) -> list[PlanWarning]:
         """Return the warnings of a plan that still need a yes."""

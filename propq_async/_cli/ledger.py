@@ -10,6 +10,7 @@ from typing import Any
 
 from propq_async import UnitStatus
 from propq_async._comparison import alike
+from propq_async._messages import joined, tr
 from propq_async._settings import base_url_from_env
 from propq_async.config import BASE_URL
 from propq_async.ledger import Account, Entry, Ledger, Unit
@@ -24,7 +25,7 @@ from .signals import interruptible
 
 __all__ = ["backup", "check", "forget", "import_", "show"]
 
-_UNCHANGED = "nothing was changed"
+_UNCHANGED = tr("nothing was changed")
 
 
 async def _account() -> Account:
@@ -76,10 +77,20 @@ async def _show(
         }
         sys.stdout.write(dump(made) + "\n")
     elif known is None:
-        report(lambda screen: screen.sentence(f"there is no ledger {ledger.location}"))
+        report(
+            lambda screen: screen.sentence(
+                tr("there is no ledger {location}").format(location=ledger.location)
+            )
+        )
     elif not found:
-        what = "any unit" if unit is None and development is None else "such a unit"
-        report(lambda screen: screen.sentence(f"the ledger {ledger.location} does not know {what}"))
+        what = tr("any unit") if unit is None and development is None else tr("such a unit")
+        report(
+            lambda screen: screen.sentence(
+                tr("the ledger {location} does not know {what}").format(
+                    location=ledger.location, what=what
+                )
+            )
+        )
     else:
         report(lambda screen: _show_accounts(screen, ledger.location, found, listed))
     return Exit.DONE if found else Exit.ROWS_FAILED
@@ -88,34 +99,38 @@ async def _show(
 def _show_accounts(
     screen: Screen, path: str, found: dict[Account, list[Entry]], listed: int
 ) -> None:
-    screen.sentence(f"the ledger {path}")
+    screen.sentence(tr("the ledger {path}").format(path=path))
     for account, entries in found.items():
         doubtful = sum(one.is_in_doubt for one in entries)
-        title = (
-            f"Client {account.client_id} at {account.base_url}: "
-            f"{counted(len(entries), 'unit')}, {doubtful:,} in doubt"
+        title = tr("Client {client_id} at {base_url}: {units}, {doubtful:,} in doubt").format(
+            client_id=account.client_id,
+            base_url=account.base_url,
+            units=counted(len(entries), "unit"),
+            doubtful=doubtful,
         )
         screen.section(title, [_cells(one) for one in entries[:listed]], right=[3])
         if len(entries) > listed:
             more = and_more(len(entries) - listed)
-            screen.sentence(f"  {more} (--list {len(entries)} shows all)")
+            screen.sentence(
+                tr("  {more} (--list {count} shows all)").format(more=more, count=len(entries))
+            )
 
 
 def _cells(entry: Entry) -> tuple[str, ...]:
     at = entry.acknowledged_at
     state = [
-        "in doubt" if entry.is_in_doubt else "",
-        "known to be in no list" if _is_in_no_list(entry) else "",
+        tr("in doubt") if entry.is_in_doubt else "",
+        tr("known to be in no list") if _is_in_no_list(entry) else "",
     ]
     return (
         entry.development_id,
         entry.name,
-        "never acknowledged" if entry.status is None else entry.status.name,
+        tr("never acknowledged") if entry.status is None else entry.status.name,
         "" if entry.price is None else f"{entry.price:,f}",
         " ".join(entry.directions),
         "" if at is None else f"{_time(at).astimezone():%Y-%m-%d %H:%M}",
         entry.source or "",
-        ", ".join(filter(None, state)),
+        joined(", ", filter(None, state)),
     )
 
 
@@ -154,7 +169,13 @@ async def backup(path: str | None, target: Path) -> Exit:
 async def _backup(path: str | None, target: Path) -> Exit:
     async with Ledger(path) as ledger:
         await ledger.backup(target)
-    report(lambda screen: screen.sentence(f"copied the ledger {ledger.location} to {target}"))
+    report(
+        lambda screen: screen.sentence(
+            tr("copied the ledger {location} to {target}").format(
+                location=ledger.location, target=target
+            )
+        )
+    )
     return Exit.DONE
 
 
@@ -166,26 +187,31 @@ async def check(path: str | None) -> Exit:
 async def _check(path: str | None) -> Exit:
     async with Ledger(path) as ledger:
         health = await ledger.check()
-    facts = [("ledger", health.location)]
+    facts = [(tr("ledger"), health.location)]
     if health.size_bytes is not None:
-        facts.append(("size", f"{health.size_bytes:,} bytes"))
+        facts.append((tr("size"), tr("{count:,} bytes").format(count=health.size_bytes)))
     facts += [
-        (f"client {account.client_id}", f"{counted(count, 'unit')} at {account.base_url}")
+        (
+            tr("client {client_id}").format(client_id=account.client_id),
+            tr("{units} at {base_url}").format(
+                units=counted(count, "unit"), base_url=account.base_url
+            ),
+        )
         for account, count in health.units.items()
     ]
-    facts.append(("in doubt", counted(health.in_doubt, "unit")))
-    facts.append(("in use", health.holder or "by nobody"))
+    facts.append((tr("in doubt"), counted(health.in_doubt, "unit")))
+    facts.append((tr("in use"), health.holder or tr("by nobody")))
     warning = health.warning
 
     def tell(screen: Screen) -> None:
         screen.section("", facts)
         screen.sentence("")
         if warning is not None:
-            screen.sentence(f"warning: {warning}")
+            screen.sentence(tr("warning: {warning}").format(warning=warning))
         for problem in health.problems:
             screen.sentence(problem, "bold red")
         if not health.problems:
-            screen.sentence("The ledger is whole.", "green")
+            screen.sentence(tr("The ledger is whole."), "green")
 
     report(tell)
     return Exit.UNUSABLE if health.problems else Exit.DONE
@@ -211,8 +237,8 @@ async def _forget(
         async with ledger.exclusive(account):
             _confirm(account, units, yes=yes)
             await ledger.forget(account, units)
-    said = (
-        f"forgot {counted(len(units), 'unit')} of client {account.client_id} in {ledger.location}"
+    said = tr("forgot {units} of client {client_id} in {location}").format(
+        units=counted(len(units), "unit"), client_id=account.client_id, location=ledger.location
     )
     report(lambda screen: screen.sentence(said))
     return Exit.DONE
@@ -226,12 +252,16 @@ def _refuse_unclear(ledger: Ledger, names: list[str], units: list[Unit]) -> None
         )
         if not developments:
             raise CommandError(
-                f"the ledger {ledger.location} does not know the unit {name!r}: {_UNCHANGED}",
+                tr("the ledger {location} does not know the unit {name!r}: {unchanged}").format(
+                    location=ledger.location, name=name, unchanged=_UNCHANGED
+                ),
                 Exit.ROWS_FAILED,
             )
         if len(developments) > 1:
             raise CommandError(
-                f"{name!r} is a unit of {', '.join(developments)}: say which with --development",
+                tr("{name!r} is a unit of {names}: say which with --development").format(
+                    name=name, names=", ".join(developments)
+                ),
                 Exit.USAGE,
             )
 
@@ -239,15 +269,26 @@ def _refuse_unclear(ledger: Ledger, names: list[str], units: list[Unit]) -> None
 def _confirm(account: Account, units: list[Unit], *, yes: bool) -> None:
     if yes:
         return
-    shown = ", ".join(first([f"{name} of {development}" for development, name in units], 20))
-    what = (
-        f"client {account.client_id}: {shown}: the next push sends what its list says of them, and "
-        "compares it with nothing"
+    shown = joined(
+        ", ",
+        first(
+            [
+                tr("{name} of {development}").format(name=name, development=development)
+                for development, name in units
+            ],
+            20,
+        ),
     )
+    what = tr(
+        "client {client_id}: {shown}: the next push sends what its list says of "
+        "them, and compares it with nothing"
+    ).format(client_id=account.client_id, shown=shown)
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise CommandError(f"{what}; if that is meant, use --yes", Exit.UNCONFIRMED)
+        raise CommandError(
+            tr("{what}; if that is meant, use --yes").format(what=what), Exit.UNCONFIRMED
+        )
     Screen(sys.stderr).sentence(what)
-    if not ask(f"Forget {counted(len(units), 'unit')}? [y/N] ", _UNCHANGED):
+    if not ask(tr("Forget {units}? [y/N] ").format(units=counted(len(units), "unit")), _UNCHANGED):
         raise CommandError(_UNCHANGED, Exit.UNCONFIRMED)
 
 
@@ -255,8 +296,10 @@ async def import_(path: str | None, source: str | None, from_client: int | None)
     """Add what another ledger, or another client in it, knows."""
     if source is None and from_client is None:
         raise CommandError(
-            "name the ledger to import from, or the client whose memory this one continues: "
-            "--from-client 42",
+            tr(
+                "name the ledger to import from, or the client whose memory this one "
+                "continues: --from-client 42"
+            ),
             Exit.USAGE,
         )
     with ledger_warnings():
@@ -270,19 +313,25 @@ async def _import(path: str | None, source: str | None, from_client: int | None)
         accounts = {Account(account.base_url, from_client): account}
         if source is None and from_client == account.client_id:
             raise CommandError(
-                f"client {from_client} is the present one (PROPQ_CLIENT_ID): name the client that "
-                "it was before",
+                tr(
+                    "client {from_client} is the present one (PROPQ_CLIENT_ID): name the "
+                    "client that it was before"
+                ).format(from_client=from_client),
                 Exit.USAGE,
             )
     async with Ledger(path) as ledger:
         if source is None or _is_same(source, ledger):
             if accounts is None:
-                raise CommandError(f"{source} is this ledger itself", Exit.USAGE)
+                raise CommandError(
+                    tr("{source} is this ledger itself").format(source=source), Exit.USAGE
+                )
             changed = await ledger.merge(ledger, accounts)
         else:
             async with Ledger(source) as other:
                 changed = await ledger.merge(other, accounts)
-    said = f"{counted(changed, 'unit')} changed in the ledger {ledger.location}"
+    said = tr("{units} changed in the ledger {location}").format(
+        units=counted(changed, "unit"), location=ledger.location
+    )
     report(lambda screen: screen.sentence(said))
     return Exit.DONE
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from propq_async._messages import tr
 from propq_async.ledger import Ledger
 
 from .exit_codes import CommandError, Exit
@@ -21,17 +22,24 @@ async def copy(source: str, target: str) -> Exit:
 async def _copy(source: str, target: str) -> Exit:
     async with Ledger(source) as old, Ledger(target) as new:
         if not await old.everything():
-            raise CommandError(f"there is nothing in the ledger {old.location}", Exit.UNUSABLE)
+            raise CommandError(
+                tr("there is nothing in the ledger {location}").format(location=old.location),
+                Exit.UNUSABLE,
+            )
         # What a push notes meanwhile would be missing in the copy.
         async with old.exclusive(), new.exclusive():
             if known := await new.everything():
                 units = counted(sum(map(len, known.values())), "unit")
                 raise CommandError(
-                    f"the ledger {new.location} knows {units} already, and nothing was copied: "
-                    "`propq ledger import` brings two ledgers together",
+                    tr(
+                        "the ledger {location} knows {units} already, and nothing was copied: "
+                        "`propq ledger import` brings two ledgers together"
+                    ).format(location=new.location, units=units),
                     Exit.UNUSABLE,
                 )
             copied = counted(await new.merge(old), "unit")
-    said = f"copied {copied} to {new.location}: name it with PROPQ_LEDGER or --ledger from now on"
+    said = tr(
+        "copied {copied} to {location}: name it with PROPQ_LEDGER or --ledger from now on"
+    ).format(copied=copied, location=new.location)
     report(lambda screen: screen.sentence(said))
     return Exit.DONE

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from propq_async import UnitStatus
+from propq_async._messages import tr
 from propq_async._paths import absolute_path, expanded_path
 
 from .exit_codes import CommandError, Exit
@@ -86,7 +87,10 @@ def pairs(option: str, texts: list[str]) -> dict[str, str]:
     for text in texts:
         key, equals, value = text.partition("=")
         if not (key.strip() and equals and value.strip()):
-            raise CommandError(f"{option}: expected KEY=VALUE, not {text!r}", Exit.USAGE)
+            raise CommandError(
+                tr("{option}: expected KEY=VALUE, not {text!r}").format(option=option, text=text),
+                Exit.USAGE,
+            )
         found[key.strip()] = value.strip()
     return found
 
@@ -101,7 +105,9 @@ def status_words(texts: list[str]) -> dict[str, UnitStatus]:
         if status is None:
             names = ", ".join(one.name for one in UnitStatus)
             raise CommandError(
-                f"--status-word: expected WORD=STATUS with one of {names}, not {meaning!r}",
+                tr(
+                    "--status-word: expected WORD=STATUS with one of {names}, not {meaning!r}"
+                ).format(names=names, meaning=meaning),
                 Exit.USAGE,
             )
         found[word] = status
@@ -115,7 +121,9 @@ def list_file(path: Path) -> Path:
     """
     path = expanded_path("the price list", path)
     if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where it may not look
-        raise CommandError(f"{path} is a directory: name the file of a price list", Exit.USAGE)
+        raise CommandError(
+            tr("{path} is a directory: name the file of a price list").format(path=path), Exit.USAGE
+        )
     # Even if it is redirected from a file: failures are written beside the list.
     is_device = any(
         absolute_path("the price list", path).is_relative_to(place) for place in _DEVICES
@@ -130,8 +138,10 @@ def list_file(path: Path) -> Path:
 def no_pipe(name: str) -> CommandError:
     """Return the error for a list that is not a file."""
     return CommandError(
-        f"{name} is no file: a price list is read more than once, which a pipe cannot be; save it "
-        "as a file, and name that",
+        tr(
+            "{name} is no file: a price list is read more than once, which a pipe "
+            "cannot be; save it as a file, and name that"
+        ).format(name=name),
         Exit.USAGE,
     )
 

@@ -21,6 +21,7 @@ from propq_async._keyring import (
     store_name,
     write_account,
 )
+from propq_async._messages import joined, tr
 from propq_async._secret import NamedSource, SecretStr, UnusableSecretError
 from propq_async._waiting import in_thread
 from propq_async.credentials import secret_problem
@@ -28,6 +29,7 @@ from propq_async.credentials import secret_problem
 from .account import chosen, variables_in_use
 from .client import connect, explained
 from .exit_codes import CommandError, Exit, exit_of
+from .language import said
 from .plan_json import dump
 from .question import ended_by_signals
 from .screen import Screen, report, store_warnings
@@ -38,7 +40,7 @@ from .token import forget_token
 __all__ = ["accounts", "login", "logout"]
 _T = TypeVar("_T")
 
-_NOTHING_KEPT: Final = "nothing was kept"
+_NOTHING_KEPT: Final = tr("nothing was kept")
 _MAX_INPUT: Final = 64 * 1024
 
 
@@ -51,25 +53,31 @@ async def login(*, client_id: int | None, secret_stdin: bool, no_proxy: bool) ->
     if client_id is None:
         client_id = _number(_asked_id(secret_stdin=secret_stdin))
     entry = Entry(client_id, _piped_secret() if secret_stdin else _typed_secret())
-    problem = secret_problem(entry.client_secret, "the secret")
+    problem = secret_problem(entry.client_secret, tr("the secret"))
     if problem is not None:
-        raise CommandError(f"{problem}; {_NOTHING_KEPT}", Exit.USAGE)
+        raise CommandError(joined("; ", (problem, _NOTHING_KEPT)), Exit.USAGE)
     with store_warnings():
         await interruptible(_prove(entry, no_proxy=no_proxy))
     await _usable(lambda: write_account(account, entry))
 
     def show(screen: Screen) -> None:
         screen.sentence(
-            f"the server takes these credentials; client {client_id} is kept as account "
-            f"{account!r} in {store}",
+            tr(
+                "the server takes these credentials; client {client_id} is kept as account "
+                "{account!r} in {store}"
+            ).format(client_id=client_id, account=account, store=store),
             "green",
         )
         if before is not None and before.client_id != client_id:
-            screen.sentence(f"it was client {before.client_id} before")
+            screen.sentence(
+                tr("it was client {client_id} before").format(client_id=before.client_id)
+            )
         if account == DEFAULT_ACCOUNT and variables_in_use():
             screen.sentence(
-                "the environment has credentials as well, and commands take those unless "
-                "--account is given",
+                tr(
+                    "the environment has credentials as well, and commands take those unless "
+                    "--account is given"
+                ),
                 "yellow",
             )
 
@@ -84,7 +92,7 @@ class _Typed(NamedSource):
     _secret: SecretStr
 
     def __str__(self) -> str:
-        return "the secret as you gave it"
+        return tr("the secret as you gave it")
 
     def __call__(self) -> SecretStr:
         return self._secret
@@ -96,12 +104,12 @@ async def _prove(entry: Entry, *, no_proxy: bool) -> Exit:
         credentials = Credentials(entry.client_id, _Typed(entry.client_secret))
         client = connect(credentials, no_proxy=no_proxy)
     except ConfigurationError as error:
-        raise CommandError(f"{error}; {_NOTHING_KEPT}", Exit.UNUSABLE) from None
+        raise CommandError(joined("; ", (str(error), _NOTHING_KEPT)), Exit.UNUSABLE) from None
     try:
         async with client as propq:
             await propq.tokens.refresh()
     except PropQError as error:
-        said = f"{explained(error, client)}; {_NOTHING_KEPT}"
+        said = joined("; ", (explained(error, client), _NOTHING_KEPT))
         raise CommandError(said, exit_of(error)) from None
     return Exit.DONE
 
@@ -112,10 +120,16 @@ async def logout() -> Exit:
     client_id = await _client_of(account)
     there_was = await _usable(lambda: delete_account(account))
     if not there_was:
-        raise CommandError(f"the keyring has no account {account!r}", Exit.ROWS_FAILED)
+        raise CommandError(
+            tr("the keyring has no account {account!r}").format(account=account), Exit.ROWS_FAILED
+        )
     if client_id is not None:
         await forget_token(client_id)
-    report(lambda screen: screen.sentence(f"removed the account {account!r} from the keyring"))
+    report(
+        lambda screen: screen.sentence(
+            tr("removed the account {account!r} from the keyring").format(account=account)
+        )
+    )
     return Exit.DONE
 
 
@@ -127,12 +141,17 @@ async def accounts(*, as_json: bool) -> Exit:
         sys.stdout.write(dump({"accounts": listed}) + "\n")
     elif found:
         rows = [
-            [name, f"client {client_id}" if client_id else "removed or spoiled by others"]
+            [
+                name,
+                tr("client {client_id}").format(client_id=client_id)
+                if client_id
+                else tr("removed or spoiled by others"),
+            ]
             for name, client_id in found
         ]
-        report(lambda screen: screen.section("Accounts", rows))
+        report(lambda screen: screen.section(tr("Accounts"), rows))
     else:
-        report(lambda screen: screen.sentence("no accounts: `propq login` makes one"))
+        report(lambda screen: screen.sentence(tr("no accounts: `propq login` makes one")))
     return Exit.DONE if found else Exit.ROWS_FAILED
 
 
@@ -157,14 +176,17 @@ def _asked_id(*, secret_stdin: bool) -> str:
         text = variable(CLIENT_ID_VARIABLE)
         if not text.strip():
             raise CommandError(
-                f"--secret-stdin: say whose secret it is with --client-id or {CLIENT_ID_VARIABLE}",
+                tr(
+                    "--secret-stdin: say whose secret it is with --client-id or "
+                    "{client_id_variable}"
+                ).format(client_id_variable=CLIENT_ID_VARIABLE),
                 Exit.USAGE,
             )
         return text
     _need_terminal()
     with ended_by_signals(_NOTHING_KEPT):
         stderr = errors_out()
-        stderr.write("Client id: ")
+        stderr.write(said(tr("Client id: ")))
         stderr.flush()
         return sys.stdin.readline()
 
@@ -173,7 +195,10 @@ def _number(text: str) -> int:
     digits = text.strip()
     if not (digits.isascii() and digits.isdigit()):
         raise CommandError(
-            f"the client id is a number that Resales Online gave you; {_NOTHING_KEPT}", Exit.USAGE
+            tr("the client id is a number that Resales Online gave you; {nothing_kept}").format(
+                nothing_kept=_NOTHING_KEPT
+            ),
+            Exit.USAGE,
         )
     return int(digits)
 
@@ -189,18 +214,20 @@ def _typed_secret() -> SecretStr:
         with ended_by_signals(_NOTHING_KEPT), warnings.catch_warnings():
             # It would be shown.
             warnings.simplefilter("error", getpass.GetPassWarning)
-            return SecretStr(getpass.getpass("Client secret (it is not shown): "))
+            return SecretStr(getpass.getpass(said(tr("Client secret (it is not shown): "))))
     except EOFError:
-        problem = "no secret was given"
+        problem = tr("no secret was given")
     except getpass.GetPassWarning:
-        problem = "this terminal would show the secret: use --secret-stdin"
-    raise CommandError(f"{problem}; {_NOTHING_KEPT}", Exit.USAGE)
+        problem = tr("this terminal would show the secret: use --secret-stdin")
+    raise CommandError(joined("; ", (problem, _NOTHING_KEPT)), Exit.USAGE)
 
 
 def _need_terminal() -> None:
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise CommandError(
-            "there is no terminal to ask on: use --client-id and --secret-stdin, as in "
-            "propq login --client-id 42 --secret-stdin < FILE",
+            tr(
+                "there is no terminal to ask on: use --client-id and --secret-stdin, as in "
+                "propq login --client-id 42 --secret-stdin < FILE"
+            ),
             Exit.USAGE,
         )

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["and_more", "are", "counted", "first", "was"]
+from propq_async._messages import tr, trn
+
+__all__ = ["and_more", "are", "counted", "first", "grouped", "was"]
 
 
 def counted(count: int, noun: str) -> str:
     """Return a count with its noun: `1 row`, `1,000 rows`."""
-    return f"{count:,} {noun}" + "s" * (count != 1)
+    match noun:
+        case "row":
+            return trn("{count:,} row", "{count:,} rows", count)
+        case "unit":
+            return trn("{count:,} unit", "{count:,} units", count)
+        case _:
+            return f"{count:,} {noun}" + "s" * (count != 1)
+
+
+def grouped(number: int) -> str:
+    """Return a number with its digits in groups: `1,000`."""
+    return tr("{:,}").format(number)
 
 
 def are(count: int) -> str:
@@ -24,7 +37,7 @@ def was(count: int) -> str:
 
 def and_more(count: int) -> str:
     """Return the phrase for items that are not shown: `and 1,000 more`."""
-    return f"and {count:,} more"
+    return tr("and {count:,} more").format(count=count)
 
 
 def first(texts: Iterable[str], listed: int) -> list[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import attrs
 
 from propq_async import AsyncPropQ
+from propq_async._messages import tr
 from propq_async.ledger import Ledger
 from propq_async.pricelist import Plan, PriceList, plan
 
@@ -67,12 +68,16 @@ class PlanCommand:
         await write_report(made, self.report)
         tell_plan(made, prices, ledger.location, self.listed, as_json=self.as_json)
         if (left := self.guards.unaccepted(made)) and not self.as_json:
-            yes = f"propq push asks for a yes; where nobody can be asked, {accepting(left)} is one"
-            Screen().lines("If it is meant", [yes])
+            yes = tr(
+                "propq push asks for a yes; where nobody can be asked, {accept} is one"
+            ).format(accept=accepting(left))
+            Screen().lines(tr("If it is meant"), [yes])
         if self.out is not None:
             await asyncio.to_thread(keep, made, self.out, self.reading)
             if not self.as_json:
-                Screen().lines("Kept", [f"propq push {self.out} sends exactly that"])
+                Screen().lines(
+                    tr("Kept"), [tr("propq push {out} sends exactly that").format(out=self.out)]
+                )
         return plan_status(made, self.guards)
 
 
@@ -88,8 +93,10 @@ def refuse_empty(made: Plan, prices: PriceList) -> None:
     """Refuse a list without rows: most likely its export has failed."""
     if not made.rows and next(prices.whole(), None) is None:
         raise CommandError(
-            f"{made.path}: the list has no rows: nothing was sent; see what went wrong when it was "
-            "made",
+            tr(
+                "{path}: the list has no rows: nothing was sent; see what went wrong when "
+                "it was made"
+            ).format(path=made.path),
             Exit.USAGE,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from propq_async._messages import tr
 from propq_async.pricelist import Plan, PriceListError, save_plan
 from propq_async.pricelist._saved import Saved, is_plan, load
 
@@ -23,7 +24,7 @@ def keep(made: Plan, out: Path, reading: ListOptions) -> None:
             values["profile"] = str(reading.profile.absolute())
         save_plan(made, out, reading=values)
     except PriceListError as error:
-        raise CommandError(f"--out: {error}", Exit.USAGE) from error
+        raise CommandError(tr("--out: {error}").format(error=error), Exit.USAGE) from error
 
 
 def kept(path: Path) -> Saved | None:
@@ -45,7 +46,9 @@ def reading_of(saved: Saved, path: Path) -> ListOptions:
         return replace(options, profile=Path(options.profile)) if options.profile else options
     except TypeError:
         raise CommandError(
-            f"{path} was made by another version of propq-async: nothing was sent; make another "
-            "plan",
+            tr(
+                "{path} was made by another version of propq-async: nothing was sent; make "
+                "another plan"
+            ).format(path=path),
             Exit.USAGE,
         ) from None

@@ -8,10 +8,11 @@ from decimal import Decimal
 from typing import Final
 
 from propq_async._comparison import exact
+from propq_async._messages import joined, tr
 from propq_async.pricelist import Change, Plan, PriceList, Reason, Table
 from propq_async.pricelist._money import money
 
-from .phrases import and_more, counted, first
+from .phrases import and_more, counted, first, grouped
 from .screen import Screen
 
 __all__ = ["ALERT", "show_plan", "totals"]
@@ -19,74 +20,106 @@ __all__ = ["ALERT", "show_plan", "totals"]
 ARROW: Final = "->"
 ALERT: Final = "bold dark_orange3"
 _NOT_READ: Final = 20
+REASONS: Final = {
+    Reason.NEW: tr("new"),
+    Reason.CHANGED: tr("changed"),
+    Reason.IN_DOUBT: tr("in doubt"),
+    Reason.OLD: tr("old"),
+    Reason.ASKED: tr("asked"),
+}
 
 
 def show_plan(screen: Screen, made: Plan, prices: PriceList, ledger: str, listed: int) -> None:
     """Show a plan."""
-    part = "" if made.shard is None else f" in shard {made.shard[0]} of {made.shard[1]}"
-    screen.sentence(f"{made.path}: {counted(made.rows, 'row')}{part} ({prices.read_as})")
+    part = (
+        ""
+        if made.shard is None
+        else tr(" in shard {number} of {count}").format(number=made.shard[0], count=made.shard[1])
+    )
     screen.sentence(
-        f"for client {made.account.client_id} of {made.account.base_url}, by the ledger {ledger}"
+        tr("{path}: {rows}{part} ({read_as})").format(
+            path=made.path, rows=counted(made.rows, "row"), part=part, read_as=prices.read_as
+        )
+    )
+    screen.sentence(
+        tr("for client {client_id} of {base_url}, by the ledger {ledger}").format(
+            client_id=made.account.client_id, base_url=made.account.base_url, ledger=ledger
+        )
     )
     if made.profile is not None:
-        screen.sentence(f"as the profile {made.profile} says")
+        screen.sentence(tr("as the profile {profile} says").format(profile=made.profile))
     for text in _mappings(made.tables):
         screen.sentence(text)
     for sheet, reason in prices.skipped_sheets.items():
-        screen.sentence(f"sheet {sheet} is not read: {reason}")
+        screen.sentence(
+            tr("sheet {sheet} is not read: {reason}").format(sheet=sheet, reason=reason)
+        )
     screen.section("", _counts(made), right=[1])
-    screen.section("The list", totals(made), right=[1, 2])
+    screen.section(tr("The list"), totals(made), right=[1, 2])
     shown = [change for change in made.changes if change.reason is not Reason.NEW]
-    _show_changes(screen, "Changed, or to be sent again", shown, made, listed)
+    _show_changes(screen, tr("Changed, or to be sent again"), shown, made, listed)
     new = [change for change in made.changes if change.reason is Reason.NEW]
-    _show_changes(screen, "New to us", new, made, listed)
+    _show_changes(screen, tr("New to us"), new, made, listed)
     if made.broken:
         kinds = made.problems
-        screen.lines("Broken, and not sent", first(map(str, kinds), listed), "bold red")
+        screen.lines(tr("Broken, and not sent"), first(map(str, kinds), listed), "bold red")
         if any(kind.asks is not None for kind in kinds):
             command = shlex.join(["propq", "setup", str(made.path)])
-            screen.sentence(f"  {command} asks all of this at once, and keeps the answers")
+            screen.sentence(
+                tr("  {command} asks all of this at once, and keeps the answers").format(
+                    command=command
+                )
+            )
     if made.not_units:
-        screen.lines("Not units", first(map(str, made.not_units), listed))
+        screen.lines(tr("Not units"), first(map(str, made.not_units), listed))
     said = {str(one) for one in made.warnings}
     remarks = [text for text in map(str, made.remarks) if text not in said]
     if remarks:
-        screen.lines("Worth a look", first(remarks, listed))
+        screen.lines(tr("Worth a look"), first(remarks, listed))
     if made.warnings:
-        screen.lines("Likely a mistake", first(map(str, made.warnings), listed), ALERT)
+        screen.lines(tr("Likely a mistake"), first(map(str, made.warnings), listed), ALERT)
 
 
 def _mappings(tables: Sequence[Table]) -> Iterator[str]:
     """Return which columns are read and which are not, once for sheets that are alike."""
     sheets: dict[str, list[str]] = {}
     for table in tables:
-        read = ", ".join(f"{field} = {column}" for field, column in table.columns.items())
+        read = joined(
+            ", ",
+            (joined(" = ", (field, str(column))) for field, column in table.columns.items()),
+        )
         others = first(table.not_read, _NOT_READ)
-        text = read + (f"; not read: {', '.join(others)}" if others else "")
+        text: str = read + (
+            tr("; not read: {names}").format(names=joined(", ", others)) if others else ""
+        )
         sheets.setdefault(text, []).append(table.sheet or "")
     for text, names in sheets.items():
-        yield text if len(sheets) == 1 else f"sheet {', '.join(names)}: {text}"
+        yield (
+            text
+            if len(sheets) == 1
+            else tr("sheet {names}: {text}").format(names=", ".join(names), text=text)
+        )
 
 
 def _counts(made: Plan) -> list[tuple[str, str, str]]:
     again = {
-        Reason.IN_DOUBT: "in doubt: sent before, and never acknowledged",
-        Reason.OLD: "acknowledged long ago, and perhaps edited since",
-        Reason.ASKED: "unchanged, and sent since all was asked for",
+        Reason.IN_DOUBT: tr("in doubt: sent before, and never acknowledged"),
+        Reason.OLD: tr("acknowledged long ago, and perhaps edited since"),
+        Reason.ASKED: tr("unchanged, and sent since all was asked for"),
     }
-    rows = [
-        ("new to us", f"{made.count(Reason.NEW):,}", ""),
-        ("changed", f"{made.count(Reason.CHANGED):,}", ""),
+    rows: list[tuple[str, str, str]] = [
+        (tr("new to us"), grouped(made.count(Reason.NEW)), ""),
+        (tr("changed"), grouped(made.count(Reason.CHANGED)), ""),
         *(
-            ("sent again", f"{made.count(reason):,}", text)
+            (tr("sent again"), grouped(made.count(reason)), text)
             for reason, text in again.items()
             if made.count(reason)
         ),
-        ("unchanged", f"{made.unchanged:,}", ""),
-        ("broken", f"{len(made.broken):,}", ""),
+        (tr("unchanged"), grouped(made.unchanged), ""),
+        (tr("broken"), grouped(len(made.broken)), ""),
     ]
     if made.repeated:
-        rows.append(("repeated", f"{made.repeated:,}", "the same as an earlier row"))
+        rows.append((tr("repeated"), grouped(made.repeated), tr("the same as an earlier row")))
     return rows
 
 
@@ -98,7 +131,7 @@ def totals(made: Plan) -> list[tuple[str, str, str]]:
     ]
     units = sum(total.units for total in made.totals.values())
     value = sum((total.value for total in made.totals.values()), Decimal(0))
-    return [*rows, ("all", counted(units, "unit"), money(value, made.decimal))]
+    return [*rows, (tr("all"), counted(units, "unit"), money(value, made.decimal))]
 
 
 def _show_changes(
@@ -109,7 +142,11 @@ def _show_changes(
     screen.section(title, [_cells(change, made.decimal) for change in changes[:listed]])
     more = len(changes) - listed
     if more > 0:
-        screen.sentence(f"  {and_more(more)} (--list {len(changes)} shows all)")
+        screen.sentence(
+            tr("  {more} (--list {count} shows all)").format(
+                more=and_more(more), count=len(changes)
+            )
+        )
 
 
 def _cells(change: Change, decimal: str) -> tuple[str, ...]:
@@ -120,13 +157,16 @@ def _cells(change: Change, decimal: str) -> tuple[str, ...]:
         status = _moved(before.status.name, status)
         moved = change.price_change or 0
         price = _moved(money(before.price, decimal), price)
-        price += f" ({moved * 100:+,.1f}%)" if moved else ""
+        price += tr(" ({moved:+,.1f}%)").format(moved=moved * 100) if moved else ""
         directions = _moved(" ".join(before.directions), directions)
-    reason = [] if change.reason in (Reason.NEW, Reason.CHANGED) else [str(change.reason)]
-    filled = [f"{field} from {source}" for field, source in change.row.filled.items()]
-    notes = ", ".join(reason + filled)
+    reason = [] if change.reason in (Reason.NEW, Reason.CHANGED) else [REASONS[change.reason]]
+    filled = [
+        tr("{field} from {source}").format(field=field, source=source)
+        for field, source in change.row.filled.items()
+    ]
+    notes = joined(", ", [*reason, *filled])
     return update.development_id, update.name, status, price, directions, notes
 
 
 def _moved(before: str, after: str) -> str:
-    return after if before == after else f"{before} {ARROW} {after}"
+    return after if before == after else joined(f" {ARROW} ", (before, after))

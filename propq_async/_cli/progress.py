@@ -22,6 +22,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Column
 from rich.text import Text
 
+from propq_async._messages import tr
+
+from .language import said
 from .phrases import counted
 
 __all__ = ["Advance", "PlainProgress", "progress_bar"]
@@ -29,6 +32,10 @@ __all__ = ["Advance", "PlainProgress", "progress_bar"]
 BESIDE_THE_BAR: Final = 56
 TOO_NARROW_FOR_ALL: Final = 74
 NARROW: Final = 5
+
+
+def _text(text: str, style: str = "") -> Text:
+    return Text(said(text), style=style)
 
 
 class Advance(Protocol):
@@ -48,7 +55,11 @@ class _Cell(ProgressColumn):
 
 class _Count(_Cell):
     def render(self, task: Task) -> Text:
-        return Text(f"{task.completed:,.0f} of {counted(int(task.total or 0), 'row')}")
+        return _text(
+            tr("{done:,.0f} of {rows}").format(
+                done=task.completed, rows=counted(int(task.total or 0), "row")
+            )
+        )
 
 
 class _Bar(BarColumn):
@@ -75,13 +86,13 @@ class _Rate(_Cell):
         speed = task.speed or 0
         if task.finished_time:
             speed = task.completed / task.finished_time
-        return Text(f"{speed:,.0f}/s", justify="right")
+        return Text(said(tr("{speed:,.0f}/s").format(speed=speed)), justify="right")
 
 
 class _Failures(_Cell):
     def render(self, task: Task) -> Text:
         failed = task.fields["failed"]
-        return Text(f"{failed:,} failed", style="red" if failed else "")
+        return _text(tr("{failed:,} failed").format(failed=failed), style="red" if failed else "")
 
 
 class _Left(_Cell):
@@ -92,13 +103,16 @@ class _Left(_Cell):
     def __init__(self, waits: Callable[[], float], *, is_short: bool) -> None:
         super().__init__()
         self._waits = waits
-        self._why = "" if is_short else ": the server asked for it"
+        self._why = "" if is_short else tr(": the server asked for it")
         self._remaining = TimeRemainingColumn()
 
     def render(self, task: Task) -> Text:
         seconds = self._waits()
         if seconds > 0:
-            return Text(f"waiting {math.ceil(seconds)} s{self._why}", style="magenta")
+            return _text(
+                tr("waiting {seconds} s{why}").format(seconds=math.ceil(seconds), why=self._why),
+                style="magenta",
+            )
         return self._remaining.render(task)
 
 
@@ -117,7 +131,11 @@ class PlainProgress:
             self.tenths = tenths
             rate = done / max(time.monotonic() - self.began, 1e-3)
             of = counted(self.total, "row")
-            self.say(f"{done:,} of {of}, {rate:,.0f}/s, {failed:,} failed")
+            self.say(
+                tr("{done:,} of {rows}, {rate:,.0f}/s, {failed:,} failed").format(
+                    done=done, rows=of, rate=rate, failed=failed
+                )
+            )
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Final
 import attrs
 
 from propq_async import AsyncPropQ, PropQError
+from propq_async._messages import joined, tr
 from propq_async._waiting import finish
 from propq_async.ledger import Account, Ledger
 from propq_async.pricelist import (
@@ -33,6 +34,7 @@ from .alone import alone
 from .client import connect, explained
 from .exit_codes import CommandError, Exit
 from .guard_options import accepting
+from .language import said
 from .list_options import open_list
 from .phrases import first
 from .plan import plan_status, refuse_empty, tell_plan
@@ -91,7 +93,9 @@ class _Run:
             self.task.cancel()
             return
         self.outcomes.stop()
-        self.screen.say("finishing what is in flight; Ctrl-C once more cuts it off", label="stop")
+        self.screen.say(
+            tr("finishing what is in flight; Ctrl-C once more cuts it off"), label="stop"
+        )
         self._end_with_what_is_in_flight()
 
     def _end_with_what_is_in_flight(self) -> None:
@@ -108,7 +112,7 @@ class _Run:
             with nullcontext() if self.command.quiet else ledger_warnings():
                 return await self.run()
         except asyncio.CancelledError:
-            raise CommandError("interrupted: nothing was sent", Exit.INTERRUPTED) from None
+            raise CommandError(tr("interrupted: nothing was sent"), Exit.INTERRUPTED) from None
 
     async def run(self) -> Exit:
         command = self.command
@@ -173,9 +177,13 @@ class _Run:
         elif made.changes or left:
             show_plan(self.screen, made, prices, ledger, self.command.listed)
             self.screen.sentence("")
-            go_on = "Push all the same" if left else "Push"
-            if not ask(f"{go_on} ({len(made.changes):,} to be sent)? [y/N] "):
-                raise CommandError("nothing was sent", Exit.UNCONFIRMED)
+            go_on = tr("Push all the same") if left else tr("Push")
+            if not ask(
+                tr("{go_on} ({count:,} to be sent)? [y/N] ").format(
+                    go_on=go_on, count=len(made.changes)
+                )
+            ):
+                raise CommandError(tr("nothing was sent"), Exit.UNCONFIRMED)
 
     async def _push(self, made: Plan, prices: PriceList, propq: AsyncPropQ, ledger: Ledger) -> Exit:
         command = self.command
@@ -234,7 +242,7 @@ class _Run:
             report(summary.show)
         if self.command.quiet and summary.status is not Exit.DONE:
             # The summary may go to a file that nobody looks at.
-            complain(f"{summary.plan.path}: {summary.message}")
+            complain(joined(": ", (str(summary.plan.path), summary.message)))
 
     async def _send(
         self, outcomes: Push, propq: AsyncPropQ, summary: Summary, failures: Failures
@@ -271,13 +279,15 @@ def _unconfirmed(left: Sequence[PlanWarning], listed: int) -> CommandError:
 
     # This is the result of the push, and may be mailed.
     def show(screen: Screen) -> None:
-        screen.lines("Likely a mistake", first(map(str, left), listed), ALERT)
+        screen.lines(tr("Likely a mistake"), first(map(str, left), listed), ALERT)
         screen.sentence("")
 
     report(show)
     return CommandError(
-        "nothing was sent, since the above needs a yes: if it is meant, push with "
-        f"{accepting(left)} (or with --yes, for whatever it may be)",
+        tr(
+            "nothing was sent, since the above needs a yes: if it is meant, push with "
+            "{accept} (or with --yes, for whatever it may be)"
+        ).format(accept=accepting(left)),
         Exit.UNCONFIRMED,
     )
 
@@ -290,4 +300,4 @@ async def _keep(failures: Failures, row: Row | BrokenRow, reason: str) -> None:
     # The summary reports what could not be written.
     with suppress(OSError):
         # Even if the push is cut off: the file must not be closed in the middle of a row.
-        await finish(asyncio.to_thread(failures.add, row, reason))
+        await finish(asyncio.to_thread(failures.add, row, said(reason)))

@@ -9,6 +9,7 @@ from typing import Self
 
 import attrs
 
+from propq_async._messages import tr
 from propq_async._paths import is_url
 from propq_async.config import CONCURRENCY, MAX_OUTAGE_SECONDS
 from propq_async.ledger import Ledger
@@ -58,8 +59,10 @@ class PushOptions:
             or self.everything
         ):
             raise CommandError(
-                f"{self.path} is a plan: how its list is read and compared was stated when it was "
-                "made; leave these options out, or make another plan",
+                tr(
+                    "{path} is a plan: how its list is read and compared was stated when it "
+                    "was made; leave these options out, or make another plan"
+                ).format(path=self.path),
                 Exit.USAGE,
             )
         return attrs.evolve(self, path=saved.plan.path, reading=reading_of(saved, self.path))

@@ -10,12 +10,13 @@ from typing import Final
 import attrs
 
 from propq_async import APIStatusError, PropQError
+from propq_async._messages import joined, os_reason, tr, trn
 from propq_async.errors import ServerError
-from propq_async.pricelist import Plan, PushOutcome, Reason, Standing
+from propq_async.pricelist import Plan, PushOutcome, Standing
 
 from .exit_codes import Exit, exit_of
-from .phrases import and_more, are, counted, first
-from .plan_text import totals
+from .phrases import and_more, counted, first, grouped
+from .plan_text import REASONS, totals
 from .screen import Screen
 
 __all__ = ["Summary"]
@@ -55,7 +56,8 @@ class Summary:
             self.outcomes.append(outcome)
         self.refused += isinstance(error, APIStatusError) and not isinstance(error, ServerError)
         why = self.explained(error)
-        self.fail(f"{outcome.change.row.place}, {outcome.change.update.name}: {why}")
+        name = outcome.change.update.name
+        self.fail(joined("", (outcome.change.row.place, ", ", name, ": ", why)))
 
     def fail(self, reason: str) -> None:
         """Note why a row was not applied. Only the first `listed` reasons are kept."""
@@ -89,44 +91,60 @@ class Summary:
         lost = standing.failed + len(self.plan.broken)
         said = []
         if self.stopped_by is not None:
-            said.append(f"Stopped: {self.explained(self.stopped_by)}.")
+            said.append(tr("Stopped: {why}.").format(why=self.explained(self.stopped_by)))
         elif self.status is Exit.INTERRUPTED:
-            said.append("Interrupted.")
+            said.append(tr("Interrupted."))
         if self._left:
+            is_one = 1 in (standing.applied, standing.total)
+            applied = (
+                tr("{count:,} of {rows} is applied")
+                if is_one
+                else tr("{count:,} of {rows} are applied")
+            ).format(count=standing.applied, rows=counted(standing.total, "row"))
+            left = trn(
+                "{count:,} is still to be sent", "{count:,} are still to be sent", self._left
+            )
             said.append(
-                f"{standing.applied:,} of {counted(standing.total, 'row')} "
-                f"{'is' if standing.total == 1 else are(standing.applied)} applied, "
-                f"{self._left:,} {are(self._left)} still to be sent: the same command goes on "
-                "from here."
+                tr("{applied}, {left}: the same command goes on from here.").format(
+                    applied=applied, left=left
+                )
             )
         elif not standing.total:
-            said.append("Nothing to send.")
+            said.append(tr("Nothing to send."))
         elif not standing.failed:
-            said.append("Everything that was sent is applied.")
+            said.append(tr("Everything that was sent is applied."))
         if lost:
             said.append(
-                f"{lost:,} of {counted(self.plan.rows, 'row')} {are(lost)} not applied"
+                trn(
+                    "{count:,} of {rows} is not applied",
+                    "{count:,} of {rows} are not applied",
+                    lost,
+                    rows=counted(self.plan.rows, "row"),
+                )
                 + self._advice
             )
-        return " ".join(said)
+        return joined(" ", said)
 
     @property
     def message(self) -> str:
         """Return the verdict and the command that it speaks of, in one line."""
         is_told = self.again and self._is_to_be_mended
-        return f"{self.verdict} {self.again}" if is_told else self.verdict
+        return joined(" ", (self.verdict, self.again)) if is_told else self.verdict
 
     @property
     def _advice(self) -> str:
         """Return what to do about the rows that failed."""
         if not self._is_to_be_mended:
-            return ": the server is to blame, and the same command tries again."
+            return tr(": the server is to blame, and the same command tries again.")
         if self.failures_error is not None:
-            why = "" if self.failures is None else f"{self.failures} is not whole, so "
-            return f": {why}mend the list itself and push it once more."
+            if self.failures is None:
+                return tr(": mend the list itself and push it once more.")
+            return tr(
+                ": {failures} is not whole, so mend the list itself and push it once more."
+            ).format(failures=self.failures)
         if self.failures is None:
             return "."
-        return f": mend {self.failures} and push that:"
+        return tr(": mend {failures} and push that:").format(failures=self.failures)
 
     @property
     def _is_to_be_mended(self) -> bool:
@@ -135,17 +153,21 @@ class Summary:
     def show(self, screen: Screen) -> None:
         """Show it."""
         account = self.plan.account
-        screen.sentence(f"PropQ push of {self.plan.path}", "bold")
+        screen.sentence(tr("PropQ push of {path}").format(path=self.plan.path), "bold")
         for sheet, reason in self.skipped_sheets.items():
-            screen.sentence(f"sheet {sheet} is not read: {reason}")
+            screen.sentence(
+                tr("sheet {sheet} is not read: {reason}").format(sheet=sheet, reason=reason)
+            )
         screen.section("", list(self._facts()))
-        screen.section("The list", totals(self.plan), right=[1, 2])
+        screen.section(tr("The list"), totals(self.plan), right=[1, 2])
         if self.plan.warnings:
             texts = first(map(str, self.plan.warnings), self.listed)
-            screen.lines(f"Confirmed for client {account.client_id}", texts)
+            screen.lines(
+                tr("Confirmed for client {client_id}").format(client_id=account.client_id), texts
+            )
         if self.reasons:
             more_reasons = [and_more(self.more_reasons)] if self.more_reasons else []
-            screen.lines("Not applied", [*self.reasons, *more_reasons], "bold red")
+            screen.lines(tr("Not applied"), [*self.reasons, *more_reasons], "bold red")
         screen.sentence("")
         good = self.status is Exit.DONE
         screen.sentence(self.verdict, "green" if good else "bold red")
@@ -155,40 +177,75 @@ class Summary:
     def _facts(self) -> Iterator[tuple[str, str]]:
         standing, made = self.standing, self.plan
         seconds = (datetime.now().astimezone() - self.began).total_seconds()
-        yield "to", f"{made.account.base_url} as client {made.account.client_id}"
-        yield "began", f"{self.began:%Y-%m-%d %H:%M:%S %z}, took {_duration(seconds)}"
-        yield "rows of the list", f"{made.rows:,}"
-        yield "unchanged", f"{made.unchanged:,}"
-        sent = ", ".join(
-            f"{made.count(reason):,} {reason}" for reason in Reason if made.count(reason)
+        yield (
+            tr("to"),
+            tr("{base_url} as client {client_id}").format(
+                base_url=made.account.base_url, client_id=made.account.client_id
+            ),
         )
-        yield "to be sent", f"{standing.total:,}" + (f" ({sent})" if sent else "")
-        yield "applied", f"{standing.applied:,}"
-        unsure = f", {standing.unsure:,} of them may have been applied" if standing.unsure else ""
-        yield "failed", f"{standing.failed:,}{unsure}"
+        yield (
+            tr("began"),
+            tr("{began:%Y-%m-%d %H:%M:%S %z}, took {duration}").format(
+                began=self.began, duration=_duration(seconds)
+            ),
+        )
+        yield tr("rows of the list"), grouped(made.rows)
+        yield tr("unchanged"), grouped(made.unchanged)
+        sent = joined(
+            ", ",
+            (
+                joined(" ", (grouped(made.count(reason)), name))
+                for reason, name in REASONS.items()
+                if made.count(reason)
+            ),
+        )
+        yield (
+            tr("to be sent"),
+            grouped(standing.total) + (joined("", (" (", sent, ")")) if sent else ""),
+        )
+        yield tr("applied"), grouped(standing.applied)
+        unsure = (
+            tr(", {unsure:,} of them may have been applied").format(unsure=standing.unsure)
+            if standing.unsure
+            else ""
+        )
+        yield tr("failed"), grouped(standing.failed) + unsure
         if standing.cut_off:
-            unsure = f", {standing.cut_off_unsure:,} of them may have been applied"
-            yield "cut off", f"{standing.cut_off:,}{unsure}"
+            unsure = tr(", {unsure:,} of them may have been applied").format(
+                unsure=standing.cut_off_unsure
+            )
+            yield tr("cut off"), grouped(standing.cut_off) + unsure
         if standing.not_sent:
-            yield "not sent", f"{standing.not_sent:,}"
-        yield "broken", f"{len(made.broken):,}"
+            yield tr("not sent"), grouped(standing.not_sent)
+        yield tr("broken"), grouped(len(made.broken))
         if made.repeated:
-            yield "repeated", f"{made.repeated:,}, the same as an earlier row"
+            yield (
+                tr("repeated"),
+                tr("{repeated:,}, the same as an earlier row").format(repeated=made.repeated),
+            )
         if self.failures_error is not None:
-            yield "failures", self._incomplete(self.failures_error)
+            yield tr("failures"), self._incomplete(self.failures_error)
         elif self.failures is not None:
-            yield "failures", str(self.failures)
-        yield "ledger", self.ledger
+            yield tr("failures"), str(self.failures)
+        yield tr("ledger"), self.ledger
 
     def _incomplete(self, error: OSError) -> str:
-        why = error.strerror or str(error)
+        why = os_reason(error)
         if self.failures is None:
-            return f"could not be written: {why}"
+            return tr("could not be written: {why}").format(why=why)
         if not self.failures_missing:
-            return f"{self.failures}, which may not be whole: {why}"
-        return f"{self.failures} is not whole, {self.failures_missing:,} missing: {why}"
+            return tr("{failures}, which may not be whole: {why}").format(
+                failures=self.failures, why=why
+            )
+        return tr("{failures} is not whole, {missing:,} missing: {why}").format(
+            failures=self.failures, missing=self.failures_missing, why=why
+        )
 
 
 def _duration(seconds: float) -> str:
     minutes, rest = divmod(seconds, _MINUTE)
-    return f"{seconds:.1f} s" if not minutes else f"{minutes:.0f} min {rest:.0f} s"
+    return (
+        tr("{seconds:.1f} s").format(seconds=seconds)
+        if not minutes
+        else f"{minutes:.0f} min {rest:.0f} s"
+    )

@@ -8,12 +8,18 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Final
+
+from propq_async._messages import tr
 
 from .exit_codes import CommandError, Exit
+from .language import said
 from .signals import interrupts
 from .streams import errors_out
 
 __all__ = ["ask", "ended_by_signals"]
+
+_NOT_SENT: Final = tr("nothing was sent")
 
 
 @contextmanager
@@ -28,15 +34,22 @@ def ended_by_signals(standing: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         errors_out().write("\n")
-        raise CommandError(f"interrupted: {standing}", Exit.INTERRUPTED) from None
+        raise CommandError(
+            tr("interrupted: {standing}").format(standing=standing), Exit.INTERRUPTED
+        ) from None
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
 
 
-def ask(question: str, standing: str = "nothing was sent") -> bool:
+def ask(question: str, standing: str = _NOT_SENT) -> bool:
     """Ask for a yes on the terminal."""
-    return ask_text(question, standing).strip().casefold() in ("y", "yes", "s", "si", "sí")
+    return is_yes(ask_text(question, standing))
+
+
+def is_yes(answer: str) -> bool:
+    """Return whether an answer is a yes, in whatever language."""
+    return answer.strip().casefold() in ("y", "yes", "s", "si", "sí")
 
 
 def ask_text(question: str, standing: str) -> str:
@@ -52,7 +65,7 @@ def ask_text(question: str, standing: str) -> str:
         woke_before = signal.set_wakeup_fd(wakes.fileno())
         try:
             with ended_by_signals(standing):
-                stderr.write(question)
+                stderr.write(said(question))
                 stderr.flush()
                 _wait_for_input(woken)
                 answer = sys.stdin.readline()

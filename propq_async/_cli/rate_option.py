@@ -7,6 +7,8 @@ from typing import Final, Self
 
 import attrs
 
+from propq_async._messages import tr
+
 from .exit_codes import CommandError, Exit
 from .phrases import counted
 
@@ -32,7 +34,9 @@ class Rate:
         """
         match = _RATE.fullmatch(text)
         problem = CommandError(
-            f"{option}: expected calls per time such as 60/min, 10/s or 300/2s, not {text!r}",
+            tr(
+                "{option}: expected calls per time such as 60/min, 10/s or 300/2s, not {text!r}"
+            ).format(option=option, text=text),
             Exit.USAGE,
         )
         if match is None or match["unit"] not in _UNITS or text.endswith("/"):

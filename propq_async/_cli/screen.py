@@ -14,6 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from propq_async._messages import os_reason, tr
+
+from .language import said
 from .progress import Advance, PlainProgress, progress_bar
 from .streams import complain, errors_out, is_closed, printable, silence
 
@@ -32,7 +35,9 @@ class _LogLines(logging.Handler):
         warns = record.levelno >= logging.WARNING
         # The command itself will notice the error; the code that logs must not.
         with suppress(OSError):
-            self._screen.say(("warning: " if warns else "") + record.getMessage(), label="client")
+            self._screen.say(
+                (tr("warning: ") if warns else "") + record.getMessage(), label="client"
+            )
 
 
 class Screen:
@@ -69,8 +74,9 @@ class Screen:
 
     def facts(self, facts: Mapping[str, str]) -> None:
         """Show names and values."""
-        width = max(map(len, facts))
-        for name, value in facts.items():
+        shown = {said(name): said(value) for name, value in facts.items()}
+        width = max(map(len, shown))
+        for name, value in shown.items():
             self.say(f"{name:<{width}}  {value}")
 
     def section(self, title: str, rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
@@ -116,6 +122,7 @@ class Screen:
             self._line(text)
 
     def _line(self, text: str, style: str = "") -> None:
+        text = said(text)
         if self.is_live:
             self.console.print(Text(text, style=style))
         else:
@@ -179,5 +186,7 @@ def report(show: Callable[[Screen], None]) -> None:
         show(Screen())
     except OSError as error:
         silence(sys.stdout)
-        complain(f"standard output cannot be written: {error.strerror}")
+        complain(
+            tr("standard output cannot be written: {strerror}").format(strerror=os_reason(error))
+        )
         show(Screen(errors_out()))

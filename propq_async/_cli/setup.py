@@ -10,6 +10,7 @@ from typing import Final
 import attrs
 
 from propq_async._comparison import exact
+from propq_async._messages import joined, os_reason, tr
 from propq_async.pricelist import BrokenRow, Draft, PriceListError, Profile, Question, Row, setup
 from propq_async.pricelist._money import money
 from propq_async.pricelist._profile import PROFILE_NAME, find_profile
@@ -17,14 +18,26 @@ from propq_async.pricelist._profile_text import with_list
 from propq_async.pricelist._profile_toml import parsed
 
 from .exit_codes import CommandError, Exit
+from .language import said, spoken
 from .list_options import list_file
-from .question import ask, ask_text
+from .question import ask, ask_text, is_yes
 from .screen import Screen
 from .streams import errors_out
 
 __all__ = ["SetupCommand"]
 
-_STANDING: Final = "nothing was written"
+_STANDING: Final = tr("nothing was written")
+# The answers that are no words of the list, nor of the API.
+_WORDS: Final = {
+    "ledger": tr("ledger"),
+    "no": tr("no"),
+    "none": tr("none"),
+    "one": tr("one"),
+    "read": tr("read"),
+    "skip": tr("skip"),
+    "two": tr("two"),
+    "yes": tr("yes"),
+}
 
 
 @attrs.frozen(kw_only=True)
@@ -47,23 +60,28 @@ class SetupCommand:
                 start = profile.for_list(path)
                 number = None if start is None else list(profile.lists).index(start)
             draft = setup(path, _ask if is_asked else None, start=start)
-            content = with_list(content, number, draft.text(target.parent))
+            content = with_list(content, number, draft.text(target.parent, language=spoken()))
             # What is written must be read.
             parsed(target, content.encode())
         except PriceListError as error:
             raise CommandError(str(error), Exit.USAGE) from error
         screen = Screen(errors_out())
         if is_asked:
-            screen.lines("The first rows as they would be sent", _shown(draft))
-            screen.lines(f"For {target}", draft.text(target.parent).splitlines())
-            if not ask(f"Write this to {target}? [y/N] ", _STANDING):
+            screen.lines(tr("The first rows as they would be sent"), _shown(draft))
+            screen.lines(
+                tr("For {target}").format(target=target),
+                draft.text(target.parent, language=spoken()).splitlines(),
+            )
+            if not ask(tr("Write this to {target}? [y/N] ").format(target=target), _STANDING):
                 raise CommandError(_STANDING, Exit.UNCONFIRMED)
         try:
             target.write_text(content, encoding="utf-8")
         except OSError as error:
             raise CommandError(
-                f"cannot write the profile {target}: {error.strerror}; give access to "
-                f"{target.parent.absolute()}, or name another file with --profile",
+                tr(
+                    "cannot write the profile {path}: {strerror}; give access to {folder}, or "
+                    "name another file with --profile"
+                ).format(path=target, strerror=os_reason(error), folder=target.parent.absolute()),
                 Exit.UNUSABLE,
             ) from error
         return _tell(draft, target, path)
@@ -73,17 +91,23 @@ def _tell(draft: Draft, target: Path, path: Path) -> Exit:
     screen = Screen()
     if not draft.guessed and not draft.problem:
         following = shlex.join(["propq", "plan", str(path)])
-        screen.sentence(f"{target} says how {path} is read. Next: {following}")
+        screen.sentence(
+            tr("{target} says how {path} is read. Next: {following}").format(
+                target=target, path=path, following=following
+            )
+        )
         return Exit.DONE
-    screen.sentence(f"{target} is a draft: answer its questions, which begin with #")
+    screen.sentence(
+        tr("{target} is a draft: answer its questions, which begin with #").format(target=target)
+    )
     texts = [question.text for question, _ in draft.guessed]
-    screen.lines("Not certain", [*texts, *filter(None, [draft.problem])])
+    screen.lines(tr("Not certain"), [*texts, *filter(None, [draft.problem])])
     return Exit.UNCONFIRMED
 
 
 def _shown(draft: Draft) -> list[str]:
     return [
-        f"{row.place}: not sent, {row.what}"
+        tr("{place}: not sent, {what}").format(place=row.place, what=row.what)
         if isinstance(row, BrokenRow)
         else _of_row(row, draft.decimal)
         for row in draft.rows
@@ -93,9 +117,14 @@ def _shown(draft: Draft) -> list[str]:
 def _of_row(row: Row, decimal: str) -> str:
     update = row.update
     price, directions = money(exact(update.price), decimal), " ".join(update.directions)
-    filled = ", ".join(f"{field} from {source}" for field, source in row.filled.items())
     shown = f"{update.name}  {update.status.name}  {price}  {directions}"
-    return f"{shown}  ({filled})" if filled else shown
+    if not row.filled:
+        return shown
+    filled = (
+        tr("{field} from {source}").format(field=field, source=source)
+        for field, source in row.filled.items()
+    )
+    return joined("", (shown, "  (", joined(", ", filled), ")"))
 
 
 def _ask(question: Question) -> str:
@@ -106,12 +135,20 @@ def _ask(question: Question) -> str:
         screen.sentence(question.error, "bold red")
     screen.sentence(question.text, "bold")
     for number, (_, shown) in enumerate(question.choices, 1):
-        screen.sentence(f"  {number}  {shown}")
-    default = f"[{question.default}] " if question.default else ""
+        screen.sentence(joined("", (f"  {number}  ", shown)))
+    default = f"[{_word(question.default)}] " if question.default else ""
     line = ask_text(f"{default}> ", _STANDING)
     if not line:
-        raise CommandError(f"no answer: {_STANDING}", Exit.UNCONFIRMED)
+        raise CommandError(tr("no answer: {standing}").format(standing=_STANDING), Exit.UNCONFIRMED)
     answer = line.strip()
     if answer.isdecimal() and 0 < int(answer) <= len(question.choices):
         return question.choices[int(answer) - 1][0]
-    return answer
+    meant = [choice for choice, _ in question.choices if choice in _WORDS]
+    if "yes" in meant and is_yes(answer):
+        return "yes"
+    return next((choice for choice in meant if _word(choice) == answer.casefold()), answer)
+
+
+def _word(answer: str) -> str:
+    """Return an answer as a person types it."""
+    return said(_WORDS.get(answer, answer))

@@ -6,6 +6,7 @@ import os
 import re
 from typing import Final
 
+from propq_async._messages import joined, tr
 from propq_async.pricelist import Plan
 
 from .exit_codes import CommandError, Exit
@@ -24,7 +25,7 @@ def shard_to_push(text: str | None, kept: Plan | None) -> tuple[int, int] | None
         return shard
     if shard not in (None, kept.shard):
         raise CommandError(
-            "the plan is for another part of its list than this: make a plan for each part",
+            tr("the plan is for another part of its list than this: make a plan for each part"),
             Exit.USAGE,
         )
     return kept.shard
@@ -37,11 +38,13 @@ def shard_named(text: str | None) -> tuple[int, int] | None:
         index, count = os.environ.get(_INDEX, ""), os.environ.get(_COUNT, "")
         if not index and not count:
             return None
-        name = f"{_INDEX} and {_COUNT}"
+        name = joined(tr(" and "), (_INDEX, _COUNT))
         if not index.isdecimal():
             raise CommandError(
-                f"{_COUNT} is {count!r} and {_INDEX} is {index!r}: the job must be an indexed one "
-                "(completionMode: Indexed); or say which part with --shard",
+                tr(
+                    "{count_name} is {count!r} and {index_name} is {index!r}: the job must be an "
+                    "indexed one (completionMode: Indexed); or say which part with --shard"
+                ).format(count_name=_COUNT, count=count, index_name=_INDEX, index=index),
                 Exit.USAGE,
             )
         text = f"{int(index) + 1}/{count}"
@@ -49,7 +52,9 @@ def shard_named(text: str | None) -> tuple[int, int] | None:
     number, shards = map(int, found.groups()) if found else (0, 0)
     if not 1 <= number <= shards:
         raise CommandError(
-            f"{name}: expected a number and how many there are, such as 2/5, not {text!r}",
+            tr(
+                "{name}: expected a number and how many there are, such as 2/5, not {text!r}"
+            ).format(name=name, text=text),
             Exit.USAGE,
         )
     return number, shards

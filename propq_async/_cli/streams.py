@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TextIO, cast
 
+from .language import said
+
 __all__ = [
     "WatchedStream",
     "complain",
@@ -49,7 +51,8 @@ def is_closed(stream: TextIO) -> bool:
 
 
 def printable(text: str) -> str:
-    """Return the text with control characters escaped."""
+    """Return the text in the language of the command, with control characters escaped."""
+    text = said(text)
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else _escaped(char) for char in text)
@@ -130,7 +133,7 @@ def errors_out() -> TextIO:
 
 def complain(message: str) -> None:
     """Write an error to stderr. On a terminal it is wrapped between words."""
-    for number, line in enumerate(message.splitlines()):
+    for number, line in enumerate(said(message).splitlines()):
         text = ("  " if number else "propq: ") + printable(line)
         if sys.stderr.isatty():
             text = textwrap.fill(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from propq_async._messages import os_reason, tr
+
 from .exit_codes import CommandError, Exit
 
 __all__ = ["temporary"]
@@ -17,7 +19,9 @@ def temporary() -> Iterator[None]:
         yield
     except OSError as error:
         raise CommandError(
-            f"no temporary directory can be made ({error.strerror or error}): name a directory "
-            "that can be written to in TMPDIR",
+            tr(
+                "no temporary directory can be made ({strerror}): name a directory that "
+                "can be written to in TMPDIR"
+            ).format(strerror=os_reason(error)),
             Exit.UNUSABLE,
         ) from error

@@ -21,6 +21,7 @@ from propq_async import (
 from propq_async._auth.stores import default_token_file
 from propq_async._client.default_store import redis_store_from_env
 from propq_async._environment import IN_MEMORY, TOKEN_FILE_VARIABLE
+from propq_async._messages import tr
 from propq_async._paths import absolute_path
 from propq_async._settings import base_url_from_env, token_file_from_env
 from propq_async.config import BASE_URL, TIMEOUT_SECONDS, TOKEN_PATH
@@ -51,8 +52,10 @@ def store_of(client_id: int) -> tuple[TokenStore, TokenKey, Path | None]:
     named = token_file_from_env()
     if named == IN_MEMORY:
         raise CommandError(
-            "PROPQ_TOKEN_FILE=memory: keeps no token for other commands: set it to a path, or not "
-            "at all",
+            tr(
+                "PROPQ_TOKEN_FILE=memory: keeps no token for other commands: set it to a "
+                "path, or not at all"
+            ),
             Exit.USAGE,
         )
     if named is not None:
@@ -61,8 +64,10 @@ def store_of(client_id: int) -> tuple[TokenStore, TokenKey, Path | None]:
         path = default_token_file(token_url, client_id)
     if path is None:
         raise CommandError(
-            "this user has no home directory to keep the token file in: name the file in "
-            f"{TOKEN_FILE_VARIABLE}",
+            tr(
+                "this user has no home directory to keep the token file in: name the file "
+                "in {token_file_variable}"
+            ).format(token_file_variable=TOKEN_FILE_VARIABLE),
             Exit.UNUSABLE,
         )
     return JsonFileTokenStore(path), key, path
@@ -80,11 +85,15 @@ def _reaching() -> Iterator[None]:
 def _facts(token: Token, path: Path | None, key: TokenKey) -> dict[str, str]:
     left = timedelta(seconds=int((token.expires_at - datetime.now(UTC)).total_seconds()))
     return {
-        "client": f"{key.client_id} at {key.token_url}",
-        "file": _named(path),
-        "type": token.token_type,
-        "issued": f"{token.issued_at.astimezone():%Y-%m-%d %H:%M:%S %z}",
-        "expires": f"{token.expires_at.astimezone():%Y-%m-%d %H:%M:%S %z}, in {left}",
+        tr("client"): tr("{client_id} at {token_url}").format(
+            client_id=key.client_id, token_url=key.token_url
+        ),
+        tr("file"): _named(path),
+        tr("type"): token.token_type,
+        tr("issued"): f"{token.issued_at.astimezone():%Y-%m-%d %H:%M:%S %z}",
+        tr("expires"): tr("{time:%Y-%m-%d %H:%M:%S %z}, in {left}").format(
+            time=token.expires_at.astimezone(), left=left
+        ),
     }
 
 
@@ -96,7 +105,7 @@ def _facts_json(token: Token | None, path: Path | None, key: TokenKey) -> dict[s
     facts = {
         "client_id": key.client_id,
         "token_url": key.token_url,
-        "file": None if path is None else str(path),
+        tr("file"): None if path is None else str(path),
         "has_token": token is not None,
     }
     if token is not None:
@@ -122,10 +131,12 @@ async def _show(*, as_json: bool) -> Exit:
         sys.stdout.write(dump(_facts_json(token, path, key)) + "\n")
     elif token is None:
         Screen().sentence(
-            f"no token for client {key.client_id} in {_named(path)}: the next call fetches one"
+            tr("no token for client {client_id} in {named}: the next call fetches one").format(
+                client_id=key.client_id, named=_named(path)
+            )
         )
     else:
-        Screen().section("Access token", list(_facts(token, path, key).items()))
+        Screen().section(tr("Access token"), list(_facts(token, path, key).items()))
     return Exit.ROWS_FAILED if token is None else Exit.DONE
 
 
@@ -147,12 +158,15 @@ async def _refresh(*, no_proxy: bool) -> Exit:
         kept = await store.load(key)
     if kept is None or kept.access_token != token.access_token:
         raise CommandError(
-            f"fetched a new access token, but {_named(path)} does not hold it: other processes "
-            "fetch their own; give access to that file, or name another in PROPQ_TOKEN_FILE",
+            tr(
+                "fetched a new access token, but {named} does not hold it: other processes "
+                "fetch their own; give access to that file, or name another in "
+                "PROPQ_TOKEN_FILE"
+            ).format(named=_named(path)),
             Exit.UNUSABLE,
         )
     facts = list(_facts(token, path, key).items())
-    report(lambda screen: screen.section("Fetched a new access token", facts))
+    report(lambda screen: screen.section(tr("Fetched a new access token"), facts))
     return Exit.DONE
 
 
@@ -174,6 +188,12 @@ async def _clear() -> Exit:
     with _reaching():
         had = await store.load(key)
         await store.clear(key)
-    said = "forgot the token" if had is not None else "there was no token"
-    report(lambda screen: screen.sentence(f"{said} of client {key.client_id} in {_named(path)}"))
+    said = tr("forgot the token") if had is not None else tr("there was no token")
+    report(
+        lambda screen: screen.sentence(
+            tr("{said} of client {client_id} in {named}").format(
+                said=said, client_id=key.client_id, named=_named(path)
+            )
+        )
+    )
     return Exit.DONE

@@ -11,6 +11,7 @@ import attrs
 
 from propq_async import APIStatusError, AuthenticationError, PropQError, UnitUpdate
 from propq_async._comparison import exact
+from propq_async._messages import tr
 from propq_async.errors import InvalidUpdateError, RateLimitError, ServerError
 from propq_async.ledger import Account, Ledger
 from propq_async.pricelist._reading.numbers import IN_DOUBT, TOO_FINE, Decimals, PriceStyle
@@ -33,11 +34,11 @@ from .signals import interruptible
 
 __all__ = ["UpdateCommand"]
 
-_EXPECTED: Final = (
-    'directions such as N, "N S" or SO; others are sent as they are, with commas between them, '
-    "such as NNE,N"
+_EXPECTED: Final = tr(
+    'directions such as N, "N S" or SO; others are sent as they are, with '
+    "commas between them, such as NNE,N"
 )
-_IN_DOUBT: Final = "the update may have been applied; the same command sets the values again"
+_IN_DOUBT: Final = tr("the update may have been applied; the same command sets the values again")
 
 
 @attrs.frozen(kw_only=True)
@@ -67,29 +68,41 @@ class UpdateCommand:
         directions = _directions(self.directions)
         if status is None:
             raise CommandError(
-                "--status: expected AVAILABLE, HOLD, SOLD or RESERVED, or their words or numbers, "
-                f"not {self.status!r}",
+                tr(
+                    "--status: expected AVAILABLE, HOLD, SOLD or RESERVED, or their words or "
+                    "numbers, not {status!r}"
+                ).format(status=self.status),
                 Exit.USAGE,
             )
         if price is IN_DOUBT:
             raise CommandError(
-                f"--price: {self.price!r} can be read in two ways; state which with --decimal . or "
-                "--decimal ,",
+                tr(
+                    "--price: {price!r} can be read in two ways; state which with --decimal . "
+                    "or --decimal ,"
+                ).format(price=self.price),
                 Exit.USAGE,
             )
         if price is TOO_FINE:
             raise CommandError(
-                f"--price: expected a price with at most two decimals, not {self.price!r}; write "
-                "it without grouping, such as 250000",
+                tr(
+                    "--price: expected a price with at most two decimals, not {price!r}; write "
+                    "it without grouping, such as 250000"
+                ).format(price=self.price),
                 Exit.USAGE,
             )
         if price is None or not isinstance(price, int | Decimal):
             raise CommandError(
-                f"--price: expected a price such as 199500.50, not {self.price!r}", Exit.USAGE
+                tr("--price: expected a price such as 199500.50, not {price!r}").format(
+                    price=self.price
+                ),
+                Exit.USAGE,
             )
         if isinstance(directions, str):
             raise CommandError(
-                f"--directions: expected {directions}, not {self.directions!r}", Exit.USAGE
+                tr("--directions: expected {directions}, not {text!r}").format(
+                    directions=directions, text=self.directions
+                ),
+                Exit.USAGE,
             )
         try:
             return UnitUpdate(self.development, self.name, status, price, directions)
@@ -114,17 +127,19 @@ class UpdateCommand:
 
         report(show)
         if sys.stdin.isatty() and sys.stderr.isatty():
-            if not ask("Send it all the same? [y/N] "):
-                raise CommandError("nothing was sent", Exit.UNCONFIRMED)
+            if not ask(tr("Send it all the same? [y/N] ")):
+                raise CommandError(tr("nothing was sent"), Exit.UNCONFIRMED)
             return
         raise CommandError(
-            f"nothing was sent, since the above needs a yes: if it is meant, add {accepting(left)}",
+            tr(
+                "nothing was sent, since the above needs a yes: if it is meant, add {accept}"
+            ).format(accept=accepting(left)),
             Exit.UNCONFIRMED,
         )
 
     async def _run(self, update: UnitUpdate) -> Exit:
         # What to report if it is interrupted at this point.
-        standing = "nothing was sent"
+        standing = tr("nothing was sent")
         client = connect(await find_credentials(), no_proxy=self.no_proxy)
         try:
             async with client as propq, Ledger(self.ledger) as ledger:
@@ -137,16 +152,23 @@ class UpdateCommand:
                     marks = await ledger.mark(account, [update])
                     standing = _IN_DOUBT
                     await session.units.update(update)
-                    standing = "the update is applied"
+                    standing = tr("the update is applied")
                     until = {(update.development_id, update.name): marks.generation}
                     await ledger.acknowledge(account, [update], None, until)
         except PropQError as error:
             raise CommandError(explained(error, client), _status(error)) from error
         except asyncio.CancelledError:
-            raise CommandError(f"interrupted: {standing}", Exit.INTERRUPTED) from None
-        said = (
-            f"applied: {update.name} of {update.development_id} is {update.status.name}, "
-            f"{exact(update.price):,f}, {' '.join(update.directions)}"
+            raise CommandError(
+                tr("interrupted: {standing}").format(standing=standing), Exit.INTERRUPTED
+            ) from None
+        said = tr(
+            "applied: {name} of {development_id} is {status}, {price:,f}, {directions}"
+        ).format(
+            name=update.name,
+            development_id=update.development_id,
+            status=update.status.name,
+            price=exact(update.price),
+            directions=" ".join(update.directions),
         )
         report(lambda screen: screen.sentence(said, "green"))
         return Exit.DONE
@@ -161,7 +183,7 @@ def _directions(text: str) -> tuple[str, ...] | str:
     found: list[str] = []
     for part in text.split(","):
         if direction_key(part) in O_IS_WEST:
-            return "W where an O is west, and E where it is east"
+            return tr("W where an O is west, and E where it is east")
         directions = directions_in(part, {})
         if isinstance(directions, str):
             word = part.strip()

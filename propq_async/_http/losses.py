@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 import aiohttp
 from aiohttp.http_exceptions import LineTooLong
 
+from propq_async._messages import joined, tr
 from propq_async._wire.advice import ASKS_FOR_LOGIN
 from propq_async._wire.messages import Lost
 from propq_async._wire.redaction import printable
@@ -28,8 +29,14 @@ LOSSES: Final = (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError)
 
 def ran_out_of_time(attempt: Attempt, timeout_seconds: float) -> Lost:
     """Return the loss of a request that has reached its timeout."""
-    what = "answer" if attempt.sent else "connection"
-    return Lost(f"no {what} within {timeout_seconds:g} s", attempt.sent, timed_out=True)
+    what = tr("answer") if attempt.sent else tr("connection")
+    return Lost(
+        tr("no {what} within {timeout_seconds:g} s").format(
+            what=what, timeout_seconds=timeout_seconds
+        ),
+        attempt.sent,
+        timed_out=True,
+    )
 
 
 def lost_on_the_way(attempt: Attempt, error: Exception) -> Lost:
@@ -37,11 +44,11 @@ def lost_on_the_way(attempt: Attempt, error: Exception) -> Lost:
     too_large = _too_large(error)
     if too_large is not None:
         return Lost(too_large, attempt.sent, final=True)
-    what = "the connection was lost" if attempt.sent else "there is no connection"
+    what = tr("the connection was lost") if attempt.sent else tr("there is no connection")
     worth_attempts, advice = (None, "") if attempt.sent else _prospects(error)
     # The text may come from the server or a proxy.
     return Lost(
-        f"{what}: {printable(_reason(error))}",
+        joined(": ", (what, printable(_reason(error)))),
         attempt.sent,
         stale=attempt.stale,
         worth_attempts=worth_attempts,
@@ -54,9 +61,11 @@ def _too_large(error: Exception) -> str | None:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, LineTooLong):
-            return f"the answer's headers are larger than {MAX_HEADER_BYTES:,} bytes"
+            return tr("the answer's headers are larger than {most:,} bytes").format(
+                most=MAX_HEADER_BYTES
+            )
         if isinstance(cause, aiohttp.http.HttpProcessingError) and "Too many" in cause.message:
-            return "the answer has too many headers"
+            return tr("the answer has too many headers")
         cause = cause.__cause__
     return None
 
@@ -83,15 +92,17 @@ def _prospects(error: Exception) -> tuple[int | None, str]:
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return _prospects_of_proxy(error.status)
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return 2, "check the host name in the base URL, the proxy and the network"
+        return 2, tr("check the host name in the base URL, the proxy and the network")
     cause = _cause(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return 1, _advice_on_certificate(cause.verify_code)
     reason = getattr(cause, "reason", None) if isinstance(cause, ssl.SSLError) else None
     if reason in _NO_TLS:
-        return 1, "check host and port of the base URL: the server there does not speak TLS"
+        return 1, tr("check host and port of the base URL: the server there does not speak TLS")
     if reason in _NO_COMMON_TLS:
-        return 1, "server and client have no version or cipher of TLS in common: see ssl_context"
+        return 1, tr(
+            "server and client have no version or cipher of TLS in common: see ssl_context"
+        )
     return None, ""
 
 
@@ -108,18 +119,19 @@ def _prospects_of_proxy(status: int) -> tuple[int | None, str]:
         return 1, ASKS_FOR_LOGIN
     passing = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
     if status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in passing:
-        return 1, "the proxy does not let this through: check its URL and its rules"
+        return 1, tr("the proxy does not let this through: check its URL and its rules")
     return None, ""
 
 
 def _advice_on_certificate(verify_code: int) -> str:
     if verify_code in (_OTHER_HOST, _OTHER_ADDRESS):
-        return "the certificate is for another host: check the base URL"
+        return tr("the certificate is for another host: check the base URL")
     if verify_code in (_EXPIRED, _NOT_YET_VALID):
-        return "check the clock of this computer; the certificate may have to be renewed"
-    return (
-        "no known authority vouches for the certificate: check the base URL, or whether a proxy "
-        "reads along, and give an ssl_context that trusts the right authority"
+        return tr("check the clock of this computer; the certificate may have to be renewed")
+    return tr(
+        "no known authority vouches for the certificate: check the base URL, or "
+        "whether a proxy reads along, and give an ssl_context that trusts the "
+        "right authority"
     )
 
 
@@ -128,26 +140,32 @@ def _reason(error: Exception) -> str:
         # Its str() has "ssl:default" in it, for addresses without TLS as well.
         cause = _cause(error)
         why = getattr(cause, "strerror", None) or _words(cause)
-        return f"Cannot connect to host {error.host}:{error.port} [{why}]"
+        return tr("Cannot connect to host {host}:{port} [{why}]").format(
+            host=error.host, port=error.port, why=why
+        )
     return _words(error)
 
 
 def _words(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        return f"the proxy answered {error.status} {error.message}"
+        return tr("the proxy answered {status} {message}").format(
+            status=error.status, message=error.message
+        )
     if isinstance(error, aiohttp.InvalidURL):
-        return "a URL is not valid"  # and may be one with a password
+        return tr("a URL is not valid")  # and may be one with a password
     # The str() of these shows the URL with its query, their repr() the headers with the token, and
     # their message what the server sent.
     if isinstance(error, aiohttp.ClientResponseError | aiohttp.http.HttpProcessingError):
-        return "the answer is not HTTP"
+        return tr("the answer is not HTTP")
     if isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str):
         # It holds the headers that had arrived, and a server may echo the token in one.
-        return "the server disconnected in the middle of its answer"
+        return tr("the server disconnected in the middle of its answer")
     if isinstance(error, OSError) and error.errno is None and error.strerror:
         # str() would begin with "[Errno None]". aiohttp ends this one in the URL with its query.
         being_sent = error.strerror.startswith("Can not write request body")
-        return "it was closed while the request was being sent" if being_sent else error.strerror
+        return (
+            tr("it was closed while the request was being sent") if being_sent else error.strerror
+        )
     return " ".join(str(error).split()) or type(error).__name__
 
 

@@ -6,39 +6,44 @@ import re
 from http import HTTPStatus
 from typing import Final
 
+from propq_async._messages import tr
+
 from .messages import Reply
 
-ASKS_FOR_LOGIN: Final = "the proxy wants a login: put it before the host in the URL of the proxy"
-
-_CLIENT_CERTIFICATE: Final = (
-    "the server wants a certificate of the client: load it with load_cert_chain into an "
-    "ssl.SSLContext, and give that as ssl_context"
+ASKS_FOR_LOGIN: Final = tr(
+    "the proxy wants a login: put it before the host in the URL of the proxy"
 )
 
-_WRONG_SCHEME: Final = "the server wants TLS: write https:// in the base URL, or another port"
-
-_LARGE_HEADERS: Final = (
-    "the access token is larger than the server, or a proxy before it, allows a header to be: ask "
-    "its operator for a higher limit"
+_CLIENT_CERTIFICATE: Final = tr(
+    "the server wants a certificate of the client: load it with "
+    "load_cert_chain into an ssl.SSLContext, and give that as ssl_context"
 )
 
-_LOGIN_OF_ANOTHER: Final = (
-    "a web server or proxy before the API wants a login of its own: check the base URL, and ask "
-    "its operator to let the API's paths through"
+_WRONG_SCHEME: Final = tr("the server wants TLS: write https:// in the base URL, or another port")
+
+_LARGE_HEADERS: Final = tr(
+    "the access token is larger than the server, or a proxy before it, allows "
+    "a header to be: ask its operator for a higher limit"
 )
 
-_PAGE_OF_ANOTHER: Final = (
-    "this is a web page, and the API sends none: check the base URL, and what stands before the "
-    "API (a proxy, a firewall)"
+_LOGIN_OF_ANOTHER: Final = tr(
+    "a web server or proxy before the API wants a login of its own: check the "
+    "base URL, and ask its operator to let the API's paths through"
 )
 
-_NO_ROUTE: Final = (
+_PAGE_OF_ANOTHER: Final = tr(
+    "this is a web page, and the API sends none: check the base URL, and what "
+    "stands before the API (a proxy, a firewall)"
+)
+
+_NO_ROUTE: Final = tr(
     "the API has no such path: check the base URL, which ends before /v1, and the path"
 )
 
-_NOT_SAID: Final = (
-    "the server does not say what it has not found: check the base URL and the path, then the "
-    "development id and the name of the unit, spaces and case included"
+_NOT_SAID: Final = tr(
+    "the server does not say what it has not found: check the base URL and the "
+    "path, then the development id and the name of the unit, spaces and case "
+    "included"
 )
 
 # Of Laravel: a 404 names the route since version 9, and has an empty message before.
@@ -71,11 +76,17 @@ _PAGES: Final[dict[int, str]] = {
 
 # The codes of RFC 6749 section 5.2 that do not speak of client id and secret.
 _OAUTH_ERRORS: Final = {
-    "invalid_scope": "ask Resales Online which scopes this client has: id and secret are accepted",
-    "unauthorized_client": "ask Resales Online to allow this client the grant client_credentials",
+    "invalid_scope": tr(
+        "ask Resales Online which scopes this client has: id and secret are accepted"
+    ),
+    "unauthorized_client": tr(
+        "ask Resales Online to allow this client the grant client_credentials"
+    ),
     "unsupported_grant_type": (
-        "the request was changed on its way, or this is not the API's token endpoint: check the "
-        "base URL and the proxy"
+        tr(
+            "the request was changed on its way, or this is not the API's token "
+            "endpoint: check the base URL and the proxy"
+        )
     ),
 }
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 
+from propq_async._messages import joined, tr
 from propq_async._secret import SecretDict, SecretStr
 from propq_async.credentials import Credentials, Token
 from propq_async.errors import (
@@ -24,6 +25,7 @@ from .redaction import MAX_BODY_CHARACTERS, clean, scrubbed, secret_forms
 from .replies import body_text, page_title, reason_phrase
 
 MAX_LIFETIME: Final = timedelta(days=366)
+_ORIGIN: Final = joined(tr(" and "), ("PROPQ_CLIENT_ID", "PROPQ_CLIENT_SECRET"))
 _PERMANENT: Final = (HTTPStatus.MOVED_PERMANENTLY, HTTPStatus.PERMANENT_REDIRECT)
 
 
@@ -32,7 +34,7 @@ def read_token(
     *,
     asked_at: float,
     credentials: Credentials,
-    origin: str = "PROPQ_CLIENT_ID and PROPQ_CLIENT_SECRET",
+    origin: str = _ORIGIN,
 ) -> Token | TokenError:
     """Return the token of a reply, or the error that the reply means.
 
@@ -66,26 +68,34 @@ def read_token(
     if _is_refusal(reply.status):
         # Anything but a refusal as in RFC 6749 may come from a page that is no token endpoint.
         spoken = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED)
-        place = "" if error is not None or reply.status in spoken else "the base URL, "
-        advice = (
+        place = "" if error is not None or reply.status in spoken else tr("the base URL, ")
+        advice: str = (
             advice_on_oauth_error(error)
             or advice_on(reply, body_text(reply, forms))
-            or f"check {place}{origin}"
+            or tr("check {place}{origin}").format(place=place, origin=origin)
         )
         return TokenRefusedError(
-            f"the token endpoint refused the request ({reply.status} {words}): {advice}",
+            tr("the token endpoint refused the request ({status} {words}): {advice}").format(
+                status=reply.status, words=words, advice=advice
+            ),
             status=reply.status,
             error=error,
             description=description,
             hint=hint,
         )
     where = clean(SecretStr(reply.headers.get("Location", "")), forms)
-    advice = f" (Location: {where}); no redirect is followed, check the base URL" if where else ""
+    advice = (
+        tr(" (Location: {where}); no redirect is followed, check the base URL").format(where=where)
+        if where
+        else ""
+    )
     is_redirect = reply.status < FIRST_CLIENT_ERROR
     if not advice:
-        advice = "; check the base URL" if is_redirect else "; try again later"
+        advice = tr("; check the base URL") if is_redirect else tr("; try again later")
     return TokenUnavailableError(
-        f"the token endpoint answered {reply.status} {words}{advice}",
+        tr("the token endpoint answered {status} {words}{advice}").format(
+            status=reply.status, words=words, advice=advice
+        ),
         status=reply.status,
         retry_after_seconds=retry_after_seconds(reply, asked_at),
         attempts=1,
@@ -96,16 +106,22 @@ def read_token(
 
 def _no_token(reply: Reply) -> TokenUnavailableError:
     """Return the error of a 2xx without a usable token."""
-    said = f"the token endpoint answered {reply.status}, but with no usable token"
+    said = tr("the token endpoint answered {status}, but with no usable token").format(
+        status=reply.status
+    )
     if not reply.body and not reply.truncated:
         # A server that dies between head and body sends such an answer.
         return TokenUnavailableError(
-            f"{said}, since the answer is empty; try again later", status=reply.status, attempts=1
+            tr("{said}, since the answer is empty; try again later").format(said=said),
+            status=reply.status,
+            attempts=1,
         )
     beginning = reply.body[:MAX_BODY_CHARACTERS].decode(errors="replace")
-    what = ", since the answer is a web page" if is_page(SecretStr(beginning)) else ""
+    what: str = tr(", since the answer is a web page") if is_page(SecretStr(beginning)) else ""
     return TokenUnavailableError(
-        f"{said}{what}: check that the base URL is the API's, not a web page's or a proxy's",
+        tr(
+            "{said}{what}: check that the base URL is the API's, not a web page's or a proxy's"
+        ).format(said=said, what=what),
         status=reply.status,
         attempts=1,
         worth_attempts=2,

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from propq_async._messages import os_reason, tr
+
 from ._changes import add
 from ._entries import Account, LedgerError, Unit
 from ._merging import StoredUnit
@@ -60,8 +62,12 @@ def _new_file(location: str, target: Path) -> Iterator[Path]:
         yield made
         _name(made, target)
     except (sqlite3.Error, OSError) as error:
-        why = (error.strerror if isinstance(error, OSError) else None) or error
-        raise LedgerError(f"the ledger {location} cannot be copied to {target}: {why}") from error
+        why = os_reason(error) if isinstance(error, OSError) else str(error)
+        raise LedgerError(
+            tr("the ledger {location} cannot be copied to {target}: {why}").format(
+                location=location, target=target, why=why
+            )
+        ) from error
     finally:
         if made is not None:
             made.unlink(missing_ok=True)
@@ -81,4 +87,6 @@ def _name(made: Path, target: Path) -> None:
 
 
 def _exists(target: Path) -> LedgerError:
-    return LedgerError(f"{target} exists already: name a file that does not")
+    return LedgerError(
+        tr("{target} exists already: name a file that does not").format(target=target)
+    )

@@ -14,6 +14,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final, TypeVar
 
+from propq_async._messages import tr
+
 from ._advice import PUT_BACK
 from ._entries import LedgerError
 
@@ -46,7 +48,11 @@ def is_ledger(path: Path) -> bool:
         # Opening a pipe would wait for its writer.
         mode = path.stat().st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raise LedgerError(f"{path} is no file, but a pipe, a socket or a device: name a file")
+            raise LedgerError(
+                tr("{path} is no file, but a pipe, a socket or a device: name a file").format(
+                    path=path
+                )
+            )
         with path.open("rb") as file:
             header = file.read(_HEADER_BYTES)
     except FileNotFoundError:
@@ -71,14 +77,18 @@ def is_ledger(path: Path) -> bool:
             is_empty = not tables
     if is_empty:
         return False
-    raise LedgerError(f"{path} is no ledger, but another database: name another file")
+    raise LedgerError(
+        tr("{path} is no ledger, but another database: name another file").format(path=path)
+    )
 
 
 def empty(path: Path) -> LedgerError:
     """Return the error for a ledger without tables. A new one would let everything pass."""
     return LedgerError(
-        f"the ledger {path} is empty: perhaps it was copied without its log, {path.name}-wal; "
-        f"{PUT_BACK}, or delete it if nothing was ever pushed with it"
+        tr(
+            "the ledger {path} is empty: perhaps it was copied without its log, "
+            "{name}-wal; {put_back}, or delete it if nothing was ever pushed with it"
+        ).format(path=path, name=path.name, put_back=PUT_BACK)
     )
 
 

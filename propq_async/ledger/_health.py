@@ -11,6 +11,8 @@ from typing import Final
 
 import attrs
 
+from propq_async._messages import tr
+
 from ._advice import access_problem
 from ._entries import Account
 
@@ -68,19 +70,21 @@ def file_problems(path: Path) -> Iterator[str]:
         if not os.access(file, os.R_OK | os.W_OK):
             yield access_problem(file)
         elif os.name == "posix" and file.stat().st_mode & _OTHERS_WRITE:
-            yield f"others may write to {file}: chmod go-w {file}"
+            yield tr("others may write to {file}: chmod go-w {file}").format(file=file)
     directory = Path(os.path.realpath(path)).parent
     if not os.access(directory, os.W_OK | os.X_OK):
-        yield f"this user may not write to {directory}, where a push makes more files: give access"
+        yield tr(
+            "this user may not write to {directory}, where a push makes more files: give access"
+        ).format(directory=directory)
 
 
 def on_network(location: str, file_system: str) -> str:
     """Return what is to be known of a ledger on a network file system."""
-    return (
-        f"the ledger {location} is on a network file system ({file_system}): use it from one "
-        "computer only, or better move it to a disk of this one, since two at once can damage it "
-        "unnoticed"
-    )
+    return tr(
+        "the ledger {location} is on a network file system ({file_system}): use it "
+        "from one computer only, or better move it to a disk of this one, since "
+        "two at once can damage it unnoticed"
+    ).format(location=location, file_system=file_system)
 
 
 def network_file_system(path: Path, mounts: Path = _MOUNTS) -> str | None:

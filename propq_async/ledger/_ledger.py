@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
+from propq_async._messages import tr
 from propq_async._paths import absolute_path
 from propq_async.models import UnitUpdate
 
@@ -240,13 +241,20 @@ class Ledger(OpenLedger):
         """Return what is known of these accounts, or of all."""
         known = await self._run(self._records.stored_units)
         if known is None:
-            raise LedgerError(f"there is no ledger {self.location}")
+            raise LedgerError(tr("there is no ledger {location}").format(location=self.location))
         for account in accounts or ():
             if account not in known:
                 clients = ", ".join(f"{one.client_id} at {one.base_url}" for one in known)
                 raise LedgerError(
-                    f"the ledger {self.location} knows no unit of client {account.client_id} at "
-                    f"{account.base_url}, but of: {clients or 'nobody'}"
+                    tr(
+                        "the ledger {location} knows no unit of client {client_id} at {base_url}, "
+                        "but of: {clients}"
+                    ).format(
+                        location=self.location,
+                        client_id=account.client_id,
+                        base_url=account.base_url,
+                        clients=clients or tr("nobody"),
+                    )
                 )
         return known if accounts is None else {account: known[account] for account in accounts}
 
@@ -259,7 +267,7 @@ class Ledger(OpenLedger):
         Raises:
             LedgerError: there is such a file, or no ledger, or one of them cannot be used.
         """
-        await self._run(self._records.backup, absolute_path("the copy", path))
+        await self._run(self._records.backup, absolute_path(tr("the copy"), path))
 
     async def check(self) -> Health:
         """Return whether the ledger is whole, and who may use it and who holds it.

@@ -10,6 +10,7 @@ from typing import Final
 from platformdirs import user_data_path
 
 from propq_async._environment import LEDGER_VARIABLE
+from propq_async._messages import tr
 from propq_async._paths import absolute_path, default_path, is_url
 from propq_async._secret import SecretStr
 from propq_async._settings import ledger_from_env
@@ -36,7 +37,7 @@ def backend_of(given: str | os.PathLike[str] | None) -> tuple[Path | None, Backe
     if given is None:
         name, given = LEDGER_VARIABLE, ledger_from_env()
     else:
-        name = "the ledger"
+        name = tr("the ledger")
     if is_url(given):
         given = SecretStr(given)
         return None, _on_server(name, given)
@@ -47,14 +48,18 @@ def backend_of(given: str | os.PathLike[str] | None) -> tuple[Path | None, Backe
 def _on_server(name: str, url: SecretStr) -> Backend:
     if not url.startswith(_SCHEMES):
         raise ConfigurationError(
-            f"{name} must be a file, or a database as postgresql://user@host/database"
+            tr("{name} must be a file, or a database as postgresql://user@host/database").format(
+                name=name
+            )
         )
     try:
         # Only who uses it needs the extra.
         from ._postgres import PostgresBackend  # noqa: PLC0415
     except ImportError as error:
         raise ConfigurationError(
-            f"a ledger on a server needs psycopg ({error}): pip install 'propq-async[postgres]'"
+            tr(
+                "a ledger on a server needs psycopg ({error}): pip install 'propq-async[postgres]'"
+            ).format(error=error)
         ) from None
 
     return PostgresBackend(name, url)
@@ -67,11 +72,13 @@ def _default_file() -> Path:
         ConfigurationError: this user has no home directory.
     """
     path = default_path(
-        "the ledger", partial(user_data_path, "propq-async", appauthor=False), "ledger.sqlite3"
+        tr("the ledger"), partial(user_data_path, "propq-async", appauthor=False), "ledger.sqlite3"
     )
     if path is None:
         raise ConfigurationError(
-            "this user has no home directory to keep the ledger in: name its file with --ledger or "
-            f"{LEDGER_VARIABLE}"
+            tr(
+                "this user has no home directory to keep the ledger in: name its file with "
+                "--ledger or {ledger_variable}"
+            ).format(ledger_variable=LEDGER_VARIABLE)
         )
     return path

@@ -17,6 +17,7 @@ from typing import Final, TypeAlias, TypeVar
 
 import psycopg
 
+from propq_async._messages import joined, tr
 from propq_async._secret import SecretStr
 
 from ._backend import NO_VALUES, Session
@@ -103,8 +104,10 @@ class PostgresBackend:
             self._drop()
         if self._is_cut_off:
             raise LedgerError(
-                f"the connection to the ledger {self.location} was lost during a push, and with it "
-                "the lock: push once more; what was sent and is not noted is sent again"
+                tr(
+                    "the connection to the ledger {location} was lost during a push, and with "
+                    "it the lock: push once more; what was sent and is not noted is sent again"
+                ).format(location=self.location)
             )
         self._db = connect(self._conninfo, self.location)
         return work(self._db)
@@ -143,8 +146,9 @@ class PostgresBackend:
     def _busy(self, others: list[_Holder]) -> LedgerBusyError:
         host, process, *_ = others[0]
         return LedgerBusyError(
-            f"another push is at work with the ledger {self.location} "
-            f"({'; '.join(map(_in_words, others))}): wait for its end",
+            tr(
+                "another push is at work with the ledger {location} ({names}): wait for its end"
+            ).format(location=self.location, names=joined("; ", map(_in_words, others))),
             process_id=process,
             host=host,
         )
@@ -169,7 +173,10 @@ class PostgresBackend:
         """Return who holds a lock, in words."""
         nobody: list[_Holder] = []
         found = self.read(_holders, nobody)
-        return "; ".join(f"another push ({_in_words(one)})" for one in found) or None
+        return (
+            joined("; ", (tr("another push ({who})").format(who=_in_words(one)) for one in found))
+            or None
+        )
 
     def problems(self) -> Iterator[str]:
         """Return nothing: a server is looked after by others."""
@@ -203,7 +210,11 @@ class PostgresBackend:
         """Return an error of the server as one of ours, without the password."""
         if not isinstance(error, psycopg.Error):
             return None
-        return LedgerError(f"the ledger {self.location} cannot be used: {server_advice(error)}")
+        return LedgerError(
+            tr("the ledger {location} cannot be used: {what}").format(
+                location=self.location, what=server_advice(error)
+            )
+        )
 
 
 def _holders(
@@ -220,5 +231,11 @@ def _holders(
 def _in_words(holder: _Holder) -> str:
     host, process, since, shard, shards = holder
     began = datetime.fromtimestamp(since).astimezone()
-    part = "" if shard is None else f", shard {shard} of {shards}"
-    return f"process {process} on host {host}, since {began:%H:%M:%S}{part}"
+    part = (
+        ""
+        if shard is None
+        else tr(", shard {shard} of {shards}").format(shard=shard, shards=shards)
+    )
+    return tr("process {process} on host {host}, since {began:%H:%M:%S}{part}").format(
+        process=process, host=host, began=began, part=part
+    )

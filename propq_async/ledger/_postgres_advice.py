@@ -9,6 +9,7 @@ from urllib.parse import quote
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from propq_async._messages import joined, tr
 from propq_async._secret import SecretDict, SecretStr
 from propq_async.errors import ConfigurationError
 
@@ -28,16 +29,18 @@ _DEFAULTS: Final = {
 }
 # By the beginning of the code: https://www.postgresql.org/docs/current/errcodes-appendix.html
 _REMEDIES: Final = {
-    "25006": "it is a standby: name the primary",
-    "42501": "grant this to the user of the URL",
+    "25006": tr("it is a standby: name the primary"),
+    "42501": tr("grant this to the user of the URL"),
     "42": PUT_BACK,
-    "53": "make room on the server; what was sent and is not noted is sent again",
-    "55P03": "another program has a transaction open in it: close it there, and try again",
-    "57": "try again when the server is there; what was sent and is not noted is sent again",
+    "53": tr("make room on the server; what was sent and is not noted is sent again"),
+    "55P03": tr("another program has a transaction open in it: close it there, and try again"),
+    "57": tr("try again when the server is there; what was sent and is not noted is sent again"),
     # What goes wrong with the connection has no code.
-    "": "see that the server is running and can be reached, and that user, password (in the URL, "
-    "PGPASSWORD or ~/.pgpass) and database are right; what was sent and is not noted is sent "
-    "again",
+    "": tr(
+        "see that the server is running and can be reached, and that user, "
+        "password (in the URL, PGPASSWORD or ~/.pgpass) and database are right; "
+        "what was sent and is not noted is sent again"
+    ),
 }
 
 
@@ -56,8 +59,11 @@ def parsed(name: str, url: SecretStr) -> tuple[SecretStr, str]:
         given = SecretDict(conninfo_to_dict(url))
     if given is None or _is_torn(given):
         raise ConfigurationError(
-            f"{name} cannot be read: it must look like postgresql://user:password@host/database, "
-            "and what is special in a URL is written as %40 (@), %2F (/), %3A (:) or %25 (%)"
+            tr(
+                "{name} cannot be read: it must look like "
+                "postgresql://user:password@host/database, and what is special in a URL is "
+                "written as %40 (@), %2F (/), %3A (:) or %25 (%)"
+            ).format(name=name)
         )
     return SecretStr(make_conninfo(**{**_DEFAULTS, **given})), _shown(given)
 
@@ -85,4 +91,4 @@ def server_advice(error: psycopg.Error) -> str:
     said = " ".join((error.diag.message_primary or str(error)).split())
     code = error.sqlstate or ""
     remedy = next((_REMEDIES[code[:n]] for n in (5, 2) if code[:n] in _REMEDIES), None)
-    return said if remedy is None else f"{said}; {remedy}"
+    return said if remedy is None else joined("; ", (said, remedy))

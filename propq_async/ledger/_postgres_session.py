@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import psycopg
 
+from propq_async._messages import tr
 from propq_async._secret import SecretStr
 
 from ._backend import NO_VALUES
@@ -184,8 +185,11 @@ def _is_shared(db: psycopg.Connection[Any], conninfo: SecretStr, process: int) -
 def pooled(location: str) -> LedgerError:
     """Return the error for a pooler in transaction mode."""
     return LedgerError(
-        f"the ledger {location} is behind a pooler that gives each transaction another connection, "
-        "on which a lock is worth nothing: name the server itself, or a pool in session mode"
+        tr(
+            "the ledger {location} is behind a pooler that gives each transaction "
+            "another connection, on which a lock is worth nothing: name the server "
+            "itself, or a pool in session mode"
+        ).format(location=location)
     )
 
 
@@ -235,6 +239,8 @@ def _version(db: PostgresSession) -> int:
     version = 0 if found is None else int(found[0])
     if version > len(_VERSIONS):
         raise LedgerError(
-            f"the ledger {db.location} was made by a later version of propq-async: install that"
+            tr(
+                "the ledger {location} was made by a later version of propq-async: install that"
+            ).format(location=db.location)
         )
     return version

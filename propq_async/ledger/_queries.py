@@ -8,6 +8,7 @@ from typing import Any, Final
 import attrs
 
 from propq_async._comparison import alike
+from propq_async._messages import tr
 from propq_async.models import UnitUpdate
 
 from ._advice import PUT_BACK
@@ -116,9 +117,11 @@ def _spoiled(db: Session, row: Sequence[object], what: str) -> LedgerError:
     """Return the error for a row that somebody else has changed."""
     # Not treated as unknown: a new unit is sent without the warnings that a known one raises.
     return LedgerError(
-        f"the ledger {db.location} holds a value that propq never writes, for the unit {row[1]!r} "
-        f"of {row[0]!r}: {what}; put it right there, or make it a new unit with `propq ledger "
-        "forget`"
+        tr(
+            "the ledger {location} holds a value that propq never writes, for the unit "
+            "{name!r} of {development_id!r}: {what}; put it right there, or make it a new unit "
+            "with `propq ledger forget`"
+        ).format(location=db.location, name=row[1], development_id=row[0], what=what)
     )
 
 
@@ -130,8 +133,10 @@ def generation(db: Session, account: Account | None) -> int:
     rows = found.fetchall()
     if not all(isinstance(one, int) for (one,) in rows) or (db.state == "TRUE" and len(rows) != 1):
         raise LedgerError(
-            f"the ledger {db.location} is damaged: its table `state` must have one row with a "
-            f"whole number as its generation; {PUT_BACK}"
+            tr(
+                "the ledger {location} is damaged: its table `state` must have one row "
+                "with a whole number as its generation; {put_back}"
+            ).format(location=db.location, put_back=PUT_BACK)
         )
     return sum(one for (one,) in rows)
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+from propq_async._messages import tr
 from propq_async.models import UnitUpdate
 
 from . import _changes, _queries
@@ -72,7 +73,9 @@ class Records:
         """Copy the ledger as a whole to a file that does not exist yet."""
         if not self._backend.backup(target):
             raise LedgerError(
-                f"there is no ledger {self._backend.location}, and so nothing to copy"
+                tr("there is no ledger {location}, and so nothing to copy").format(
+                    location=self._backend.location
+                )
             )
 
     def check(self) -> Health:
@@ -83,8 +86,9 @@ class Records:
         entries: dict[Account, dict[Unit, Entry]] = {}
         if damages is None:
             problems.append(
-                f"there is no ledger {backend.location}: it is elsewhere, or nothing was pushed "
-                "with it"
+                tr(
+                    "there is no ledger {location}: it is elsewhere, or nothing was pushed with it"
+                ).format(location=backend.location)
             )
         elif damages:
             problems += damages

@@ -13,6 +13,8 @@ from typing import Final, TypeVar
 
 from filelock import FileLock, Timeout
 
+from propq_async._messages import tr
+
 from ._advice import advice
 from ._backend import Session
 from ._backup import copy
@@ -95,8 +97,10 @@ class SqliteBackend:
         if self._lock is not None:
             # The next push would not see what was marked here.
             raise LedgerError(
-                f"the ledger {self.path} was deleted or replaced while it was in use: what is "
-                "there now does not know what was sent; push once more with --all"
+                tr(
+                    "the ledger {path} was deleted or replaced while it was in use: what is "
+                    "there now does not know what was sent; push once more with --all"
+                ).format(path=self.path)
             )
         self._close()
         return None
@@ -128,7 +132,9 @@ class SqliteBackend:
         if self._lock is not None or not self._try_lock(PROBE_SECONDS):
             holder, who = _holder(db)
             raise LedgerBusyError(
-                f"another push is at work with the ledger {self.path}{who}: wait for its end",
+                tr("another push is at work with the ledger {path}{who}: wait for its end").format(
+                    path=self.path, who=who
+                ),
                 process_id=holder,
             )
         self._owner = owner
@@ -174,7 +180,7 @@ class SqliteBackend:
                 return None
         unknown: tuple[int | None, str] = (None, "")
         _, who = self.read(_holder, unknown)
-        return f"another push{who}"
+        return tr("another push{who}").format(who=who)
 
     def problems(self) -> Iterator[str]:
         """Return who may not use the files and should, and who may and should not."""
@@ -185,7 +191,10 @@ class SqliteBackend:
         texts = [text for (text,) in db.execute(f"PRAGMA integrity_check({_MOST_DAMAGES})")]
         if texts == ["ok"]:
             return []
-        return [f"the ledger {self.path} is damaged: {text}" for text in texts]
+        return [
+            tr("the ledger {path} is damaged: {text}").format(path=self.path, text=text)
+            for text in texts
+        ]
 
     def size_bytes(self) -> int:
         """Return the size of the file."""
@@ -210,13 +219,13 @@ class SqliteBackend:
         if not isinstance(error, sqlite3.Error | OSError):
             return None
         if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
-            what = (
-                "is locked by another program, such as a database viewer: close it there, and try "
-                "again"
+            what = tr(
+                "is locked by another program, such as a database viewer: close it there, "
+                "and try again"
             )
         else:
-            what = f"cannot be used: {advice(self.path, error)}"
-        explained = LedgerError(f"the ledger {self.path} {what}")
+            what = tr("cannot be used: {advice}").format(advice=advice(self.path, error))
+        explained = LedgerError(tr("the ledger {path} {what}").format(path=self.path, what=what))
         explained.__cause__ = error
         return explained
 
@@ -227,10 +236,12 @@ def _holder(db: Session) -> tuple[int | None, str]:
     if not isinstance(holder, int):
         return None, ""
     try:
-        began = f", since {datetime.fromtimestamp(since).astimezone():%H:%M:%S}"
+        began: str = tr(", since {time:%H:%M:%S}").format(
+            time=datetime.fromtimestamp(since).astimezone()
+        )
     except (TypeError, ValueError, OverflowError, OSError):
         began = ""
-    return holder, f" (process {holder}{began})"
+    return holder, tr(" (process {holder}{began})").format(holder=holder, began=began)
 
 
 def _lock_file(path: Path) -> Path:

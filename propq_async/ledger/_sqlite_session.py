@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from propq_async._messages import tr
+
 from ._backend import NO_VALUES
 from ._entries import LedgerError, Unit
 from ._files import APPLICATION_ID, BUSY_SECONDS, empty, is_ledger
@@ -155,7 +157,9 @@ def check_version(path: Path, db: SqliteSession) -> None:
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version != VERSION:
         raise LedgerError(
-            f"the ledger {path} was made by another version of propq-async: install that"
+            tr("the ledger {path} was made by another version of propq-async: install that").format(
+                path=path
+            )
         )
     (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if not tables:

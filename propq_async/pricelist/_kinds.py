@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import Final
 
+from propq_async._messages import tr
 from propq_async.errors import ConfigurationError
 
 __all__ = ["ALL", "WarningKind", "kinds_named"]
@@ -55,9 +56,10 @@ def kinds_named(names: Iterable[str]) -> frozenset[WarningKind]:
     known = [*WarningKind, ALL]
     for name in sorted(stated.difference(known)):
         near = get_close_matches(name.casefold().replace("_", "-"), known, 1, _NEAR)
-        meant = f"; did you mean {near[0]}?" if near else ";"
+        meant = tr("; did you mean {near}?").format(near=near[0]) if near else ";"
         raise ConfigurationError(
-            f"there is no kind of warning {name!r}{meant} there are {', '.join(WarningKind)} and "
-            f"{ALL}"
+            tr("there is no kind of warning {name!r}{meant} there are {names} and {all}").format(
+                name=name, meant=meant, names=", ".join(WarningKind), all=ALL
+            )
         )
     return frozenset(kind for kind in WarningKind if stated.intersection((kind, ALL)))

@@ -11,6 +11,7 @@ import attrs
 
 from propq_async._client.factory import AsyncPropQ
 from propq_async._comparison import exact
+from propq_async._messages import tr
 from propq_async._settings import check_at_least
 from propq_async.errors import ConfigurationError
 from propq_async.ledger import Account, Entry, Ledger, LedgerError, Unit
@@ -112,9 +113,16 @@ async def check_current(plan: Plan, propq: AsyncPropQ, ledger: Ledger) -> None:
     account = Account(propq.base_url, propq.client_id)
     if plan.account != account:
         raise ConfigurationError(
-            f"the plan is for client {plan.account.client_id} of {plan.account.base_url}, and the "
-            f"credentials are those of client {account.client_id} of {account.base_url}: nothing "
-            "was sent; make another plan"
+            tr(
+                "the plan is for client {client_id} of {base_url}, and the credentials are "
+                "those of client {other_id} of {other_url}: nothing was sent; make "
+                "another plan"
+            ).format(
+                client_id=plan.account.client_id,
+                base_url=plan.account.base_url,
+                other_id=account.client_id,
+                other_url=account.base_url,
+            )
         )
     generation = await ledger.generation(account)
     if generation == plan.generation:
@@ -125,14 +133,18 @@ async def check_current(plan: Plan, propq: AsyncPropQ, ledger: Ledger) -> None:
         updates = [change.update for change in plan.changes]
         if touched := await ledger.touched(account, updates, plan.generation):
             (development_id, name), more = touched[0], len(touched) - 1
-            others = f" and {more:,} more" if more else ""
-            why = f" (somebody has updated {development_id} {name}{others})"
+            others = tr(" and {more:,} more").format(more=more) if more else ""
+            why = tr(" (somebody has updated {development_id} {name}{others})").format(
+                development_id=development_id, name=name, others=others
+            )
         elif not await ledger.is_outdated(account, plan.generation):
             # A service has updated other units, which is no concern of this plan.
             return
     raise LedgerError(
-        f"the ledger {ledger.location} has changed since the plan was made, or is another one: "
-        f"nothing was sent; make another plan{why}"
+        tr(
+            "the ledger {location} has changed since the plan was made, or is another "
+            "one: nothing was sent; make another plan{why}"
+        ).format(location=ledger.location, why=why)
     )
 
 

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 
 import attrs
 
+from propq_async._messages import joined, tr, trn
 from propq_async.pricelist._reading.rows import BrokenRow
 
 from ._guesses import direction_guess, status_guess
@@ -68,7 +69,8 @@ def problem_kinds(broken: Iterable[BrokenRow]) -> list[ProblemKind]:
             alone.setdefault(id(row), (row, []))[1].append(problem)
     kinds.sort(key=lambda kind: -len(kind.rows))
     for row, problems in alone.values():
-        text = f"{row.place}, {'; '.join(problem.what for problem in problems)}"
+        what = joined("; ", (problem.what for problem in problems))
+        text = tr("{place}, {what}").format(place=row.place, what=what)
         kinds.append(ProblemKind([row], problems, text))
     return kinds
 
@@ -90,10 +92,12 @@ def _option(problem: Problem) -> str:
 def _text(rows: Sequence[BrokenRow], problems: Sequence[Problem], option: str) -> str:
     problem = problems[0]
     lines = ", ".join(str(row.line) for row in rows[:_LINES])
-    more = f" and {len(rows) - _LINES:,} more" if len(rows) > _LINES else ""
-    count = f"{len(rows):,} rows" if len(rows) > 1 else "1 row"
-    sheet = "" if problem.sheet is None else f" of sheet {problem.sheet}"
-    these = f"({count}{sheet}: {lines}{more})"
+    more = tr(" and {count:,} more").format(count=len(rows) - _LINES) if len(rows) > _LINES else ""
+    count = trn("{count:,} row", "{count:,} rows", len(rows))
+    sheet = "" if problem.sheet is None else tr(" of sheet {sheet}").format(sheet=problem.sheet)
+    these = tr("({count}{sheet}: {lines}{more})").format(
+        count=count, sheet=sheet, lines=lines, more=more
+    )
     if option:
         word = problem.value or ""
         guess = status_guess(word) if option == _STATUS else direction_guess(word)
@@ -101,11 +105,21 @@ def _text(rows: Sequence[BrokenRow], problems: Sequence[Problem], option: str) -
         stated = f"{word.strip()}={meaning}"
         # Not of all that is no ASCII, as shlex does.
         stated = stated if _UNQUOTED.fullmatch(stated) else shlex.quote(stated)
-        return f"{shown_value(word)} {these}: what does it mean? {option} {stated}"
+        return tr("{word} {these}: what does it mean? {option} {stated}").format(
+            word=shown_value(word), these=these, option=option, stated=stated
+        )
     values = list(dict.fromkeys(value for one in problems if (value := one.value or "").strip()))
     such = ", ".join(map(shown_value, values[:_EXAMPLES]))
-    found = f", not {such}{' and the like' if len(values) > _EXAMPLES else ''}" if such else ""
-    column = "" if problem.column is None else f"column {problem.column} "
+    found = (
+        tr(", not {such}{others}").format(
+            such=such, others=tr(" and the like") if len(values) > _EXAMPLES else ""
+        )
+        if such
+        else ""
+    )
+    column = "" if problem.column is None else tr("column {column} ").format(column=problem.column)
     is_empty = column and not any((one.value or "").strip() for one in problems)
-    what = " is empty; expected" if is_empty else ": expected"
-    return f"{column}{these}{what} {problem.expected}{found}"
+    what = tr(" is empty; expected") if is_empty else tr(": expected")
+    return tr("{column}{these}{what} {expected}{found}").format(
+        column=column, these=these, what=what, expected=problem.expected, found=found
+    )

@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from propq_async._messages import joined, tr
 from propq_async.errors import PriceListError
 
 from ._kinds import WarningKind
@@ -56,11 +57,13 @@ class Column:
     parts: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        notes = [*([self.letter] if self.letter else []), *["hidden!"] * self.is_hidden]
+        notes = [*([self.letter] if self.letter else []), *[tr("hidden!")] * self.is_hidden]
         is_said = not self.letter or self.heading.endswith(f"({self.letter})")
         if is_said and not self.is_hidden:
             return self.heading
-        return f"{self.heading} ({', '.join(notes)})".lstrip()
+        if not self.heading:
+            return tr("({notes})").format(notes=joined(", ", notes))
+        return tr("{heading} ({notes})").format(heading=self.heading, notes=joined(", ", notes))
 
 
 @attrs.frozen(eq=False)
@@ -99,8 +102,8 @@ def shown_value(value: str) -> str:
 
 def where(table: Table, line: int) -> str:
     """Return file, sheet and line for a message."""
-    sheet = "" if table.sheet is None else f", sheet {table.sheet}"
-    return f"{table.path}{sheet}, line {line}"
+    sheet = "" if table.sheet is None else tr(", sheet {sheet}").format(sheet=table.sheet)
+    return tr("{path}{sheet}, line {line}").format(path=table.path, sheet=sheet, line=line)
 
 
 @attrs.frozen
@@ -127,14 +130,22 @@ class Problem:
     def what(self) -> str:
         """Return the problem as text, without file and line."""
         if self.column is not None and self.value is not None and not self.value.strip():
-            return f"column {self.column} is empty; expected {self.expected}"
-        column = "" if self.column is None else f"column {self.column}: "
-        found = "" if self.value is None else f", not {shown_value(self.value)}"
-        return f"{column}expected {self.expected}{found}"
+            return tr("column {column} is empty; expected {expected}").format(
+                column=self.column, expected=self.expected
+            )
+        column = "" if self.column is None else tr("column {column}: ").format(column=self.column)
+        found = (
+            "" if self.value is None else tr(", not {found}").format(found=shown_value(self.value))
+        )
+        return tr("{column}expected {expected}{found}").format(
+            column=column, expected=self.expected, found=found
+        )
 
     def __str__(self) -> str:
-        sheet = "" if self.sheet is None else f", sheet {self.sheet}"
-        return f"{self.path}{sheet}, line {self.line}, {self.what}"
+        sheet = "" if self.sheet is None else tr(", sheet {sheet}").format(sheet=self.sheet)
+        return tr("{path}{sheet}, line {line}, {what}").format(
+            path=self.path, sheet=sheet, line=self.line, what=self.what
+        )
 
 
 @attrs.frozen
@@ -162,5 +173,7 @@ class Remark:
         return self.kind is not None
 
     def __str__(self) -> str:
-        sheet = "" if self.sheet is None else f", sheet {self.sheet}"
-        return f"{self.path}{sheet}, line {self.line}: {self.text}"
+        sheet = "" if self.sheet is None else tr(", sheet {sheet}").format(sheet=self.sheet)
+        return tr("{path}{sheet}, line {line}: {text}").format(
+            path=self.path, sheet=sheet, line=self.line, text=self.text
+        )

@@ -12,6 +12,8 @@ from typing import Final, Self
 
 import attrs
 
+from propq_async._messages import os_reason, tr
+
 from ._problems import PriceListError
 from ._profile_toml import parsed
 from ._profile_values import ListProfile
@@ -49,7 +51,11 @@ class Profile:
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise PriceListError(f"cannot read the profile {path}: {error.strerror}") from error
+            raise PriceListError(
+                tr("cannot read the profile {path}: {strerror}").format(
+                    path=path, strerror=os_reason(error)
+                )
+            ) from error
         account, lists = parsed(path, content)
         digest = hashlib.sha256(content).hexdigest()
         return cls(path=path, lists=lists, account=account, digest=digest)
@@ -99,10 +105,12 @@ def profile_of(
     if not isinstance(profile, Profile):
         profile = Profile.load(profile)
     if profile.for_list(path) is None:
-        globs = ", ".join(repr(one.file) for one in profile.lists) or "nothing"
+        globs = ", ".join(repr(one.file) for one in profile.lists) or tr("nothing")
         raise PriceListError(
-            f"{profile.path} states nothing of {path}: it is for {globs}; add a [[list]] whose "
-            "file fits"
+            tr(
+                "{profile} states nothing of {path}: it is for {globs}; add a [[list]] "
+                "whose file fits"
+            ).format(profile=profile.path, path=path, globs=globs)
         )
     return profile
 

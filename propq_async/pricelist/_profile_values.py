@@ -9,6 +9,7 @@ from typing import Literal
 
 import attrs
 
+from propq_async._messages import tr
 from propq_async.models import UnitStatus
 
 __all__ = ["Fill", "ListProfile"]
@@ -32,7 +33,7 @@ class Fill:
         """Return what fills it, for people."""
         if isinstance(self.source, Path):
             return self.source.name
-        return "the ledger" if self.source == "ledger" else "the profile"
+        return tr("the ledger") if self.source == "ledger" else tr("the profile")
 
 
 @attrs.frozen(kw_only=True)

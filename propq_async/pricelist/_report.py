@@ -11,10 +11,14 @@ from string import Template
 from typing import Final, TypeAlias
 
 from propq_async._comparison import exact
+from propq_async._languages import ENGLISH, Language
+from propq_async._languages import language as language_named
+from propq_async._messages import joined, tr
 from propq_async._wire.redaction import printable
 
 from ._changes import Change, Reason
 from ._money import money
+from ._outcomes import Result
 from ._planning import Plan
 from ._pushing import Push
 
@@ -27,15 +31,23 @@ _MOST_ROWS: Final = 20_000
 _CellOf: TypeAlias = str | tuple[str, str, str]
 
 _WHY: Final = {
-    Reason.NEW: "new to us",
-    Reason.CHANGED: "changed",
-    Reason.IN_DOUBT: "in doubt: sent before, never acknowledged",
-    Reason.OLD: "acknowledged long ago",
-    Reason.ASKED: "asked for",
+    Reason.NEW: tr("new to us"),
+    Reason.CHANGED: tr("changed"),
+    Reason.IN_DOUBT: tr("in doubt: sent before, never acknowledged"),
+    Reason.OLD: tr("acknowledged long ago"),
+    Reason.ASKED: tr("asked for"),
 }
+_RESULTS: Final = {
+    Result.APPLIED: tr("applied"),
+    Result.FAILED: tr("failed"),
+    Result.NOT_SENT: tr("not sent"),
+    Result.CUT_OFF: tr("cut off"),
+}
+_YES: Final = tr("yes")
+_NUMBERS: Final = ("Price", "Units", "Value")
 
 
-def report(of: Plan | Push) -> str:
+def report(of: Plan | Push, *, language: str = ENGLISH) -> str:
     """Return a plan, or what became of it in a push, as the text of an HTML page.
 
     The page holds all that it needs, so it can be mailed: nothing is loaded from elsewhere. What
@@ -44,14 +56,10 @@ def report(of: Plan | Push) -> str:
 
     Args:
         of: the plan, or its push: one that is still under way, or has ended.
+        language: the language of the page, `en` or `es`.
     """
     plan, push = (of.plan, of) if isinstance(of, Push) else (of, None)
-    what = "plan" if push is None else "push"
-    return _template().substitute(
-        title=_text(f"PropQ {what} of {plan.path.name}"),
-        head="\n".join(_head(plan, push)),
-        body="\n".join(part for part in _body(plan, push) if part),
-    )
+    return _Page(plan, push, language_named(language)).text()
 
 
 @cache
@@ -60,161 +68,245 @@ def _template() -> Template:
     return Template(page.read_text(encoding="utf-8"))
 
 
-def _head(plan: Plan, push: Push | None) -> Iterator[str]:
-    account, now = plan.account, datetime.now().astimezone()
-    yield _paragraph(f"Client {account.client_id} of {account.base_url}", "soft")
-    yield _paragraph(f"List {plan.path}; page made on {now:%Y-%m-%d %H:%M %z}", "soft")
-    yield _paragraph(*_verdict(plan, push))
-    counts = [("rows of the list", plan.rows), ("unchanged", plan.unchanged)]
-    if push is None:
-        counts += [("to be sent", len(plan.changes)), ("need a yes", len(plan.warnings))]
-    else:
+class _Page:
+    """A page in a language."""
+
+    def __init__(self, plan: Plan, push: Push | None, language: Language) -> None:
+        self._plan = plan
+        self._push = push
+        self._language = language
+
+    def text(self) -> str:
+        what = tr("PropQ plan of {name}") if self._push is None else tr("PropQ push of {name}")
+        return _template().substitute(
+            language=self._language.name,
+            title=self._text(what.format(name=self._plan.path.name)),
+            head="\n".join(self._head()),
+            body="\n".join(part for part in self._body() if part),
+        )
+
+    def _head(self) -> Iterator[str]:
+        account, push = self._plan.account, self._push
+        now = datetime.now().astimezone()
+        yield self._paragraph(
+            tr("Client {client_id} of {base_url}").format(
+                client_id=account.client_id, base_url=account.base_url
+            ),
+            "soft",
+        )
+        yield self._paragraph(
+            tr("List {path}; page made on {now:%Y-%m-%d %H:%M %z}").format(
+                path=self._plan.path, now=now
+            ),
+            "soft",
+        )
+        yield self._paragraph(*self._verdict())
+        counts: list[tuple[str, int]] = [
+            (tr("rows of the list"), self._plan.rows),
+            (tr("unchanged"), self._plan.unchanged),
+        ]
+        if push is None:
+            counts += [
+                (tr("to be sent"), len(self._plan.changes)),
+                (tr("need a yes"), len(self._plan.warnings)),
+            ]
+        else:
+            standing = push.standing
+            counts += [(tr("applied"), standing.applied), (tr("failed"), standing.failed)]
+            counts += [(tr("not sent"), standing.not_sent + standing.cut_off)]
+        counts += [(tr("broken"), len(self._plan.broken))]
+        boxes = (
+            f"<div><dt>{self._text(name)}</dt><dd>{self._grouped(count)}</dd></div>"
+            for name, count in counts
+        )
+        yield f'<dl class="counts">{"".join(boxes)}</dl>'
+
+    def _verdict(self) -> tuple[str, str]:
+        """Return how it stands, in a sentence, and the class of its colour."""
+        push = self._push
+        if push is None:
+            if self._plan.warnings:
+                return (
+                    tr("Something looks like a mistake: see below before it is sent."),
+                    "verdict warn",
+                )
+            if self._plan.broken:
+                return tr("Some rows cannot be sent: see below."), "verdict bad"
+            return tr("Nothing looks wrong."), "verdict good"
         standing = push.standing
-        counts += [("applied", standing.applied), ("failed", standing.failed)]
-        counts += [("not sent", standing.not_sent + standing.cut_off)]
-    counts += [("broken", len(plan.broken))]
-    boxes = (f"<div><dt>{_text(name)}</dt><dd>{count:,}</dd></div>" for name, count in counts)
-    yield f'<dl class="counts">{"".join(boxes)}</dl>'
+        left = standing.not_sent + standing.cut_off
+        if standing.failed or self._plan.broken:
+            return tr("Not everything is applied: see below."), "verdict bad"
+        if left:
+            return tr(
+                "It did not come to its end: the same push goes on from here."
+            ), "verdict warn"
+        return tr("Everything that was sent is applied."), "verdict good"
 
+    def _body(self) -> Iterator[str]:
+        push = self._push
+        title = tr("Likely a mistake") if push is None else tr("Confirmed before it was sent")
+        yield self._list(title, map(str, self._plan.warnings), "warned")
+        if push is not None:
+            yield self._table(
+                tr("Not applied"),
+                (tr("Where"), tr("Unit"), tr("What happened"), tr("May have been applied")),
+                (
+                    [
+                        one.change.row.place,
+                        _unit(one.change),
+                        str(one.error),
+                        _YES if one.is_unsure else "",
+                    ]
+                    for one in push.failures
+                ),
+                "failed",
+            )
+        yield self._list(tr("Broken, and not sent"), map(str, self._plan.broken), "failed")
+        yield self._list(
+            tr("No longer in the list"), (" ".join(unit) for unit in self._plan.missing), "warned"
+        )
+        yield self._changes()
+        said = {str(one) for one in self._plan.warnings}
+        yield self._list(
+            tr("Worth a look"), (str(one) for one in self._plan.remarks if str(one) not in said)
+        )
+        yield self._totals()
+        yield self._columns()
 
-def _verdict(plan: Plan, push: Push | None) -> tuple[str, str]:
-    """Return how it stands, in a sentence, and the class of its colour."""
-    if push is None:
-        if plan.warnings:
-            return "Something looks like a mistake: see below before it is sent.", "verdict warn"
-        if plan.broken:
-            return "Some rows cannot be sent: see below.", "verdict bad"
-        return "Nothing looks wrong.", "verdict good"
-    standing = push.standing
-    left = standing.not_sent + standing.cut_off
-    if standing.failed or plan.broken:
-        return "Not everything is applied: see below.", "verdict bad"
-    if left:
-        return "It did not come to its end: the same push goes on from here.", "verdict warn"
-    return "Everything that was sent is applied.", "verdict good"
+    def _changes(self) -> str:
+        heads = [
+            tr("Development"),
+            tr("Unit"),
+            tr("Status"),
+            tr("Price"),
+            tr("Directions"),
+            tr("Why"),
+        ]
+        plan, push = self._plan, self._push
+        if push is None:
+            rows: Iterable[list[_CellOf]] = (self._change_cells(one) for one in plan.changes)
+        else:
+            heads.append(tr("Result"))
+            rows = ([*self._change_cells(one), _RESULTS[result]] for one, result in push.results())
+        return self._table(tr("Changes"), heads, rows)
 
+    def _change_cells(self, change: Change) -> list[_CellOf]:
+        """Return the cells of a change, but for its result."""
+        update, before = change.update, change.before
+        cells: list[_CellOf] = [update.development_id, update.name]
+        old = ("", "", "")
+        moved: str = ""
+        if before is not None and before.status is not None and before.price is not None:
+            old = (
+                before.status.name,
+                money(before.price, self._plan.decimal),
+                " ".join(before.directions),
+            )
+            relative = change.price_change or 0
+            moved = tr(" ({moved:+,.1f}%)").format(moved=relative * 100) if relative else ""
+        new = (
+            update.status.name,
+            money(exact(update.price), self._plan.decimal),
+            " ".join(update.directions),
+        )
+        orders = "", str(exact(update.price)), ""
+        for was, now, order in zip(old, new, orders, strict=True):
+            is_moved = was and was != now
+            told = (
+                tr("was {was}{moved}").format(was=was, moved=moved if order else "")
+                if is_moved
+                else ""
+            )
+            cells.append((now, told, order))
+        return [*cells, _WHY[change.reason]]
 
-def _body(plan: Plan, push: Push | None) -> Iterator[str]:
-    title = "Likely a mistake" if push is None else "Confirmed before it was sent"
-    yield _list(title, map(str, plan.warnings), "warned")
-    if push is not None:
-        yield _table(
-            "Not applied",
-            ("Where", "Unit", "What happened", "May have been applied"),
-            ([one.change.row.place, _unit(one.change), str(one.error), "yes" * one.is_unsure]
-             for one in push.failures),
-            "failed",
-        )  # fmt: skip
-    yield _list("Broken, and not sent", map(str, plan.broken), "failed")
-    yield _list("No longer in the list", (" ".join(unit) for unit in plan.missing), "warned")
-    yield _changes(plan.changes, plan.decimal, push)
-    said = {str(one) for one in plan.warnings}
-    yield _list("Worth a look", (str(one) for one in plan.remarks if str(one) not in said))
-    yield _totals(plan)
-    yield _columns(plan)
+    def _totals(self) -> str:
+        rows: list[list[_CellOf]] = [
+            [
+                status.name,
+                self._grouped(total.units),
+                (money(total.value, self._plan.decimal), "", str(total.value)),
+            ]
+            for status, total in self._plan.totals.items()
+        ]
+        return self._table(tr("The list by status"), (tr("Status"), tr("Units"), tr("Value")), rows)
 
+    def _columns(self) -> str:
+        lines = []
+        for table in self._plan.tables:
+            read = joined(
+                ", ",
+                (joined(" = ", (field, str(column))) for field, column in table.columns.items()),
+            )
+            others: str = (
+                tr("; not read: {names}").format(names=", ".join(table.not_read))
+                if table.not_read
+                else ""
+            )
+            text: str = read + others
+            if table.sheet is not None:
+                text = tr("sheet {names}: {text}").format(names=table.sheet, text=text)
+            lines.append(text)
+        return self._list(tr("Which column is which"), lines)
 
-def _changes(changes: Sequence[Change], decimal: str, push: Push | None) -> str:
-    heads = ["Development", "Unit", "Status", "Price", "Directions", "Why"]
-    if push is None:
-        rows = (_change_cells(one, decimal) for one in changes)
-    else:
-        heads.append("Result")
-        rows = ([*_change_cells(one, decimal), result] for one, result in push.results())
-    return _table("Changes", heads, rows)
+    def _list(self, title: str, lines: Iterable[str], kind: str = "") -> str:
+        """Return a section with a list, or nothing for no lines."""
+        items, more = self._some([f"<li>{self._text(line)}</li>" for line in lines])
+        return self._section(title, f"<ul>{''.join(items)}</ul>{more}", kind) if items else ""
 
+    def _table(
+        self,
+        title: str,
+        heads: Sequence[str],
+        rows: Iterable[Sequence[_CellOf]],
+        kind: str = "",
+    ) -> str:
+        """Return a section with a table that can be sorted, or nothing for no rows."""
+        lines, more = self._some(
+            ["<tr>" + "".join(map(self._cell, heads, row)) + "</tr>" for row in rows]
+        )
+        if not lines:
+            return ""
+        head = "".join(
+            f'<th scope="col"{_number(name)}><button type="button">{self._text(name)}</button></th>'
+            for name in heads
+        )
+        body = "\n".join(lines)
+        table = f'<table class="rows"><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table>'
+        return self._section(title, table + more, kind)
 
-def _change_cells(change: Change, decimal: str) -> list[_CellOf]:
-    """Return the cells of a change, but for its result."""
-    update, before = change.update, change.before
-    cells: list[_CellOf] = [update.development_id, update.name]
-    old = ("", "", "")
-    moved = ""
-    if before is not None and before.status is not None and before.price is not None:
-        old = before.status.name, money(before.price, decimal), " ".join(before.directions)
-        relative = change.price_change or 0
-        moved = f" ({relative * 100:+,.1f}%)" if relative else ""
-    new = update.status.name, money(exact(update.price), decimal), " ".join(update.directions)
-    orders = "", str(exact(update.price)), ""
-    for was, now, order in zip(old, new, orders, strict=True):
-        is_moved = was and was != now
-        told = f"was {was}{moved if order else ''}" if is_moved else ""
-        cells.append((now, told, order))
-    return [*cells, _WHY[change.reason]]
+    def _cell(self, head: str, cell: _CellOf) -> str:
+        text, was, order = (cell, "", "") if isinstance(cell, str) else cell
+        told = f"<small>{self._text(was)}</small>" if was else ""
+        value = f' data-value="{self._text(order)}"' if order else ""
+        inside = f"<span>{self._text(text)}{told}</span>" if text else ""
+        return f'<td data-label="{self._text(head)}"{_number(head)}{value}>{inside}</td>'
 
+    def _some(self, lines: list[str]) -> tuple[list[str], str]:
+        more = len(lines) - _MOST_ROWS
+        told = self._paragraph(
+            tr("And {more:,} more, which this page leaves out.").format(more=more), "soft"
+        )
+        return lines[:_MOST_ROWS], told if more > 0 else ""
 
-def _totals(plan: Plan) -> str:
-    rows: list[list[_CellOf]] = [
-        [status.name, f"{total.units:,}", (money(total.value, plan.decimal), "", str(total.value))]
-        for status, total in plan.totals.items()
-    ]
-    return _table("The list by status", ("Status", "Units", "Value"), rows)
+    def _section(self, title: str, inside: str, kind: str) -> str:
+        return f'<section class="{kind}"><h2>{self._text(title)}</h2>{inside}</section>'
 
+    def _paragraph(self, text: str, kind: str) -> str:
+        return f'<p class="{kind}">{self._text(text)}</p>'
 
-def _columns(plan: Plan) -> str:
-    lines = []
-    for table in plan.tables:
-        read = ", ".join(f"{field} = {column}" for field, column in table.columns.items())
-        others = f"; not read: {', '.join(table.not_read)}" if table.not_read else ""
-        lines.append(f"{'' if table.sheet is None else f'sheet {table.sheet}: '}{read}{others}")
-    return _list("Which column is which", lines)
+    def _text(self, text: str) -> str:
+        """Return text that is no markup, and has no character that hides or reorders others."""
+        return escape(printable(self._language.said(text)))
 
-
-def _list(title: str, lines: Iterable[str], kind: str = "") -> str:
-    """Return a section with a list, or nothing for no lines."""
-    items, more = _some([f"<li>{_text(line)}</li>" for line in lines])
-    return _section(title, f"<ul>{''.join(items)}</ul>{more}", kind) if items else ""
-
-
-def _table(
-    title: str,
-    heads: Sequence[str],
-    rows: Iterable[Sequence[_CellOf]],
-    kind: str = "",
-) -> str:
-    """Return a section with a table that can be sorted, or nothing for no rows."""
-    lines, more = _some(["<tr>" + "".join(map(_cell, heads, row)) + "</tr>" for row in rows])
-    if not lines:
-        return ""
-    head = "".join(
-        f'<th scope="col"{_number(name)}><button type="button">{_text(name)}</button></th>'
-        for name in heads
-    )
-    body = "\n".join(lines)
-    table = f'<table class="rows"><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table>'
-    return _section(title, table + more, kind)
-
-
-def _cell(head: str, cell: _CellOf) -> str:
-    text, was, order = (cell, "", "") if isinstance(cell, str) else cell
-    told = f"<small>{_text(was)}</small>" if was else ""
-    value = f' data-value="{_text(order)}"' if order else ""
-    inside = f"<span>{_text(text)}{told}</span>" if text else ""
-    return f'<td data-label="{_text(head)}"{_number(head)}{value}>{inside}</td>'
+    def _grouped(self, number: int) -> str:
+        return self._language.said(tr("{:,}").format(number))
 
 
 def _number(head: str) -> str:
-    return ' class="number"' if head in ("Price", "Units", "Value") else ""
-
-
-def _some(lines: list[str]) -> tuple[list[str], str]:
-    more = len(lines) - _MOST_ROWS
-    told = _paragraph(f"And {more:,} more, which this page leaves out.", "soft")
-    return lines[:_MOST_ROWS], told if more > 0 else ""
-
-
-def _section(title: str, inside: str, kind: str) -> str:
-    return f'<section class="{kind}"><h2>{_text(title)}</h2>{inside}</section>'
-
-
-def _paragraph(text: str, kind: str) -> str:
-    return f'<p class="{kind}">{_text(text)}</p>'
+    return ' class="number"' if head in _NUMBERS else ""
 
 
 def _unit(change: Change) -> str:
     return f"{change.update.development_id} {change.update.name}"
-
-
-def _text(text: str) -> str:
-    """Return text that is no markup, and has no character that hides or reorders others."""
-    return escape(printable(text))

@@ -15,6 +15,7 @@ import attrs
 from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
+from propq_async._messages import os_reason, tr
 from propq_async.models import UnitStatus, UnitUpdate
 from propq_async.pricelist._reading.reader import digest_of
 from propq_async.pricelist._reading.rows import BrokenRow
@@ -26,7 +27,7 @@ from ._profile import Profile
 __all__ = ["Saved", "is_plan", "load", "load_plan", "save_plan"]
 
 VERSION: Final = 1
-_ANOTHER: Final = "nothing was sent; make another plan"
+_ANOTHER: Final = tr("nothing was sent; make another plan")
 _START: Final = re.compile(rb'\s*\{\s*"propq_plan"\s*:')
 _START_BYTES: Final = 100
 
@@ -60,7 +61,9 @@ def save_plan(
     """
     path = Path(path)
     if path.exists() and not (path.is_file() and (is_plan(path) or not path.stat().st_size)):
-        raise PriceListError(f"{path} is there, and is no plan: name another file")
+        raise PriceListError(
+            tr("{path} is there, and is no plan: name another file").format(path=path)
+        )
     tables: list[Table] = []
     converter = _converter(tables)
     content = {"plan": converter.unstructure(plan), "reading": dict(reading or {})}
@@ -93,16 +96,21 @@ def load(path: Path) -> Saved:
         is_same = digest_of(plan.path) == plan.list_digest
     except OSError as error:
         raise PriceListError(
-            f"cannot read {plan.path}, of which the plan {path} was made: {error.strerror}; "
-            + _ANOTHER
+            tr(
+                "cannot read {list}, of which the plan {path} was made: {strerror}; {another}"
+            ).format(list=plan.path, path=path, strerror=os_reason(error), another=_ANOTHER)
         ) from error
     if not is_same:
         raise PriceListError(
-            f"{plan.path} was edited since the plan {path} was made of it: {_ANOTHER}"
+            tr("{list} was edited since the plan {path} was made of it: {another}").format(
+                list=plan.path, path=path, another=_ANOTHER
+            )
         )
     if plan.profile is not None and Profile.load(plan.profile).digest != plan.profile_digest:
         raise PriceListError(
-            f"the profile {plan.profile} was edited since the plan {path} was made: {_ANOTHER}"
+            tr("the profile {profile} was edited since the plan {path} was made: {another}").format(
+                profile=plan.profile, path=path, another=_ANOTHER
+            )
         )
     return saved
 
@@ -112,20 +120,32 @@ def _content(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())
     except OSError as error:
-        raise PriceListError(f"cannot read {path}: {error.strerror}") from error
+        raise PriceListError(
+            tr("cannot read {path}: {strerror}").format(path=path, strerror=os_reason(error))
+        ) from error
     except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict) or "propq_plan" not in content:
-        raise PriceListError(f"{path} is no plan that propq has saved, or not the whole of it")
+        raise PriceListError(
+            tr("{path} is no plan that propq has saved, or not the whole of it").format(path=path)
+        )
     if content.pop("propq_plan") != VERSION:
         raise _of_another_version(path)
     if content.pop("sha256", None) != _digest(content):
-        raise PriceListError(f"{path} was edited since the plan was made: {_ANOTHER}")
+        raise PriceListError(
+            tr("{path} was edited since the plan was made: {another}").format(
+                path=path, another=_ANOTHER
+            )
+        )
     return content
 
 
 def _of_another_version(path: Path) -> PriceListError:
-    return PriceListError(f"{path} was made by another version of propq-async: {_ANOTHER}")
+    return PriceListError(
+        tr("{path} was made by another version of propq-async: {another}").format(
+            path=path, another=_ANOTHER
+        )
+    )
 
 
 def _structured(content: Mapping[str, Any]) -> Saved:

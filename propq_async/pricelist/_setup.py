@@ -12,6 +12,9 @@ from typing import Any, Final
 
 import attrs
 
+from propq_async._languages import ENGLISH
+from propq_async._languages import language as language_named
+from propq_async._messages import joined, tr
 from propq_async.models import UnitStatus
 from propq_async.pricelist._reading.columns import ColumnsError
 from propq_async.pricelist._reading.completing import is_no_price
@@ -89,15 +92,22 @@ class Draft:
     problem: str = ""
     decimal: str = "."
 
-    def text(self, folder: str | os.PathLike[str] | None = None) -> str:
-        """Return the text of a profile in a folder, by default that of the list."""
+    def text(self, folder: str | os.PathLike[str] | None = None, *, language: str = ENGLISH) -> str:
+        """Return the text of a profile in a folder, by default that of the list.
+
+        Args:
+            folder: the folder.
+            language: the language of its questions, `en` or `es`.
+        """
         folder = self.path.parent if folder is None else Path(folder)
-        return list_text(self.stated, folder, _comments(self.guessed, self.problem))
+        said = language_named(language).said
+        comments = map(said, _comments(self.guessed, self.problem))
+        return list_text(self.stated, folder, comments)
 
 
 def _comments(guessed: Sequence[tuple[Question, str]], problem: str) -> Iterator[str]:
     if guessed:
-        yield "Not certain: answer these, and take the # away before what is right."
+        yield tr("Not certain: answer these, and take the # away before what is right.")
     for question, line in guessed:
         yield question.text
         yield line
@@ -172,7 +182,7 @@ class _Setup:
             times = self._tries.get(question.key, 0)
             if not times or (unread and self._answer and times < _TRIES):
                 self._tries[question.key] = times + 1
-                return attrs.evolve(question, error="that cannot be read" if times else "")
+                return attrs.evolve(question, error=tr("that cannot be read") if times else "")
         self._problem = unread
         return None
 
@@ -287,7 +297,7 @@ class _Setup:
                 question = attrs.evolve(question, error=str(error))
             else:
                 is_taken = bool(text)
-                question = attrs.evolve(question, error="this needs an answer")
+                question = attrs.evolve(question, error=tr("this needs an answer"))
         if not (self._answer and is_taken) and question.key != "file":
             self._left_open.append((question, self._line(question, after)))
         self._assumed = after
@@ -342,7 +352,11 @@ def _is_gap(field: str, value: str) -> bool:
 def _where(rows: Sequence[BrokenRow]) -> str:
     lines = ", ".join(str(row.line) for row in rows[:_SHOWN])
     more = ", ..." if len(rows) > _SHOWN else ""
-    return f" (row {lines})" if len(rows) == 1 else f" ({len(rows):,} rows: {lines}{more})"
+    return (
+        tr(" (row {lines})").format(lines=lines)
+        if len(rows) == 1
+        else tr(" ({count:,} rows: {lines}{more})").format(count=len(rows), lines=lines, more=more)
+    )
 
 
 def _answering(question: Question, before: ListProfile, after: ListProfile, folder: Path) -> str:
@@ -397,21 +411,23 @@ def _stated(before: ListProfile, question: Question, text: str, folder: Path) ->
 def _choice(key: str, text: str) -> str:
     choices = _CHOICES.get(key, (text,))
     if text not in choices:
-        raise PriceListError(f"expected {' or '.join(choices)}")
+        raise PriceListError(tr("expected {names}").format(names=joined(tr(" or "), choices)))
     return text
 
 
 def _status(text: str) -> UnitStatus:
     status = status_of(text, {})
     if status is None:
-        raise PriceListError(f"expected {', '.join(one.name for one in UnitStatus)}")
+        raise PriceListError(
+            tr("expected {names}").format(names=", ".join(one.name for one in UnitStatus))
+        )
     return status
 
 
 def _direction(text: str) -> str:
     found = directions_in(text, O_IS_WEST)
     if isinstance(found, str) or len(found) != 1:
-        raise PriceListError("expected one of N, NE, E, SE, S, SW, W, NW")
+        raise PriceListError(tr("expected one of N, NE, E, SE, S, SW, W, NW"))
     return found[0]
 
 
@@ -420,16 +436,16 @@ def _fill(field: str, text: str, folder: Path) -> Fill:
         return Fill("ledger")
     if text.casefold().endswith(_FILES):
         if not (folder / text).is_file():
-            raise PriceListError(f"there is no file {folder / text}")
+            raise PriceListError(tr("there is no file {path}").format(path=folder / text))
         return Fill(folder / text)
     if field == "status":
         return Fill("value", _status(text))
     if field == "directions":
         found = directions_in(text, O_IS_WEST)
         if isinstance(found, str):
-            raise PriceListError(f"expected ledger, a file, or {found}")
+            raise PriceListError(tr("expected ledger, a file, or {found}").format(found=found))
         return Fill("value", found)
     try:
         return Fill("value", Decimal(text))
     except InvalidOperation:
-        raise PriceListError("expected ledger, a file, or a price such as 250000") from None
+        raise PriceListError(tr("expected ledger, a file, or a price such as 250000")) from None

@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from propq_async._messages import tr
 from propq_async.models import UnitStatus
 from propq_async.pricelist._reading.headers import Header
 from propq_async.pricelist._reading.words import fold
@@ -31,11 +32,11 @@ __all__ = [
 ]
 
 _CALLED: Final = {
-    "development_id": "the id of the development",
-    "name": "the name of the unit",
-    "status": "the status",
-    "price": "the price",
-    "directions": "the orientation",
+    "development_id": tr("the id of the development"),
+    "name": tr("the name of the unit"),
+    "status": tr("the status"),
+    "price": tr("the price"),
+    "directions": tr("the orientation"),
 }
 _PARTS: Final = (
     ("bloque", "block", "edificio", "building", "fase"),
@@ -104,15 +105,15 @@ def about_column(
     hint = ""
     if field == "name":
         default = default or _template(header)
-        hint = "; several columns make it as in {Portal}-{Puerta}"
+        hint = tr("; several columns make it as in {Portal}-{Puerta}")
     if field in _FILLED:
-        choices = [*choices, ("ledger", "none: as the server has acknowledged it last")]
-        hint = "; or a file that has it, such as units.csv"
+        choices = [*choices, ("ledger", tr("none: as the server has acknowledged it last"))]
+        hint = tr("; or a file that has it, such as units.csv")
         if field == "directions":
-            hint += ", or one for all, such as S"
+            hint += tr(", or one for all, such as S")
     return Question(
         key=field,
-        text=f"Which column is {_CALLED[field]}{hint}?",
+        text=tr("Which column is {called}{hint}?").format(called=_CALLED[field], hint=hint),
         choices=choices,
         default=default,
     )
@@ -131,10 +132,12 @@ def _template(header: Header) -> str | None:
 def about_development(sheet: str | None) -> Question:
     """Ask for the development of a list, or of one of its sheets."""
     if sheet is None:
-        return Question(key="development", text="Which development are the units of (its id)?")
+        return Question(key="development", text=tr("Which development are the units of (its id)?"))
     return Question(
         key=f"sheets.{sheet}",
-        text=f"Which development are the units of sheet {sheet} of (its id; - leaves it out)?",
+        text=tr(
+            "Which development are the units of sheet {sheet} of (its id; - leaves it out)?"
+        ).format(sheet=sheet),
     )
 
 
@@ -142,7 +145,7 @@ def about_development_name(name: str) -> Question:
     """Ask whether what a column has for all rows is the id of the development."""
     return Question(
         key="development",
-        text=f"Which development is {name!r} (its id, if that is no id)?",
+        text=tr("Which development is {name!r} (its id, if that is no id)?").format(name=name),
         default=name,
     )
 
@@ -152,7 +155,7 @@ def about_status(word: str, lines: str = "") -> Question:
     guess = status_guess(word)
     return Question(
         key=f"status_words.{word}",
-        text=f"What does {word!r} mean{lines}?",
+        text=tr("What does {word!r} mean{lines}?").format(word=word, lines=lines),
         choices=[(status.name, status.name) for status in UnitStatus],
         default=None if guess is None else guess.name,
     )
@@ -162,7 +165,9 @@ def about_direction(word: str, lines: str = "") -> Question:
     """Ask what a word for a direction means."""
     return Question(
         key=f"direction_words.{word}",
-        text=f"Which direction is {word!r}{lines} (N, NE, E, SE, S, SW, W or NW)?",
+        text=tr("Which direction is {word!r}{lines} (N, NE, E, SE, S, SW, W or NW)?").format(
+            word=word, lines=lines
+        ),
         default=direction_guess(word),
     )
 
@@ -174,7 +179,7 @@ def about_file(path: Path) -> Question:
     glob = f"{'*' if number else ''}{_GLOB.sub('?', stem)}*{path.suffix}"
     return Question(
         key="file",
-        text="Which files is this for (* stands for whatever differs from week to week)?",
+        text=tr("Which files is this for (* stands for whatever differs from week to week)?"),
         default=glob if stem else path.name,
     )
 
@@ -183,10 +188,12 @@ def about_gap(field: str, lines: str) -> Question:
     """Ask what fills a field where its cell is empty."""
     return Question(
         key=f"fill.{field}",
-        text=f"What fills {_CALLED[field]} where there is none{lines}? Or a file that has it",
+        text=tr("What fills {called} where there is none{lines}? Or a file that has it").format(
+            called=_CALLED[field], lines=lines
+        ),
         choices=[
-            ("ledger", "as the server has acknowledged it last"),
-            ("none", "nothing: these rows are not sent"),
+            ("ledger", tr("as the server has acknowledged it last")),
+            ("none", tr("nothing: these rows are not sent")),
         ],
         default="ledger",
     )
@@ -196,8 +203,8 @@ def about_not_unit(text: str, lines: str) -> Question:
     """Ask whether a row that has one text alone is a unit."""
     return Question(
         key=f"not_units.{text}",
-        text=f"Is {text!r}{lines} a unit?",
-        choices=[("no", "no, and it is passed over"), ("yes", "yes")],
+        text=tr("Is {text!r}{lines} a unit?").format(text=text, lines=lines),
+        choices=[("no", tr("no, and it is passed over")), ("yes", tr("yes"))],
         default="no",
     )
 
@@ -208,10 +215,15 @@ def about_numbers(value: str, lines: str) -> Question:
     other = {".": ",", ",": "."}[separator]
     return Question(
         key="decimal",
-        text=f"How is the price {value!r}{lines} meant?",
+        text=tr("How is the price {value!r}{lines} meant?").format(value=value, lines=lines),
         choices=[
-            (other, f"{separator} groups thousands, and {other} stands before decimals"),
-            (separator, f"{separator} stands before decimals"),
+            (
+                other,
+                tr("{separator} groups thousands, and {other} stands before decimals").format(
+                    separator=separator, other=other
+                ),
+            ),
+            (separator, tr("{separator} stands before decimals").format(separator=separator)),
         ],
         default=other,
     )
@@ -221,8 +233,8 @@ def about_pairs(value: str, lines: str) -> Question:
     """Ask whether two words for directions are one direction."""
     return Question(
         key="compass_pairs",
-        text=f"How many directions is {value!r}{lines}?",
-        choices=[("one", "one, as SE is"), ("two", "two, as S and E are")],
+        text=tr("How many directions is {value!r}{lines}?").format(value=value, lines=lines),
+        choices=[("one", tr("one, as SE is")), ("two", tr("two, as S and E are"))],
         default="one",
     )
 
@@ -231,7 +243,10 @@ def hidden_rows() -> Question:
     """Ask what is done with rows that the workbook hides."""
     return Question(
         key="hidden_rows",
-        text="Rows are hidden in the list. What is done with them?",
-        choices=[("skip", "they are passed over"), ("read", "they are read like all others")],
+        text=tr("Rows are hidden in the list. What is done with them?"),
+        choices=[
+            ("skip", tr("they are passed over")),
+            ("read", tr("they are read like all others")),
+        ],
         default="skip",
     )

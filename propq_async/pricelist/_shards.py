@@ -6,6 +6,7 @@ import hashlib
 from typing import Final, TypeAlias
 
 from propq_async._comparison import alike
+from propq_async._messages import tr
 from propq_async.ledger import Unit
 
 from ._problems import PriceListError
@@ -47,6 +48,8 @@ def checked(shard: Shard | None) -> Shard | None:
         number, shards = shard
         if not 1 <= number <= shards:
             raise PriceListError(
-                f"a shard is a number from 1 on and how many there are, as (2, 5), not {shard!r}"
+                tr(
+                    "a shard is a number from 1 on and how many there are, as (2, 5), not {shard!r}"
+                ).format(shard=shard)
             )
     return shard

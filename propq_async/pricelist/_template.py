@@ -7,6 +7,8 @@ from typing import Final, Self
 
 import attrs
 
+from propq_async._messages import tr
+
 from ._problems import PriceListError
 
 __all__ = ["Part", "Template", "is_template"]
@@ -60,9 +62,11 @@ class Template:
             at = token.end()
             if token["brace"] or (token["column"] is not None and not token["column"].strip()):
                 raise PriceListError(
-                    f"{source!r} is no template: it has the names of columns in braces, such as "
-                    "{Portal}-{Puerta}, a ? where a cell may be empty, such as {Portal?}, and {{ "
-                    "or }} for a brace"
+                    tr(
+                        "{source!r} is no template: it has the names of columns in braces, such as "
+                        "{{Portal}}-{{Puerta}}, a ? where a cell may be empty, such as "
+                        "{{Portal?}}, and {{{{ or }}}} for a brace"
+                    ).format(source=source)
                 )
             if token["column"] is None:
                 text += token[0][0]
@@ -70,7 +74,9 @@ class Template:
             parts.append(Part(text, token["column"].strip(), bool(token["optional"])))
             text = ""
         if not any(part.column for part in parts):
-            raise PriceListError(f"{source!r} is no template: it names no column")
+            raise PriceListError(
+                tr("{source!r} is no template: it names no column").format(source=source)
+            )
         return cls(source, (*parts, Part(text + source[at:])))
 
     @property

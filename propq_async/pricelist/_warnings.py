@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from propq_async._comparison import alike, exact
+from propq_async._messages import joined, tr, trn
 from propq_async.errors import UnconfirmedError
 from propq_async.ledger import Entry, Unit
 from propq_async.models import Direction, UnitStatus, UnitUpdate
@@ -112,10 +113,14 @@ def check_accepted(path: Path, warnings: Sequence[PlanWarning], accept: Iterable
     for one in left:
         kinds.setdefault(str(one.kind), []).append(one.text)
     more = len(left) - _QUOTED
-    quoted = "; ".join(one.text for one in left[:_QUOTED]) + (f"; and {more:,} more" * (more > 0))
+    quoted = joined("; ", (one.text for one in left[:_QUOTED]))
+    if more > 0:
+        quoted += tr("; and {more:,} more").format(more=more)
     raise UnconfirmedError(
-        f"{path}: nothing was sent, since this needs a yes: {quoted}; if it is meant, push "
-        f"with accept={','.join(kinds)!r}",
+        tr(
+            "{path}: nothing was sent, since this needs a yes: {quoted}; if it is "
+            "meant, push with accept={names!r}"
+        ).format(path=path, quoted=quoted, names=",".join(kinds)),
         warnings=kinds,
     )
 
@@ -161,11 +166,15 @@ def warnings_of_update(
     price_before = None if before is None else before.price
     if price < limits.min_price and (price_before is None or price_before >= limits.min_price):
         name = f"{update.development_id} {update.name}"
-        text = f"{name} costs {limits.money(price)}: less than {limits.money(limits.min_price)}"
+        text = tr("{name} costs {price}: less than {least}").format(
+            name=name, price=limits.money(price), least=limits.money(limits.min_price)
+        )
         found.append(PlanWarning(WarningKind.BELOW_FLOOR, text))
     unknown = [one for one in update.directions if one not in frozenset(Direction)]
     if unknown:
-        text = f"{', '.join(unknown)}: no direction that is known, and sent as it is written"
+        text = tr("{names}: no direction that is known, and sent as it is written").format(
+            names=", ".join(unknown)
+        )
         found.append(PlanWarning(WarningKind.DIRECTIONS, text))
     return found
 
@@ -177,26 +186,37 @@ def _of_one(update: UnitUpdate, before: Entry | None, limits: Limits) -> Iterato
     price_change = relative_change(before.price, update.price)
     name = f"{update.development_id} {update.name}"
     if (before.status, update.status) == (UnitStatus.SOLD, UnitStatus.AVAILABLE):
-        text = f"{name} was SOLD and is AVAILABLE now"
+        text = tr("{name} was SOLD and is AVAILABLE now").format(name=name)
         yield PlanWarning(WarningKind.SOLD_TO_AVAILABLE, text)
     if price_change.copy_abs() > limits.max_change:
         percent = ARITHMETIC.multiply(price_change, 100)
         shown = percent.quantize(_SHOWN_DIGIT, context=ARITHMETIC)
         yield PlanWarning(
             WarningKind.PRICE,
-            f"{name} changes its price by {shown:+,f}%: "
-            f"{limits.money(before.price)} -> {limits.money(exact(update.price))}",
+            tr("{name} changes its price by {shown:+,f}%: {before} -> {price}").format(
+                name=name,
+                shown=shown,
+                before=limits.money(before.price),
+                price=limits.money(exact(update.price)),
+            ),
         )
 
 
 def _unknown(unknown: int, rows: int) -> PlanWarning:
     """Warn of a ledger that knows nothing of most of the list."""
-    these = _units(rows) if unknown == rows else f"{unknown:,} of {rows:,} units"
+    these = (
+        _units(rows)
+        if unknown == rows
+        else tr("{unknown:,} of {rows:,} units").format(unknown=unknown, rows=rows)
+    )
     return PlanWarning(
         WarningKind.UNKNOWN_TO_LEDGER,
-        f"the ledger knows nothing of {these} of the list, so nothing can be compared (if they "
-        "were pushed before, this is another ledger or another client: `propq ledger import "
-        "--from-client ID` takes over what is known of them)",
+        tr(
+            "the ledger knows nothing of {these} of the list, so nothing can be "
+            "compared (if they were pushed before, this is another ledger or another "
+            "client: `propq ledger import --from-client ID` takes over what is known "
+            "of them)"
+        ).format(these=these),
     )
 
 
@@ -209,12 +229,17 @@ def _most(changes: Sequence[Change], rows: int) -> Iterator[PlanWarning]:
             restated += before.status is not change.update.status
             redirected += set(before.directions) != set(change.update.directions)
     for kind, what, moved in (
-        (WarningKind.MOST_CHANGE_STATUS, "status", restated),
-        (WarningKind.DIRECTIONS, "directions", redirected),
+        (WarningKind.MOST_CHANGE_STATUS, tr("status"), restated),
+        (WarningKind.DIRECTIONS, tr("directions"), redirected),
     ):
         if moved > max(1, rows / 2):
-            count = f"{moved:,} of {_units(rows)}"
-            yield PlanWarning(kind, f"{count} change their {what}: more than half of the list")
+            count = tr("{moved:,} of {units}").format(moved=moved, units=_units(rows))
+            yield PlanWarning(
+                kind,
+                tr("{count} change their {what}: more than half of the list").format(
+                    count=count, what=what
+                ),
+            )
 
 
 def _missing(
@@ -224,14 +249,30 @@ def _missing(
     groups: dict[tuple[str, str], list[str]] = {}
     for development_id, name in missing:
         before = others[development_id, name].source
-        elsewhere = "" if before is None or before == source else f" from {Path(before).name}"
+        elsewhere = (
+            ""
+            if before is None or before == source
+            else tr(" from {name}").format(name=Path(before).name)
+        )
         groups.setdefault((development_id, elsewhere), []).append(name)
     for (development_id, elsewhere), names in groups.items():
-        more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+        more = (
+            tr(" and {count:,} more").format(count=len(names) - _NAMED)
+            if len(names) > _NAMED
+            else ""
+        )
         yield PlanWarning(
             WarningKind.MISSING,
-            f"{_units(len(names))} of {development_id} pushed before{elsewhere} and not in the "
-            f"list: {', '.join(names[:_NAMED])}{more} (nothing is sent for what is not listed)",
+            tr(
+                "{units} of {development_id} pushed before{elsewhere} and not in the list: "
+                "{names}{more} (nothing is sent for what is not listed)"
+            ).format(
+                units=_units(len(names)),
+                development_id=development_id,
+                elsewhere=elsewhere,
+                names=", ".join(names[:_NAMED]),
+                more=more,
+            ),
         )
 
 
@@ -259,11 +300,18 @@ def _low(
             continue
         why = ""
         if price < limits.min_price:
-            why = f"less than {limits.money(limits.min_price)}"
+            why = tr("less than {money}").format(money=limits.money(limits.min_price))
         elif before is None and float(price) * FAR_BELOW_THE_REST < median:
-            why = f"less than a hundredth of the list's median, {limits.money(median)}"
+            why = tr("less than a hundredth of the list's median, {money}").format(
+                money=limits.money(median)
+            )
         if why:
-            text = f"{update.development_id} {update.name} costs {limits.money(price)}: {why}"
+            text = tr("{development_id} {name} costs {price}: {why}").format(
+                development_id=update.development_id,
+                name=update.name,
+                price=limits.money(price),
+                why=why,
+            )
             yield PlanWarning(WarningKind.BELOW_FLOOR, text)
 
 
@@ -271,15 +319,16 @@ def _low_as_a_whole(median: float, rows: Sequence[Row], limits: Limits) -> Itera
     """Warn of prices that are all too low alike, so that none stands out."""
     text = ""
     if median < LOW_MEDIAN:
-        text = f"the median price of this list is {limits.money(median)}"
+        text = tr("the median price of this list is {money}").format(money=limits.money(median))
     else:
         for_square_metre = price_of_square_metre(rows)
         if for_square_metre is not None and for_square_metre < LOW_FOR_SQUARE_METRE:
             low = limits.money(float(for_square_metre))
-            text = f"half of this list costs less than {low} a square metre"
+            text = tr("half of this list costs less than {low} a square metre").format(low=low)
     if text:
         yield PlanWarning(
-            WarningKind.BELOW_FLOOR, f"{text}: prices are sent in euro, and not in thousands"
+            WarningKind.BELOW_FLOOR,
+            tr("{text}: prices are sent in euro, and not in thousands").format(text=text),
         )
 
 
@@ -308,12 +357,14 @@ def _alike(
         key = update.development_id, alike(update.name)
         found += twins.pop(key, ())
         found += (
-            f"{change.row.place}: {update.name!r} differs from {name!r}, which was pushed before, "
-            "only by case or spaces"
+            tr(
+                "{place}: {name!r} differs from {other!r}, which was pushed before, only "
+                "by case or spaces"
+            ).format(place=change.row.place, name=update.name, other=name)
             for name in elsewhere.get(key, ())
         )
     return [PlanWarning(WarningKind.ALIKE, text) for text in found]
 
 
 def _units(count: int) -> str:
-    return "1 unit" if count == 1 else f"{count:,} units"
+    return trn("{count:,} unit", "{count:,} units", count)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from propq_async._comparison import exact
+from propq_async._messages import tr
 from propq_async.models import Direction, UnitUpdate
 from propq_async.pricelist._reading.cells import plain_price
 from propq_async.pricelist._reading.numbers import exact_price
@@ -41,7 +42,9 @@ def write(path: str | PathLike[str], updates: Iterable[UnitUpdate]) -> None:
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
-        raise PriceListError(f"{path} is no regular file, which a price list has to be")
+        raise PriceListError(
+            tr("{path} is no regular file, which a price list has to be").format(path=path)
+        )
     written = list(updates)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".propq-") as directory:
         # With no suffix, by which the file could be taken for another format.
@@ -83,8 +86,15 @@ def _check(draft: Path, updates: list[UnitUpdate]) -> None:
 
 def _refused(update: UnitUpdate, field: str) -> PriceListError:
     return PriceListError(
-        f"{update.name!r} of {update.development_id!r} cannot be written into a price list: its "
-        f"{field}, {getattr(update, field)!r}, would not be read back as it is"
+        tr(
+            "{name!r} of {development_id!r} cannot be written into a price list: its "
+            "{field}, {value!r}, would not be read back as it is"
+        ).format(
+            name=update.name,
+            development_id=update.development_id,
+            field=field,
+            value=getattr(update, field),
+        )
     )
 
 

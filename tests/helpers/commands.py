@@ -186,7 +186,7 @@ def talk_on_a_terminal(*arguments: str, answers: Sequence[str]) -> tuple[int, st
             with suppress(OSError):  # how a terminal says that nobody is there any more
                 while select.select([ours], [], [], 60)[0] and (chunk := os.read(ours, 65536)):
                     seen += chunk.decode(errors="replace")
-                    if seen[asked:].endswith(("> ", "[y/N] ")):
+                    if seen[asked:].endswith(("> ", "[y/N] ", "[s/N] ")):
                         asked = len(seen)
                         answer = left.pop(0)
                         os.write(ours, (answer if answer == "\x04" else f"{answer}\n").encode())

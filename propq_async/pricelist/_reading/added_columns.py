@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import attrs
 
+from propq_async._messages import joined, tr
 from propq_async.pricelist._problems import Column, PriceListError
 from propq_async.pricelist._template import Template, is_template
 
@@ -72,18 +73,20 @@ class Added:
         """Return what was expected of the first part that is missing in a row."""
         for index, word in zip(self.indexes, self.words, strict=False):
             if is_mark(cells[index], word) is None:
-                return f"X or nothing below {word}"
+                return tr("X or nothing below {word}").format(word=word)
         if self.words and not self._marked(cells):
-            return f"a mark, such as X, below {' or '.join(self.words)}"
+            return tr("a mark, such as X, below {names}").format(
+                names=joined(tr(" or "), self.words)
+            )
         for part, index in zip(
             self.template.parts if self.template else (), self.indexes, strict=False
         ):
             cell = cells[index]
             if not (is_text_or_number(cell) and (part.is_optional or text_of(cell).strip())):
-                return (
-                    f"something in {part.column}, which is empty here and part of the name (where "
-                    f"it may be empty, the template says {{{part.column}?}})"
-                )
+                return tr(
+                    "something in {column}, which is empty here and part of the name (where it "
+                    "may be empty, the template says {{{column}?}})"
+                ).format(column=part.column)
         return None
 
 
@@ -107,7 +110,7 @@ def added_columns(
             column = Column(index, stated, None, False, "stated", indexes)  # noqa: FBT003
             added.append(Added(field, stated, column, template, indexes))
         elif field in layout.filled and field not in columns:
-            heading = f"filled from {layout.filled[field]}"
+            heading = tr("filled from {filled}").format(filled=layout.filled[field])
             column = Column(index, heading, None, False, "filled")  # noqa: FBT003 - as above
             added.append(Added(field, field, column))
     return added
@@ -122,8 +125,10 @@ def _of_marks(header: Header, index: int, stated: str, location: str | object) -
     words = tuple(header.marks.values())
     if not all(words):
         raise PriceListError(
-            f"{location}: directions = {stated!r} names columns of marks, and each of them must be "
-            "called by its direction, such as N or Norte"
+            tr(
+                "{location}: directions = {stated!r} names columns of marks, and each of "
+                "them must be called by its direction, such as N or Norte"
+            ).format(location=location, stated=stated)
         )
     indexes = tuple(header.marks)
     settled_by = "stated" if stated else "marks"
@@ -136,8 +141,10 @@ def _index(header: Header, name: str, location: str | object) -> int:
     if len(indexes) > 1:
         these = ", ".join(label(header.cells, index) for index in indexes)
         raise PriceListError(
-            f"{location}: more than one column {name}, of which the name is made: {these}; write "
-            "the one that is meant into the template"
+            tr(
+                "{location}: more than one column {name}, of which the name is made: "
+                "{these}; write the one that is meant into the template"
+            ).format(location=location, name=name, these=these)
         )
     return indexes[0]
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
+from propq_async._messages import tr
 from propq_async.models import UnitStatus
 
 from .words import FIELDS, fold
@@ -47,10 +48,14 @@ def unknown_codes(
     if unknown.isdisjoint(_OURS):
         return None
     first = sorted(unknown, key=lambda code: (len(code), code))[:_SHOWN]
-    more = f" and {len(unknown) - _SHOWN:,} more" if len(unknown) > _SHOWN else ""
+    more = (
+        tr(" and {count:,} more").format(count=len(unknown) - _SHOWN)
+        if len(unknown) > _SHOWN
+        else ""
+    )
     options = " ".join(f"--status-word {code}=STATUS" for code in first)
     states = ", ".join(status.name for status in UnitStatus)
-    return (
-        f"{', '.join(map(repr, first))}{more}: numbers, and each system has its own; state what "
-        f"each means: {options} (STATUS is one of {states})"
-    )
+    return tr(
+        "{names}{more}: numbers, and each system has its own; state what each "
+        "means: {options} (STATUS is one of {states})"
+    ).format(names=", ".join(map(repr, first)), more=more, options=options, states=states)

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from propq_async._messages import joined, tr
 from propq_async.pricelist._problems import Column, PriceListError
 from propq_async.pricelist._template import Template, is_template
 
@@ -65,7 +66,9 @@ def columns_of(header: Header, path: Path, sheet: str | None, layout: Layout) ->
     Raises:
         PriceListError: a field has none, or more than one that could be meant.
     """
-    location = str(path) if sheet is None else f"{path}, sheet {sheet}"
+    location = (
+        str(path) if sheet is None else tr("{path}, sheet {sheet}").format(path=path, sheet=sheet)
+    )
     could_be_meant = {
         field: header.columns.get(field, [])
         if field in layout.columns
@@ -85,7 +88,7 @@ def columns_of(header: Header, path: Path, sheet: str | None, layout: Layout) ->
         ]
         asked = [str(field) for field in FIELDS if field in {*missing, *doubtful}]
         raise ColumnsError.of(message, asked, could_be_meant, header)
-    line = f", line {header.line}" if header.line else ""
+    line = tr(", line {line}").format(line=header.line) if header.line else ""
     columns: dict[str, Column] = {}
     questions: dict[str, str] = {}
     for field, all_indexes in could_be_meant.items():
@@ -94,26 +97,25 @@ def columns_of(header: Header, path: Path, sheet: str | None, layout: Layout) ->
             continue
         if field in layout.filled and field not in header.columns:
             these = _shown(header, all_indexes)
-            questions[field] = (
-                f"{field} is filled from {layout.filled[field]}, and may be {these}; state its "
-                f'column: {field} = "NAME"'
-            )
+            questions[field] = tr(
+                "{field} is filled from {filled}, and may be {these}; state its column: "
+                '{field} = "NAME"'
+            ).format(field=field, filled=layout.filled[field], these=these)
             continue
         indexes, settled_by = all_indexes, "stated"
         if field not in layout.columns:
             indexes, settled_by = _settled(header, field, all_indexes)
         if len(indexes) != 1:
-            questions[field] = (
-                f"more than one column for {field}: {_shown(header, all_indexes)}; state which: "
-                f"--column {field}=NAME"
-            )
+            questions[field] = tr(
+                "more than one column for {field}: {shown}; state which: --column {field}=NAME"
+            ).format(field=field, shown=_shown(header, all_indexes))
             continue
         (index,) = indexes
         letter = letter_of(index) if header.line else None
         heading = " ".join(header.cells[index].split())
         columns[field] = Column(index, heading, letter, index in header.hidden, settled_by)
     if questions:
-        message = f"{location}{line}: {'; '.join(questions.values())}"
+        message = joined("", (location, line, ": ", joined("; ", questions.values())))
         raise ColumnsError.of(message, list(questions), could_be_meant, header)
     return columns
 
@@ -126,7 +128,7 @@ def _settled(header: Header, field: str, indexes: list[int]) -> tuple[list[int],
     if len(indexes) > 1 and field == _PRICE:
         without = [index for index in indexes if is_without_tax(header.cells[index])]
         if [index for index in indexes if not is_with_tax(header.cells[index])] == without:
-            return without, "without tax"
+            return without, tr("without tax")
     return indexes, "heading"
 
 
@@ -143,13 +145,20 @@ def check_above(header: Header, path: Path, sheet: str | None) -> None:
     """
     line = header.other_units()
     if line is not None:
-        location = str(path) if sheet is None else f"{path}, sheet {sheet}"
+        location = (
+            str(path)
+            if sheet is None
+            else tr("{path}, sheet {sheet}").format(path=path, sheet=sheet)
+        )
         above = next(cells for number, cells in header.above if number == line)
         shown = ", ".join(filter(None, map(text_of, above)))
         raise PriceListError(
-            f"{location}: line {line} stands above the heading in line {header.line} and would not "
-            f"be read ({shown}); if it is a heading, state what it calls each column, such as "
-            "--column name=NAME; else put what stands above into a list of its own"
+            tr(
+                "{location}: line {line} stands above the heading in line {heading} and "
+                "would not be read ({shown}); if it is a heading, state what it calls each "
+                "column, such as --column name=NAME; else put what stands above into a "
+                "list of its own"
+            ).format(location=location, line=line, heading=header.line, shown=shown)
         )
 
 
@@ -221,27 +230,39 @@ def _nothing_for(
     location: str,
     layout: Layout,
 ) -> str:
-    found = ", ".join(filter(None, header.cells)) or "nothing"
+    found = ", ".join(filter(None, header.cells)) or tr("nothing")
     perhaps = [
-        f"; {field} may be {_shown(header, could_be_meant[field])}"
+        tr("; {field} may be {shown}").format(
+            field=field, shown=_shown(header, could_be_meant[field])
+        )
         for field in missing
         if could_be_meant.get(field)
     ]
     hidden = [
-        f"; {label(header.cells, index)} is hidden"
+        tr("; {label} is hidden").format(label=label(header.cells, index))
         for index in sorted(header.hidden)
         if index < len(header.cells) and field_of(header.cells[index]) in missing
     ]
-    advice = " or --development ID" if _DEVELOPMENT in missing else ""
+    advice = tr(" or --development ID") if _DEVELOPMENT in missing else ""
     stated = [field for field in missing if field in layout.columns]
     if stated and layout.stated_in is not None:
-        these = " and ".join(_not_there(field, header, layout) for field in stated)
-        return f"{location}: {layout.stated_in} states {these}; the list has {found}"
-    return (
-        f"{location}: no column for {', '.join(missing)}; expected a header with "
-        f"{', '.join(FIELDS)}, or words for them; found {found}{''.join(perhaps)}"
-        f"{''.join(hidden)}; let propq setup ask, or say which column has it: "
-        f"--column {missing[0]}=NAME{advice}"
+        these = joined(tr(" and "), (_not_there(field, header, layout) for field in stated))
+        return tr("{location}: {stated_in} states {these}; the list has {found}").format(
+            location=location, stated_in=layout.stated_in, these=these, found=found
+        )
+    return tr(
+        "{location}: no column for {names}; expected a header with {fields}, or "
+        "words for them; found {found}{perhaps}{hidden}; let propq setup ask, or "
+        "say which column has it: --column {field}=NAME{advice}"
+    ).format(
+        location=location,
+        names=", ".join(missing),
+        fields=", ".join(FIELDS),
+        found=found,
+        perhaps=joined("", perhaps),
+        hidden=joined("", hidden),
+        field=missing[0],
+        advice=advice,
     )
 
 
@@ -252,12 +273,14 @@ def _not_there(field: str, header: Header, layout: Layout) -> str:
     if is_template(stated):
         columns = Template.parse(stated).columns
         absent = [one for one in columns if not stated_columns(header.cells, one)]
-    return f"{field} = {stated!r}, and there is no column {', '.join(map(repr, absent))}"
+    return tr("{field} = {stated!r}, and there is no column {names}").format(
+        field=field, stated=stated, names=", ".join(map(repr, absent))
+    )
 
 
 def _shown(header: Header, indexes: list[int]) -> str:
     """Return columns for a question: each with its name, its letter and two of its values."""
-    return ", ".join(_with_samples(header, index) for index in indexes)
+    return joined(", ", (_with_samples(header, index) for index in indexes))
 
 
 def _with_samples(header: Header, index: int) -> str:
@@ -269,4 +292,8 @@ def _with_samples(header: Header, index: int) -> str:
         if index < len(cells) and is_filled(cells[index])
     )
     samples = [repr(text[:_LONGEST_SAMPLE]) for text in islice(filled, _SAMPLES)]
-    return f"{name}: {' and '.join(samples)}" if samples else f"{name}, which is empty"
+    return (
+        tr("{name}: {samples}").format(name=name, samples=joined(tr(" and "), samples))
+        if samples
+        else tr("{name}, which is empty").format(name=name)
+    )

@@ -20,6 +20,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
+from propq_async._messages import tr
+
 from .languages import LANGUAGES
 from .words import DIRECTIONS, O_IS_EAST, O_IS_WEST, direction_key, fold, words_of
 
@@ -102,12 +104,16 @@ def meaning_of_o(
     east += sorted(language & _GERMANIC)
     if bool(west) != bool(east):
         return O_IS_WEST if west else O_IS_EAST
-    why = "nothing beside it tells whether an O is west (Oeste) or east (Ost)"
+    why = tr("nothing beside it tells whether an O is west (Oeste) or east (Ost)")
     if west:
-        why = f"an O may be west, as {west[0]!r} says, or east, as {east[0]!r} says"
+        why = tr("an O may be west, as {west!r} says, or east, as {east!r} says").format(
+            west=west[0], east=east[0]
+        )
     shown = ", ".join(map(repr, doubtful[:_SHOWN]))
     raise UnsettledError(
-        f"{shown}: {why}; state it: --direction-word O=W if it is west, O=E if it is east"
+        tr(
+            "{shown}: {why}; state it: --direction-word O=W if it is west, O=E if it is east"
+        ).format(shown=shown, why=why)
     )
 
 
@@ -144,6 +150,9 @@ def _check_answers(texts: Collection[str], stated: Mapping[str, str]) -> None:
     if answers and (others or only_answers):
         shown = ", ".join(map(repr, sorted({*answers, *others})))
         raise UnsettledError(
-            f"{shown}: these are answers and no directions; state the column of the directions: "
-            "--column directions=NAME, or what the word is for: --direction-word No=NW"
+            tr(
+                "{shown}: these are answers and no directions; state the column of the "
+                "directions: --column directions=NAME, or what the word is for: "
+                "--direction-word No=NW"
+            ).format(shown=shown)
         )

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 
 import attrs
 
+from propq_async._messages import joined, tr
 from propq_async.ledger import Unit
 from propq_async.models import UnitStatus
 from propq_async.pricelist._problems import Remark
@@ -32,13 +33,13 @@ from .words import StatedWords, fold, status_of
 
 __all__ = ["Completion", "complete_rows", "is_no_price"]
 
-_PRICE_COLUMN: Final = "the price column"
+_PRICE_COLUMN: Final = tr("the price column")
 _LONGEST: Final = 80
-_NO_FILL: Final = (
-    'a price: this is a status; [list.fill] price = "ledger" in propq.toml keeps the price that '
-    "was acknowledged last"
+_NO_FILL: Final = tr(
+    'a price: this is a status; [list.fill] price = "ledger" in propq.toml '
+    "keeps the price that was acknowledged last"
 )
-_NO_PRICE_HERE: Final = (
+_NO_PRICE_HERE: Final = tr(
     'a price above zero in euro; [list.fill] price = "ledger" in propq.toml keeps the price that '
     "was acknowledged last where there is none (propq setup asks)"
 )
@@ -99,8 +100,10 @@ def is_no_price(text: str) -> bool:
 
 def _expected_parts(one: Added) -> str:
     """Return what was expected of the parts of a name that are there, and are no text."""
-    columns = " and ".join(one.template.columns) if one.template else ""
-    return f"text or numbers in {columns}, and no dates, which spreadsheets make of 1-2"
+    columns = joined(tr(" and "), one.template.columns) if one.template else ""
+    return tr("text or numbers in {columns}, and no dates, which spreadsheets make of 1-2").format(
+        columns=columns
+    )
 
 
 def _without_hidden(noticed: Mapping[int, list[Noticed]]) -> dict[int, list[Noticed]]:
@@ -149,7 +152,7 @@ class _Rows:
             self._unit, self._filled, self._expected = None, {}, {}
             if record.line in self._skipped:
                 cells = record.cells if isinstance(record, Record) else ()
-                self._note(record.line, "hidden, and skipped as stated", map(text_of, cells))
+                self._note(record.line, tr("hidden, and skipped as stated"), map(text_of, cells))
             elif isinstance(record, Record) and len(record.cells) == len(self._header):
                 yield self._completed_record(record)
             else:
@@ -198,9 +201,9 @@ class _Rows:
             cells[at_status] = cells[at_price]
             self._filled["status"] = word, _PRICE_COLUMN
         elif self._status(cells[at_status]) is not word:
-            self._expected["price"] = (
-                f"a price, or the status that the row has: {text_of(cells[at_status])!r}"
-            )
+            self._expected["price"] = tr(
+                "a price, or the status that the row has: {text!r}"
+            ).format(text=text_of(cells[at_status]))
         return True
 
     def _unit_in(self, cells: list[Any]) -> Unit:
@@ -231,7 +234,9 @@ class _Rows:
             # Words that mean something else in this list must not change what fills it.
             if unit != self._unit or not is_same(value, getattr(update, field)):
                 column = self._header[self._columns[field]]
-                expected = f"{self._text(value)!r} from {label} to be read as that, which it is not"
+                expected = tr("{text!r} from {label} to be read as that, which it is not").format(
+                    text=self._text(value), label=label
+                )
                 problem = problem_in(row.table, row.line, column, None, expected)
                 return BrokenRow(row.table, row.line, row.cells, (problem,), unit)
         labels = {field: label for field, (_, label) in self._filled.items()}
@@ -272,4 +277,4 @@ class _Rows:
     def _note(self, line: int, kind: str, cells: Iterable[str]) -> None:
         shown = " ".join(" ".join(cells).split())[:_LONGEST]
         table = self._of_table.table
-        self._tell(Remark(table.path, table.sheet, line, f"{kind}: {shown}"))
+        self._tell(Remark(table.path, table.sheet, line, joined(": ", (kind, shown))))

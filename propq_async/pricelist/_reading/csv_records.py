@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import tee
 from typing import Final
 
+from propq_async._messages import tr
+
 from .text import BrokenLine, Record
 
 __all__ = ["records"]
@@ -61,7 +63,11 @@ class _Feed:
 
     def __next__(self) -> str:
         if len(self._taken) >= MAX_LINES_OF_RECORD:
-            raise csv.Error(f"a field in quotes does not end within {MAX_LINES_OF_RECORD} lines")
+            raise csv.Error(
+                tr("a field in quotes does not end within {lines} lines").format(
+                    lines=MAX_LINES_OF_RECORD
+                )
+            )
         line = self._given_back.popleft() if self._given_back else next(self._lines)
         self._taken.append(line)
         return line
@@ -103,10 +109,10 @@ def _careful(feed: _Feed, delimiter: str, width: int | None) -> Iterator[Record 
         except StopIteration:
             return
         except csv.Error as error:
-            yield BrokenLine(line, feed.give_back(), f"CSV: {error}")
+            yield BrokenLine(line, feed.give_back(), tr("CSV: {error}").format(error=error))
             continue
         if width is not None and feed.has_stray_quote(cells, width, delimiter):
-            expected = "a field in quotes to end in the line that it begins in"
+            expected = tr("a field in quotes to end in the line that it begins in")
             yield BrokenLine(line, feed.give_back(), expected)
             continue
         yield Record(line, cells)

@@ -13,6 +13,8 @@ from typing import Final
 
 import attrs
 
+from propq_async._messages import tr
+
 from .cells import text_of
 from .evidence import Style
 from .found import Found
@@ -43,7 +45,9 @@ def named_only(found: Found, words: StatedWords) -> tuple[Found, str]:
     columns = {field: one for field, one in found.table.columns.items() if field != _DEVELOPMENT}
     indexes = {field: one.index for field, one in columns.items()}
     table = attrs.evolve(found.table, columns=columns)
-    remark = f"{name!r} in column {column.heading} is taken for the name of {stated}, as stated"
+    remark = tr("{name!r} in column {heading} is taken for the name of {stated}, as stated").format(
+        name=name, heading=column.heading, stated=stated
+    )
     return attrs.evolve(found, table=table, columns=indexes), remark
 
 

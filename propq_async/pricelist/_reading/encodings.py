@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from typing import Final
 
+from propq_async._messages import joined, tr
 from propq_async.pricelist._problems import PriceListError
 
 __all__ = ["check_cp1252"]
@@ -41,13 +42,18 @@ def check_cp1252(path: Path) -> None:
         text = word.decode("cp1252", "replace")
         if _ODD.search(text):
             likely = [
-                f"--encoding {name} if it is {other!r}"
+                tr("--encoding {name} if it is {other!r}").format(name=name, other=other)
                 for name in _OTHERS
                 if _is_likely(other := word.decode(name, "replace"))
             ]
             raise PriceListError(
-                f"{path}: {text!r} looks like text in another encoding; state which: "
-                f"{', '.join([*likely, '--encoding cp1252 if it is right'])}"
+                tr(
+                    "{path}: {text!r} looks like text in another encoding; state which: {names}"
+                ).format(
+                    path=path,
+                    text=text,
+                    names=joined(", ", [*likely, tr("--encoding cp1252 if it is right")]),
+                )
             )
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import attrs
 
+from propq_async._messages import tr
 from propq_async.ledger import Unit
 from propq_async.pricelist._problems import PriceListError, Table
 
@@ -198,21 +199,25 @@ def _check_units(one: Table, units: set[Unit], other: Table, others: set[Unit]) 
 
 def same_units(one: Table, other: Table, names: Sequence[str]) -> PriceListError:
     """Return the question which of two sheets counts that have units of the same names."""
-    shown = ", ".join(names[:_SHOWN]) + (" and more" if len(names) > _SHOWN else "")
-    question = (
-        f"{one.path}: the sheets {one.sheet} and {other.sheet} have the same units ({shown}); if "
-        "only one counts, name it (--sheet NAME) or hide the others"
-    )
+    shown = ", ".join(names[:_SHOWN]) + (tr(" and more") if len(names) > _SHOWN else "")
+    question = tr(
+        "{path}: the sheets {sheet} and {other} have the same units ({shown}); "
+        "if only one counts, name it (--sheet NAME) or hide the others"
+    ).format(path=one.path, sheet=one.sheet, other=other.sheet, shown=shown)
     if not all(FIELDS[0] in table.columns for table in (one, other)):
-        question += (
-            "; if they are two developments, read one sheet at a time (--sheet NAME --development "
-            "ID), or add a column for the development"
+        question += tr(
+            "; if they are two developments, read one sheet at a time (--sheet NAME "
+            "--development ID), or add a column for the development"
         )
     return SameUnitsError(question)
 
 
 def _asked(found: Found, field: str, question: str) -> PriceListError:
     table = found.table
-    sheet = "" if table.sheet is None else f", sheet {table.sheet}"
+    sheet = "" if table.sheet is None else tr(", sheet {sheet}").format(sheet=table.sheet)
     column = table.header[found.columns[field]]
-    return PriceListError(f"{table.path}{sheet}, column {column}: {question}")
+    return PriceListError(
+        tr("{path}{sheet}, column {column}: {question}").format(
+            path=table.path, sheet=sheet, column=column, question=question
+        )
+    )

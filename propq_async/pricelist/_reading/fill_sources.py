@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol, TypeAlias
 import attrs
 
 from propq_async._comparison import exact
+from propq_async._messages import os_reason, tr
 from propq_async.ledger import Entry, Unit
 from propq_async.models import UnitStatus
 from propq_async.pricelist._problems import PriceListError
@@ -30,7 +31,7 @@ __all__ = ["Source", "Value", "is_same", "source_of"]
 
 Value: TypeAlias = UnitStatus | int | Decimal | tuple[str, ...]
 _DEVELOPMENT, _NAME, *_FILLED = FIELDS
-_CALLED: Final = {"status": "a status", "price": "a price", "directions": "directions"}
+_CALLED: Final = {"status": tr("a status"), "price": tr("a price"), "directions": tr("directions")}
 
 
 class Source(Protocol):
@@ -57,10 +58,14 @@ class _FromLedger:
     def value(self, unit: Unit) -> Value | str:
         called = _CALLED[self.field]
         if self.entries is None:
-            return f"{called}, which the ledger fills in when a plan is made"
+            return tr("{called}, which the ledger fills in when a plan is made").format(
+                called=called
+            )
         entry = self.entries.get(unit)
         if entry is None or entry.acknowledged_at is None:
-            return f"{called}, and the ledger has none to fill in: {unit[1]} was never acknowledged"
+            return tr(
+                "{called}, and the ledger has none to fill in: {unit} was never acknowledged"
+            ).format(called=called, unit=unit[1])
         value: Value | None = getattr(entry, self.field)
         assert value is not None  # noqa: S101 - what is acknowledged is so as a whole
         return value
@@ -76,7 +81,9 @@ class _FromFile:
         for key in (unit, (None, unit[1])):
             if key in self.values:
                 return self.values[key]
-        return f"{_CALLED[self.field]}, and {self.path.name} has no {unit[1]} to fill it in"
+        return tr("{called}, and {name} has no {unit} to fill it in").format(
+            called=_CALLED[self.field], name=self.path.name, unit=unit[1]
+        )
 
 
 def source_of(
@@ -114,13 +121,19 @@ def _values(
         for table, style in zip(tables, styles_of(tables, words, None), strict=True):
             for key, value in _units(field, table, style, words):
                 if found.setdefault(key, value) != value:
-                    found[key] = f"one value, and {path.name} has several for {key[1]}"
+                    found[key] = tr("one value, and {name} has several for {key}").format(
+                        name=path.name, key=key[1]
+                    )
     except OSError as error:
         raise PriceListError(
-            f"cannot read {path}, which fills {field}: {error.strerror}"
+            tr("cannot read {path}, which fills {field}: {strerror}").format(
+                path=path, field=field, strerror=os_reason(error)
+            )
         ) from error
     except PriceListError as error:
-        raise PriceListError(f"{error} (it fills {field})") from error
+        raise PriceListError(
+            tr("{error} (it fills {field})").format(error=error, field=field)
+        ) from error
     return found
 
 
@@ -140,11 +153,13 @@ def _units(
         if at_development is not None:
             development = style.ids.read(text_of(cells[at_development])).text or None
         cell = cells[table.columns[field]]
-        where = f"{table.table.path.name}, line {record.line}"
+        where = tr("{name}, line {line}").format(name=table.table.path.name, line=record.line)
         yield (
             (development, name),
             _value_in(field, cell, style, words)
-            or f"{_CALLED[field]}, and {where} has {text_of(cell)!r} to fill it in",
+            or tr("{called}, and {where} has {text!r} to fill it in").format(
+                called=_CALLED[field], where=where, text=text_of(cell)
+            ),
         )
 
 

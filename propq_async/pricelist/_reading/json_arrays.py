@@ -8,6 +8,7 @@ from json import JSONDecoder
 from pathlib import Path
 from typing import Any, Final
 
+from propq_async._messages import tr
 from propq_async.pricelist._problems import PriceListError
 
 from .text import open_text
@@ -34,8 +35,10 @@ def array_of(path: Path, encoding: str) -> str | None:
         text = head + file.read(_MOST)
         if file.read(1):
             raise PriceListError(
-                f"{path} is too large for one JSON array: write JSON lines, which is one object in "
-                "each line"
+                tr(
+                    "{path} is too large for one JSON array: write JSON lines, which is one "
+                    "object in each line"
+                ).format(path=path)
             )
     return text
 
@@ -56,12 +59,18 @@ def items(path: Path, text: str, decoder: JSONDecoder) -> Iterator[tuple[int, st
             value, end = decoder.raw_decode(text, position)
         except (ValueError, RecursionError) as error:
             said = getattr(error, "msg", error)
-            raise PriceListError(f"{path}, line {line + 1}: this is no JSON: {said}") from None
+            raise PriceListError(
+                tr("{path}, line {line}: this is no JSON: {said}").format(
+                    path=path, line=line + 1, said=said
+                )
+            ) from None
         yield line + 1, text[position:end], value
         begin = _BETWEEN.match(text, end)
     if _ENDS.fullmatch(text, end) is None:
         line = 1 + text.count("\n", 0, end)
         raise PriceListError(
-            f"{path}, line {line}: expected one array of JSON objects up to the end of the file, "
-            f"found {text[end : end + 20]!r}"
+            tr(
+                "{path}, line {line}: expected one array of JSON objects up to the end of "
+                "the file, found {text!r}"
+            ).format(path=path, line=line, text=text[end : end + 20])
         )

@@ -12,6 +12,7 @@ from typing import Any, Final, NoReturn
 
 import attrs
 
+from propq_async._messages import tr
 from propq_async.pricelist._problems import PriceListError
 
 from .cells import text_of
@@ -29,7 +30,7 @@ _MAX_EXPONENT_LENGTH: Final = 4
 # What has as many different values is no column of states or directions.
 _MANY: Final = 100
 _LINES_AT_ONCE: Final = 200
-_EXPECTED_FLAT: Final = "a JSON object of texts and numbers, without lists deep inside of lists"
+_EXPECTED_FLAT: Final = tr("a JSON object of texts and numbers, without lists deep inside of lists")
 
 
 @attrs.define
@@ -62,7 +63,7 @@ class Values:
 
 
 def _no_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no JSON")
+    raise ValueError(tr("{text} is no JSON").format(text=text))
 
 
 def _number(text: str) -> Decimal | str:
@@ -93,7 +94,7 @@ def _is_too_deep(value: Any) -> bool:
 
 
 def _twice(key: str) -> str:
-    return f"{key!r} stands in it twice"
+    return tr("{key!r} stands in it twice").format(key=key)
 
 
 _DECODER = json.JSONDecoder(parse_float=_number, parse_constant=_no_constant)
@@ -144,7 +145,7 @@ def _object(line: int, text: str) -> dict[str, Any] | BrokenLine:
     except RecursionError:
         return BrokenLine(line, text, _EXPECTED_FLAT)
     except ValueError as error:
-        return BrokenLine(line, text, f"a JSON object: {error}")
+        return BrokenLine(line, text, tr("a JSON object: {error}").format(error=error))
     return _flat_object(line, text, value)
 
 
@@ -152,7 +153,7 @@ def _flat_object(line: int, text: str, value: Any) -> dict[str, Any] | BrokenLin
     # Most lines have too few brackets to need a closer look.
     if text.count("[") + text.count("{") > _MAX_DEPTH and _is_too_deep(value):
         return BrokenLine(line, text, _EXPECTED_FLAT)
-    return value if isinstance(value, dict) else BrokenLine(line, text, "a JSON object")
+    return value if isinstance(value, dict) else BrokenLine(line, text, tr("a JSON object"))
 
 
 def json_header(path: Path, encoding: str) -> dict[str, Values]:
@@ -171,11 +172,15 @@ def json_header(path: Path, encoding: str) -> dict[str, Values]:
                 values.look_at(one)
         if len(keys) > _MAX_KEYS:
             raise PriceListError(
-                f"{path}, line {line}: expected objects with the same keys in each line, and "
-                f"up to here there are more than {_MAX_KEYS:,} different ones"
+                tr(
+                    "{path}, line {line}: expected objects with the same keys in each line, "
+                    "and up to here there are more than {keys:,} different ones"
+                ).format(path=path, line=line, keys=_MAX_KEYS)
             )
     if not keys:
-        raise PriceListError(f"{path}: expected JSON lines, which is one object in each line")
+        raise PriceListError(
+            tr("{path}: expected JSON lines, which is one object in each line").format(path=path)
+        )
     return keys
 
 
@@ -192,7 +197,13 @@ def json_rows(
             continue
         for key, column in alike.items():
             if key in value and column in value:
-                yield BrokenLine(line, text, f"a JSON object: {_twice(column)}, also as {key!r}")
+                yield BrokenLine(
+                    line,
+                    text,
+                    tr("a JSON object: {twice}, also as {key!r}").format(
+                        twice=_twice(column), key=key
+                    ),
+                )
                 break
             if key in value:
                 value[column] = value[key]

@@ -16,6 +16,8 @@ from typing import Final
 
 import attrs
 
+from propq_async._messages import joined, tr
+
 __all__ = ["Key", "KeyStyle", "explicit", "key_alone"]
 
 
@@ -60,17 +62,17 @@ _DECIMAL: Final = re.compile(r"[0-9]+\.[0-9]+", re.ASCII)
 
 # What looks like another sign, and is never meant where names are typed.
 _ALIKE: Final = {
-    "\u00a0": (" ", "a no-break space"),
-    "\u202f": (" ", "a narrow no-break space"),
-    "\u2007": (" ", "a figure space"),
-    "\u2010": ("-", "a hyphen that is no hyphen-minus, U+2010"),
-    "\u2011": ("-", "a no-break hyphen, U+2011"),
-    "\u00ad": ("", "a soft hyphen"),
-    "\u200b": ("", "a space of no width"),
-    "\u200e": ("", "a mark of direction"),
-    "\u200f": ("", "a mark of direction"),
-    "\u2060": ("", "a word joiner"),
-    "\ufeff": ("", "a byte order mark"),
+    "\u00a0": (" ", tr("a no-break space")),
+    "\u202f": (" ", tr("a narrow no-break space")),
+    "\u2007": (" ", tr("a figure space")),
+    "\u2010": ("-", tr("a hyphen that is no hyphen-minus, U+2010")),
+    "\u2011": ("-", tr("a no-break hyphen, U+2011")),
+    "\u00ad": ("", tr("a soft hyphen")),
+    "\u200b": ("", tr("a space of no width")),
+    "\u200e": ("", tr("a mark of direction")),
+    "\u200f": ("", tr("a mark of direction")),
+    "\u2060": ("", tr("a word joiner")),
+    "\ufeff": ("", tr("a byte order mark")),
 }
 _IS_ALIKE: Final = re.compile(f"[{''.join(_ALIKE)}]")
 _REPLACED: Final = str.maketrans({sign: new for sign, (new, _) in _ALIKE.items()})
@@ -81,7 +83,7 @@ _LATIN: Final = str.maketrans(_FOREIGN, "ABEKMHOPCTYXaeopcyxIiJjSsABEZHIKMNOPTYX
 _IS_FOREIGN: Final = re.compile("[\u0370-\u052f]")
 _WORD: Final = re.compile(r"[^\W\d_]+")
 
-_WRITE_TEXT: Final = "in the list that it comes from, make the column text"
+_WRITE_TEXT: Final = tr("in the list that it comes from, make the column text")
 
 
 def explicit(text: str) -> str | None:
@@ -129,13 +131,19 @@ class KeyStyle:
     def _meant(self, cell: str) -> Key:
         stated = explicit(cell)
         if stated is not None:
-            return Key(stated.strip(), f"{cell.strip()!r} is read as {stated.strip()!r}")
+            return Key(
+                stated.strip(),
+                tr("{cell!r} is read as {text!r}").format(cell=cell.strip(), text=stated.strip()),
+            )
         text, remark = cell.strip(), ""
         if _IS_ALIKE.search(text):
             signs = sorted({_ALIKE[sign][1] for sign in _IS_ALIKE.findall(text)})
-            text, remark = text.translate(_REPLACED).strip(), f"without {' and '.join(signs)}"
+            text, remark = (
+                text.translate(_REPLACED).strip(),
+                tr("without {names}").format(names=joined(tr(" and "), signs)),
+            )
         if self._is_csv and _QUOTED.fullmatch(text) and cell[:1] == " ":
-            text, remark = text[1:-1].strip(), "without the quotes around it"
+            text, remark = text[1:-1].strip(), tr("without the quotes around it")
         expected = self._expected(text)
         if expected:
             return Key("", expected=expected)
@@ -143,23 +151,28 @@ class KeyStyle:
             return self._without_decimal(text)
         if _IS_FOREIGN.search(text):
             return self._in_one_alphabet(text)
-        return Key(text, f"{cell!r} is read as {text!r}, {remark}" if remark else "")
+        return Key(
+            text,
+            tr("{cell!r} is read as {text!r}, {remark}").format(cell=cell, text=text, remark=remark)
+            if remark
+            else "",
+        )
 
     def _expected(self, text: str) -> str:
         """Return what was expected, if the text cannot be a name."""
         if _CONTROL.search(text):
-            return "a name in one line, and without characters that cannot be seen"
+            return tr("a name in one line, and without characters that cannot be seen")
         if _QUOTED.fullmatch(text):
-            return "a name without quotes around it"
+            return tr("a name without quotes around it")
         if _ERROR.fullmatch(text):
-            return "a name: this is an error of a spreadsheet"
+            return tr("a name: this is an error of a spreadsheet")
         if self._is_csv and _MADE_BY_SPREADSHEET.fullmatch(text):
-            return (
-                f"a name: a spreadsheet has taken it for a number or a date; {_WRITE_TEXT}, or "
-                f'write ="{text}" if this is the name'
-            )
+            return tr(
+                "a name: a spreadsheet has taken it for a number or a date; {advice}, "
+                'or write ="{text}" if this is the name'
+            ).format(advice=_WRITE_TEXT, text=text)
         if _UNDECODED.search(text) or _is_decoded_twice(text):
-            return "a name: this is text in another encoding; export the list as UTF-8 again"
+            return tr("a name: this is text in another encoding; export the list as UTF-8 again")
         return ""
 
     def _without_decimal(self, text: str) -> Key:
@@ -168,9 +181,17 @@ class KeyStyle:
         if self._has_decimals:
             return Key(text)
         if self._are_all_whole:
-            return Key(whole, f"{text!r} is read as {whole!r}, as all of the column are whole")
+            return Key(
+                whole,
+                tr("{text!r} is read as {whole!r}, as all of the column are whole").format(
+                    text=text, whole=whole
+                ),
+            )
         return Key(
-            "", expected=f'{whole}, or ="{text}" if this is the name: not all here are numbers'
+            "",
+            expected=tr(
+                '{whole}, or ="{text}" if this is the name: not all here are numbers'
+            ).format(whole=whole, text=text),
         )
 
     def _in_one_alphabet(self, text: str) -> Key:
@@ -179,11 +200,21 @@ class KeyStyle:
         names = sorted(
             {unicodedata.name(one).split()[0].title() for one in _IS_FOREIGN.findall(text)}
         )
-        kind = " and ".join(names)
+        kind = joined(tr(" and "), names)
         if self._has_latin and not _IS_FOREIGN.search(latin):
-            return Key(latin, f"{text!r} is read as {latin!r}, since others have no {kind} letters")
+            return Key(
+                latin,
+                tr("{text!r} is read as {latin!r}, since others have no {kind} letters").format(
+                    text=text, latin=latin, kind=kind
+                ),
+            )
         if is_mixed:
-            return Key("", expected=f"a name whose words have no {kind} letters among Latin ones")
+            return Key(
+                "",
+                expected=tr("a name whose words have no {kind} letters among Latin ones").format(
+                    kind=kind
+                ),
+            )
         return Key(text)
 
     @cached_property

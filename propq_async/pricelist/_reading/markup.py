@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Final
 
+from propq_async._messages import tr
 from propq_async.pricelist._problems import PriceListError
 
 from .text import encoding_of, open_text
@@ -39,7 +40,9 @@ def tables_of(path: Path, encoding: str | None) -> list[Rows]:
         OSError: it cannot be read.
     """
     if path.stat().st_size > _MOST_BYTES:
-        raise PriceListError(f"{path} is too large for a web page: save it as XLSX or CSV")
+        raise PriceListError(
+            tr("{path} is too large for a web page: save it as XLSX or CSV").format(path=path)
+        )
     with path.open("rb") as file:
         charset = _CHARSET.search(file.read(_HEAD_BYTES))
     if encoding is None and charset is not None:
@@ -50,8 +53,10 @@ def tables_of(path: Path, encoding: str | None) -> list[Rows]:
     parser.close()
     if parser.is_nested:
         raise PriceListError(
-            f"{path} is a web page with tables within tables: open it in Excel or LibreOffice and "
-            "save it as XLSX or CSV"
+            tr(
+                "{path} is a web page with tables within tables: open it in Excel or "
+                "LibreOffice and save it as XLSX or CSV"
+            ).format(path=path)
         )
     return parser.tables
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from propq_async._messages import tr
+
 __all__ = ["expected_instead"]
 
 _OTHER_CURRENCY: Final = re.compile(
@@ -23,7 +25,7 @@ _SHORTENED: Final = re.compile(
 def expected_instead(text: str) -> str | None:
     """Return what was expected instead of a text that is no price, `None` if it tells nothing."""
     if _OTHER_CURRENCY.search(text):
-        return "a price in euro: this is another currency, and nothing is converted here"
+        return tr("a price in euro: this is another currency, and nothing is converted here")
     if _SHORTENED.fullmatch(text.strip()):
-        return "a price with all its digits, such as 345000: this one is shortened"
+        return tr("a price with all its digits, such as 345000: this one is shortened")
     return None

@@ -11,6 +11,8 @@ from collections.abc import Collection, Sequence
 from fnmatch import fnmatchcase
 from typing import Final
 
+from propq_async._messages import tr
+
 from .cells import text_of
 from .found import Found
 from .likely import could_be, is_number
@@ -72,12 +74,12 @@ class NoUnit:
         if not first:
             return None
         if any(fnmatchcase(first.casefold(), glob) for glob in self._globs):
-            return "no unit, as stated"
+            return tr("no unit, as stated")
         is_whole = len(cells) == self._all
         if self._may_be_unit(filled, is_whole=is_whole):
             return None
         if _TOTAL.match(fold(first)):
-            return "a total"
+            return tr("a total")
         is_near = is_whole and 0 < line - self._found.table.line <= _LINES_OF_HEADING
         alone = self._alone(first) if len(filled) == 1 else None
         return alone or self._among(filled, may_go_on=is_near and not has_units_above)
@@ -86,10 +88,10 @@ class NoUnit:
         """Return what a row of several texts is."""
         fields = {self._fields[index] for index, _ in filled if index in self._fields}
         if _MARKED.match(filled[0][1].casefold()) and "price" not in fields:
-            return "a note"
+            return tr("a note")
         has_number = any(is_number(cell) for _, cell in filled)
         is_heading = may_go_on and "name" not in fields and not has_number
-        return "more of the heading" if is_heading else None
+        return tr("more of the heading") if is_heading else None
 
     def _may_be_unit(self, filled: Sequence[tuple[int, str]], *, is_whole: bool) -> bool:
         """Return whether there is a status, directions, or a name beside something else."""
@@ -114,14 +116,14 @@ class NoUnit:
         folded = fold(text)
         words = folded.split()
         if _MARKED.match(text.casefold()):
-            return "a note"
+            return tr("a note")
         if _GROUP.match(folded):
-            return None if shape_of(text) in self._names() else "a heading of a group"
+            return None if shape_of(text) in self._names() else tr("a heading of a group")
         is_sentence = len(words) >= _SENTENCE or (
             len(words) >= _FEW_WORDS and (_ABOUT.search(folded) or text.endswith("."))
         )
         has_price = any(could_be("price", word) for word in text.split())
-        return "a note" if is_sentence and not has_price else None
+        return tr("a note") if is_sentence and not has_price else None
 
     def _names(self) -> set[str]:
         """Return the shapes of all names that do not stand alone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from propq_async._messages import joined, tr
 from propq_async.pricelist._kinds import WarningKind
 from propq_async.pricelist._problems import Problem, Remark, Table
 
@@ -50,5 +51,9 @@ class Notes:
             if one.expected:
                 self.expect(one.index, one.expected)
             elif one.remark:
-                column = f"column {self._table.header[one.index]}: " if one.index >= 0 else ""
-                self.note(f"{column}{one.remark}", one.kind)
+                column = (
+                    tr("column {header}: ").format(header=self._table.header[one.index])
+                    if one.index >= 0
+                    else ""
+                )
+                self.note(joined("", (column, one.remark)), one.kind)

@@ -7,34 +7,35 @@ import zipfile
 from pathlib import Path
 from typing import Final
 
+from propq_async._messages import tr
 from propq_async.pricelist._problems import PriceListError
 
 __all__ = ["check_readable"]
 
 _OLE: Final = b"\xd0\xcf\x11\xe0"
 _ENCRYPTED: Final = "EncryptedPackage".encode("utf-16-le")
-_SAVE: Final = "open it in Excel or LibreOffice and save it as XLSX or CSV"
+_SAVE: Final = tr("open it in Excel or LibreOffice and save it as XLSX or CSV")
 _XML: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*<[?a-zA-Z!]")
 _IS_EXCEL: Final = b"urn:schemas-microsoft-com:office:spreadsheet"
-_EXCEL_XML: Final = f"a workbook as XML, as Excel 2003 has it: {_SAVE}"
-_OTHER_XML: Final = "XML, such as the feed of a portal: export the list as XLSX or CSV"
+_EXCEL_XML: Final = tr("a workbook as XML, as Excel 2003 has it: {save}").format(save=_SAVE)
+_OTHER_XML: Final = tr("XML, such as the feed of a portal: export the list as XLSX or CSV")
 _BEGINNINGS: Final = (
     (
         b"%PDF",
-        "a PDF, from which a table cannot be read with certainty: ask for the workbook or CSV",
+        tr("a PDF, from which a table cannot be read with certainty: ask for the workbook or CSV"),
     ),
-    (b"{\\rtf", f"a document (RTF): {_SAVE}"),
-    (b"\x89PNG", "a picture: ask for the workbook or CSV"),
-    (b"\xff\xd8\xff", "a picture: ask for the workbook or CSV"),
-    (b"\x1f\x8b", "a compressed file (GZIP): unpack it first"),
-    (b"7z\xbc\xaf", "an archive (7z): unpack it first"),
-    (b"Rar!", "an archive (RAR): unpack it first"),
+    (b"{\\rtf", tr("a document (RTF): {save}").format(save=_SAVE)),
+    (b"\x89PNG", tr("a picture: ask for the workbook or CSV")),
+    (b"\xff\xd8\xff", tr("a picture: ask for the workbook or CSV")),
+    (b"\x1f\x8b", tr("a compressed file (GZIP): unpack it first")),
+    (b"7z\xbc\xaf", tr("an archive (7z): unpack it first")),
+    (b"Rar!", tr("an archive (RAR): unpack it first")),
 )
 _PARTS: Final = (
-    ("content.xml", f"an OpenDocument file (such as ODS): {_SAVE}"),
-    ("xl/workbook.bin", f"a binary workbook (XLSB): {_SAVE}"),
-    ("word/document.xml", f"a document (DOCX): {_SAVE}"),
-    ("Index/Document.iwa", "a list of Apple Numbers: export it as XLSX or CSV"),
+    ("content.xml", tr("an OpenDocument file (such as ODS): {save}").format(save=_SAVE)),
+    ("xl/workbook.bin", tr("a binary workbook (XLSB): {save}").format(save=_SAVE)),
+    ("word/document.xml", tr("a document (DOCX): {save}").format(save=_SAVE)),
+    ("Index/Document.iwa", tr("a list of Apple Numbers: export it as XLSX or CSV")),
 )
 
 
@@ -47,15 +48,25 @@ def check_readable(path: Path, start: bytes) -> None:
     """
     for beginning, what in _BEGINNINGS:
         if start.startswith(beginning):
-            raise PriceListError(f"{path} is {what}")
+            raise PriceListError(tr("{path} is {what}").format(path=path, what=what))
     if _XML.match(start):
-        raise PriceListError(f"{path} is {_EXCEL_XML if _IS_EXCEL in start else _OTHER_XML}")
+        raise PriceListError(
+            tr("{path} is {what}").format(
+                path=path, what=_EXCEL_XML if _IS_EXCEL in start else _OTHER_XML
+            )
+        )
     if start.startswith(_OLE):
         if _ENCRYPTED in path.read_bytes():
             raise PriceListError(
-                f"{path} is a workbook with a password: open it and save it without one"
+                tr("{path} is a workbook with a password: open it and save it without one").format(
+                    path=path
+                )
             )
-        raise PriceListError(f"{path} is a workbook of Excel 97 to 2003 (XLS): {_SAVE}")
+        raise PriceListError(
+            tr("{path} is a workbook of Excel 97 to 2003 (XLS): {save}").format(
+                path=path, save=_SAVE
+            )
+        )
     if start.startswith(b"PK\x03\x04"):
         _check_archive(path)
 
@@ -69,6 +80,8 @@ def _check_archive(path: Path) -> None:
         return
     for part, what in _PARTS:
         if part in names:
-            raise PriceListError(f"{path} is {what}")
+            raise PriceListError(tr("{path} is {what}").format(path=path, what=what))
     if "xl/workbook.xml" not in names:
-        raise PriceListError(f"{path} is an archive (ZIP) and no workbook: unpack it first")
+        raise PriceListError(
+            tr("{path} is an archive (ZIP) and no workbook: unpack it first").format(path=path)
+        )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import attrs
 
+from propq_async._messages import joined, os_reason, tr
 from propq_async.ledger import Entry, Unit
 from propq_async.models import UnitStatus
 from propq_async.pricelist._collector import collector_paused
@@ -91,11 +92,19 @@ def read(
     """
     for field in columns or {}:
         if field not in FIELDS:
-            raise PriceListError(f"no field {field!r}: a column is one of {', '.join(FIELDS)}")
+            raise PriceListError(
+                tr("no field {field!r}: a column is one of {names}").format(
+                    field=field, names=", ".join(FIELDS)
+                )
+            )
     if decimal not in (None, ".", ","):
-        raise PriceListError(f'decimal must be "." or ",", not {decimal!r}')
+        raise PriceListError(
+            tr('decimal must be "." or ",", not {decimal!r}').format(decimal=decimal)
+        )
     if delimiter is not None and len(delimiter) != 1:
-        raise PriceListError(f"the delimiter must be one character, not {delimiter!r}")
+        raise PriceListError(
+            tr("the delimiter must be one character, not {delimiter!r}").format(delimiter=delimiter)
+        )
     used, stated = used_profile(path, profile)
     if development_id is not None or sheet is not None:
         stated = attrs.evolve(stated, sheets=None if sheet is None else {sheet: None})
@@ -176,13 +185,20 @@ class PriceList:
             self._completion = completion_of(stated, words, None)
             if stated.sheets and self._found[0].table.sheet is None:
                 raise PriceListError(
-                    f"{profile and profile.path} states the sheets {', '.join(stated.sheets)}, and "
-                    f"{path} is no workbook"
+                    tr("{profile} states the sheets {names}, and {path} is no workbook").format(
+                        profile=profile and profile.path, names=", ".join(stated.sheets), path=path
+                    )
                 )
         except OSError as error:
-            raise PriceListError(f"cannot read {path}: {error.strerror}") from error
+            raise PriceListError(
+                tr("cannot read {path}: {strerror}").format(path=path, strerror=os_reason(error))
+            ) from error
         except UnicodeError as error:
-            raise PriceListError(f"cannot read {path}: {error}; state its --encoding") from error
+            raise PriceListError(
+                tr("cannot read {path}: {error}; state its --encoding").format(
+                    path=path, error=error
+                )
+            ) from error
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r})"
@@ -234,14 +250,19 @@ class PriceList:
     def read_as(self) -> str:
         """Return in words what was recognised or stated."""
         found = self._found[0]
-        words = [found.encoding or ("workbook" if found.table.sheet is not None else "")]
+        words = [found.encoding or (tr("workbook") if found.table.sheet is not None else "")]
         if found.delimiter is not None:
-            words.append(f"columns by {separated_by(found.delimiter)}")
+            words.append(tr("columns by {by}").format(by=separated_by(found.delimiter)))
         if found.table.sheet is not None:
-            words.append("sheet " + ", ".join(one.table.sheet or "" for one in self._found))
+            names = ", ".join(one.table.sheet or "" for one in self._found)
+            words.append(tr("sheet {names}").format(names=names))
         if self._decimals:
-            words.append(f"decimals after {' and '.join(sorted(self._decimals))}")
-        return ", ".join(words)
+            words.append(
+                tr("decimals after {names}").format(
+                    names=joined(tr(" and "), sorted(self._decimals))
+                )
+            )
+        return joined(", ", words)
 
     @property
     def _read_columns(self) -> frozenset[str]:
@@ -263,12 +284,18 @@ class PriceList:
             found = digest_of(self.path)
             self._check_signature()
         except OSError as error:
-            raise PriceListError(f"cannot read {self.path}: {error.strerror}") from error
+            raise PriceListError(
+                tr("cannot read {path}: {strerror}").format(
+                    path=self.path, strerror=os_reason(error)
+                )
+            ) from error
         return found
 
     def _check_signature(self) -> None:
         if self._sign() != self._signature:
-            raise PriceListError(f"{self.path} has changed since it was opened: open it again")
+            raise PriceListError(
+                tr("{path} has changed since it was opened: open it again").format(path=self.path)
+            )
 
     @property
     def asks_ledger(self) -> bool:
@@ -303,7 +330,11 @@ class PriceList:
                 words = words_for(found, self._words)
                 yield from complete_rows(found, style, words, self._completion, tell)
         except OSError as error:
-            raise PriceListError(f"cannot read {self.path}: {error.strerror}") from error
+            raise PriceListError(
+                tr("cannot read {path}: {strerror}").format(
+                    path=self.path, strerror=os_reason(error)
+                )
+            ) from error
 
     def _look_at_broken(self, row: BrokenRow, seen: Seen) -> BrokenRow:
         found = next(found for found in self._found if found.table is row.table)

@@ -8,6 +8,7 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+from propq_async._messages import joined, tr
 from propq_async.errors import InvalidUpdateError
 from propq_async.ledger import Unit
 from propq_async.models import UnitStatus, UnitUpdate
@@ -39,7 +40,7 @@ from .words import FIELDS, StatedWords, directions_in, status_of
 
 __all__ = ["RowParser", "separated_by"]
 
-_DELIMITERS: Final = {"\t": "tabs", ";": "semicolons", ",": "commas"}
+_DELIMITERS: Final = {"\t": tr("tabs"), ";": tr("semicolons"), ",": tr("commas")}
 
 # What units are called: words, without a number.
 _IS_KIND: Final = re.compile(r"\s*[^\W\d_]+(?:[ /-][^\W\d_]+)*\s*")
@@ -47,20 +48,23 @@ _IS_KIND: Final = re.compile(r"\s*[^\W\d_]+(?:[ /-][^\W\d_]+)*\s*")
 # What is left of bytes that are not in the encoding.
 _LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
-_EXPECTED_STATUS: Final = (
-    "AVAILABLE (Disponible), HOLD (Bloqueado, No disponible), SOLD (Vendido), RESERVED (Reservado) "
-    "or their numbers 1, 2, 4, 8; what another word means is for you to state: "
-    "--status-word WORD=STATUS"
+_EXPECTED_STATUS: Final = tr(
+    "AVAILABLE (Disponible), HOLD (Bloqueado, No disponible), SOLD (Vendido), "
+    "RESERVED (Reservado) or their numbers 1, 2, 4, 8; what another word means "
+    "is for you to state: --status-word WORD=STATUS"
 )
-_EXPECTED_CERTAINTY: Final = (
-    "a price that can be read in one way only (three digits after the last separator may be "
-    "thousands or decimals); state the separator of decimals: --decimal , or --decimal ."
+_EXPECTED_CERTAINTY: Final = tr(
+    "a price that can be read in one way only (three digits after the last "
+    "separator may be thousands or decimals); state the separator of decimals: "
+    "--decimal , or --decimal ."
 )
-_EXPECTED_CENTS: Final = (
-    "a price with at most two decimals (more of them are most likely a group of digits that was "
-    "misread): write it without grouping, such as 250000"
+_EXPECTED_CENTS: Final = tr(
+    "a price with at most two decimals (more of them are most likely a group "
+    "of digits that was misread): write it without grouping, such as 250000"
 )
-_EXPECTED_PRICE: Final = "a price above zero in euro, such as 199500.50, 199.500,50 € or 199 500"
+_EXPECTED_PRICE: Final = tr(
+    "a price above zero in euro, such as 199500.50, 199.500,50 € or 199 500"
+)
 _EXPECTED_OF_PRICE: Final = {
     None: _EXPECTED_PRICE,
     Doubt.IN_DOUBT: _EXPECTED_CERTAINTY,
@@ -134,10 +138,10 @@ class RowParser:
                 return None
         if self._other_heading is None:
             return row
-        expected = (
-            f"the columns of line {self._table.line}, and line {self._other_heading} names others; "
-            "put what stands below it into a list of its own"
-        )
+        expected = tr(
+            "the columns of line {line}, and line {other_heading} names others; put "
+            "what stands below it into a list of its own"
+        ).format(line=self._table.line, other_heading=self._other_heading)
         problem = problem_in(self._table, row.line, None, None, expected)
         # As a line that is no row, so that it is none in a list of failures, either.
         line = " ".join((self._found.delimiter or "; ").join(row.cells).splitlines())
@@ -161,7 +165,9 @@ class RowParser:
     def _wrong_width(self, line: int, cells: list[str]) -> Problem:
         by = separated_by(self._found.delimiter or "")
         width = self._width - len(self._found.added)
-        expected = f"{width} columns separated by {by}, not {len(cells)}"
+        expected = tr("{width} columns separated by {by}, not {count}").format(
+            width=width, by=by, count=len(cells)
+        )
         return problem_in(self._table, line, None, None, expected)
 
     def _broken(
@@ -210,14 +216,16 @@ class RowParser:
         if isinstance(directions, str):
             notes.expect(at_directions, directions)
         elif len(directions) == 0:
-            notes.expect(at_directions, "at least one direction, such as N or S, E")
+            notes.expect(at_directions, tr("at least one direction, such as N or S, E"))
         if not notes.problems:
             try:
                 update = UnitUpdate(development_id, name, status, price, directions)  # type: ignore[arg-type]
             except InvalidUpdateError as error:
                 for field, wrong in error.errors.items():
                     index = self._found.columns.get(field, at_name)
-                    notes.expect(index, f"{_expected(field)} ({' and '.join(wrong)})")
+                    notes.expect(
+                        index, joined("", (_expected(field), " (", joined(tr(" and "), wrong), ")"))
+                    )
             else:
                 return self._good(update, line, cells, notes)
         unit = (development_id, name) if development_id and name else None
@@ -232,7 +240,7 @@ class RowParser:
             return self._key(cell, index, self._ids, notes)
         own = self._key(cell, index, self._ids, notes) if text_of(cell).strip() else stated
         if own != stated:
-            notes.expect(index, f"{stated}, as stated, or nothing")
+            notes.expect(index, tr("{stated}, as stated, or nothing").format(stated=stated))
         return stated
 
     def _key(self, cell: Any, index: int, style: KeyStyle, notes: Notes) -> str:
@@ -242,21 +250,32 @@ class RowParser:
             return plain
         if type(cell) is not str:
             if isinstance(cell, date | time | timedelta):
-                notes.expect(index, "text: this cell is a date, as spreadsheets make of 1-2")
+                notes.expect(index, tr("text: this cell is a date, as spreadsheets make of 1-2"))
                 return ""
             if not is_text_or_number(cell):
-                notes.expect(index, "text")
+                notes.expect(index, tr("text"))
                 return ""
             cell = text_of(cell)
         key = style.read(cell)
         if _LONE_SURROGATE.search(cell):
-            notes.expect(index, f"text in {self._found.encoding}, or its --encoding stated")
+            notes.expect(
+                index,
+                tr("text in {encoding}, or its --encoding stated").format(
+                    encoding=self._found.encoding
+                ),
+            )
             return key.text
         if key.expected or not key.text:
-            notes.expect(index, key.expected or "a text")
+            notes.expect(index, key.expected or tr("a text"))
         elif key.remark or len(key.text) != len(cell):
-            remark = key.remark or f"{cell!r} has space around it, and goes without"
-            notes.note(f"column {self._table.header[index]}: {remark}")
+            remark = key.remark or tr("{cell!r} has space around it, and goes without").format(
+                cell=cell
+            )
+            notes.note(
+                tr("column {header}: {remark}").format(
+                    header=self._table.header[index], remark=remark
+                )
+            )
         return key.text
 
     def _price(self, cell: Any) -> int | Decimal | Doubt | None:
@@ -280,8 +299,11 @@ class RowParser:
             whole = (self._found.delimiter or "").join(split)
             notes.expect(
                 index,
-                f"a price in one cell: {by} separate columns here, and {whole} may be one number; "
-                "write it without grouping or in quotes, or with its decimals if it is whole",
+                tr(
+                    "a price in one cell: {by} separate columns here, and {whole} may be one "
+                    "number; write it without grouping or in quotes, or with its decimals if "
+                    "it is whole"
+                ).format(by=by, whole=whole),
             )
 
     def _directions_of(self, cell: Any) -> tuple[str, ...] | str:
@@ -305,4 +327,4 @@ class RowParser:
 
 
 def _expected(field: str) -> str:
-    return _EXPECTED_PRICE if field == "price" else "a value that the API takes"
+    return _EXPECTED_PRICE if field == "price" else tr("a value that the API takes")

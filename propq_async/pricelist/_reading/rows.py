@@ -7,6 +7,7 @@ from typing import Final
 
 import attrs
 
+from propq_async._messages import joined, tr
 from propq_async.ledger import Unit
 from propq_async.models import UnitUpdate
 from propq_async.pricelist._kinds import WarningKind
@@ -71,7 +72,7 @@ class BrokenRow:
     rival: Row | BrokenRow | None = None
 
     def __str__(self) -> str:
-        return f"{self.place}, {self.what}"
+        return joined(", ", (self.place, self.what))
 
     @property
     def place(self) -> str:
@@ -81,7 +82,7 @@ class BrokenRow:
     @property
     def what(self) -> str:
         """Return the problems as text, without file and line."""
-        return "; ".join(problem.what for problem in self.problems)
+        return joined("; ", (problem.what for problem in self.problems))
 
 
 # attrs wrote the constructor before there was a class of this name, so its hint had no meaning.
@@ -113,12 +114,15 @@ def contradicted(row: Row, other: Row | BrokenRow, column: str | None = None) ->
     If they differ in a column only that is not read, `column` names it.
     """
     update = row.update
-    expected = f"one row for each unit: {update.name} has other values in {beside(other, row)}"
+    expected = tr("one row for each unit: {name} has other values in {beside}").format(
+        name=update.name, beside=beside(other, row)
+    )
     if column is not None:
-        expected += (
-            f", in column {column}, which is not read: if they are different units, put the whole "
-            "name of each into one column, and state that one: --column name=NAME"
-        )
+        expected += tr(
+            ", in column {column}, which is not read: if they are different units, put "
+            "the whole name of each into one column, and state that one: --column "
+            "name=NAME"
+        ).format(column=column)
     problem = problem_in(row.table, row.line, None, None, expected)
     unit = update.development_id, update.name
     return BrokenRow(row.table, row.line, row.cells, (problem,), unit, other)
@@ -126,7 +130,11 @@ def contradicted(row: Row, other: Row | BrokenRow, column: str | None = None) ->
 
 def beside(other: Row | BrokenRow, row: Row) -> str:
     """Return where the other row is: only its line if both are in one table."""
-    return f"line {other.line}" if other.table is row.table else where(other.table, other.line)
+    return (
+        tr("line {line}").format(line=other.line)
+        if other.table is row.table
+        else where(other.table, other.line)
+    )
 
 
 def with_remark(row: Row, text: str, kind: WarningKind | None = None) -> Row:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 import attrs
 
 from propq_async._comparison import alike
+from propq_async._messages import tr
 from propq_async.ledger import Unit
 from propq_async.pricelist._kinds import WarningKind
 
@@ -71,8 +72,9 @@ class Seen:
             return self._repeated(row, self._row(first))
         return with_remark(
             row,
-            f"{name!r} differs from {twin.update.name!r} in {beside(twin, row)} only "
-            "by case or spaces",
+            tr("{name!r} differs from {other!r} in {beside} only by case or spaces").format(
+                name=name, other=twin.update.name, beside=beside(twin, row)
+            ),
             WarningKind.ALIKE,
         )
 
@@ -114,7 +116,12 @@ class Seen:
         if before.table is not row.table and not _say_developments(before, row):
             # The other one may be a unit of another development.
             raise same_units(before.table, row.table, [update.name])
-        return with_remark(row, f"{update.name} is in {beside(before, row)} already")
+        return with_remark(
+            row,
+            tr("{name} is in {beside} already").format(
+                name=update.name, beside=beside(before, row)
+            ),
+        )
 
     def _first_of_its(self, row: Row) -> Row:
         """Return the first row of a development, with a remark if its id has another form.
@@ -128,7 +135,9 @@ class Seen:
         if _form(own) == _form(other):
             return row
         where = beside(first, row)
-        text = f"development {own!r} is not an id like {other!r} in {where}: one may be a name"
+        text = tr(
+            "development {own!r} is not an id like {other!r} in {where}: one may be a name"
+        ).format(own=own, other=other, where=where)
         return with_remark(row, text)
 
 

@@ -9,6 +9,7 @@ from typing import Final
 
 import attrs
 
+from propq_async._messages import tr
 from propq_async.pricelist._problems import PriceListError
 
 from .columns import columns_of
@@ -35,30 +36,34 @@ def sheets(path: Path, layout: Layout) -> tuple[list[Found], dict[str, str]]:
     """
     workbook = Workbook(path)
     names = workbook.visible_sheets
-    why_hidden = "it is hidden or a chart"
+    why_hidden = tr("it is hidden or a chart")
     if layout.sheets is not None:
         for name in layout.sheets:
             if name not in workbook.sheets:
                 listed = ", ".join(repr(one) for one in workbook.sheets)
-                raise PriceListError(f"{path} has no sheet {name!r}; it has {listed}")
+                raise PriceListError(
+                    tr("{path} has no sheet {name!r}; it has {listed}").format(
+                        path=path, name=name, listed=listed
+                    )
+                )
         names = list(layout.sheets)
-        why_hidden = "another one was asked for"
+        why_hidden = tr("another one was asked for")
     if not names:
-        raise PriceListError(f"{path} has no sheet that is not hidden")
+        raise PriceListError(tr("{path} has no sheet that is not hidden").format(path=path))
     try:
         looked_at = [_Sheet.of(name, workbook, layout) for name in names]
         found = [_found_in(workbook, path, one) for one in _to_be_read(path, looked_at, layout)]
     except PriceListError as error:
         if len(names) == 1:
             raise
-        error.message += (
-            "; or name the one sheet to be read: --sheet NAME; or hide those that are no price "
-            "lists"
+        error.message += tr(
+            "; or name the one sheet to be read: --sheet NAME; or hide those that are "
+            "no price lists"
         )
         error.args = (error.message,)
         raise
-    skipped = dict.fromkeys(workbook.sheets, why_hidden)
-    skipped |= dict.fromkeys(names, "it has no columns of a price list")
+    skipped: dict[str, str] = dict.fromkeys(workbook.sheets, why_hidden)
+    skipped |= dict.fromkeys(names, tr("it has no columns of a price list"))
     for one in found:
         del skipped[one.table.sheet or ""]
     return found, skipped

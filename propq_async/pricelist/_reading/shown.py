@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import attrs
 
+from propq_async._messages import tr
 from propq_async.pricelist._kinds import WarningKind
 
 from .cells import text_of
@@ -30,7 +31,7 @@ _OFF: Final = Decimal("0.000001")
 _NUMBERS: Final = (int, float)
 _NUMBER_TYPES: Final = frozenset(_NUMBERS)
 _WHOLE: Final = "0"
-HIDDEN: Final = "the row is hidden in the list, and it is read all the same"
+HIDDEN: Final = tr("the row is hidden in the list, and it is read all the same")
 
 
 @attrs.frozen
@@ -94,7 +95,7 @@ def noticed_in(
     fields = {index: field for field, index in columns.items()}
     for line, places in facts.styled(fields, struck).items():
         names = ", ".join(fields[index] for index, _ in places)
-        text = f"struck through in the list, and read all the same: {names}"
+        text = tr("struck through in the list, and read all the same: {names}").format(names=names)
         found.setdefault(line, []).append(Noticed(remark=text, kind=WarningKind.HIDDEN))
     for line in facts.hidden_rows:
         found.setdefault(line, []).append(Noticed(remark=HIDDEN, kind=WarningKind.HIDDEN))
@@ -142,18 +143,29 @@ def _key(index: int, style: CellStyle, value: float) -> Noticed | None:
     """Return what is noticed in a name: what is shown is the name."""
     seen = shown(style.code, value)
     if seen is None or "," in seen.text:
-        expected = f"a name that is shown alike everywhere, which {style.code!r} does not: as text"
+        expected = tr(
+            "a name that is shown alike everywhere, which {code!r} does not: as text"
+        ).format(code=style.code)
         return Noticed(index, expected=expected)
     if seen.text == text_of(value):
         return None
-    return Noticed(index, seen.text, f"{text_of(value)} is shown as {seen.text!r}")
+    return Noticed(
+        index,
+        seen.text,
+        tr("{value} is shown as {text!r}").format(value=text_of(value), text=seen.text),
+    )
 
 
 def _price(index: int, style: CellStyle, value: float) -> Noticed | None:
     """Return what is noticed in a price: what is shown is the amount, and the currency."""
     seen = shown(style.code, value)
     if seen is None:
-        return Noticed(index, expected=f"a price, and the format {style.code!r} makes it another")
+        return Noticed(
+            index,
+            expected=tr("a price, and the format {code!r} makes it another").format(
+                code=style.code
+            ),
+        )
     amount = seen.amount
     if not EURO.fullmatch(seen.before + seen.after):
         thousands = _THOUSANDS.fullmatch(seen.after)
@@ -164,4 +176,10 @@ def _price(index: int, style: CellStyle, value: float) -> Noticed | None:
         exact_price(amount), int | Decimal
     ):
         return None
-    return Noticed(index, amount, f"{text_of(value)} is shown as {seen.text!r}, and read as that")
+    return Noticed(
+        index,
+        amount,
+        tr("{value} is shown as {text!r}, and read as that").format(
+            value=text_of(value), text=seen.text
+        ),
+    )

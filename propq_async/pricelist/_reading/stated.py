@@ -10,6 +10,7 @@ from typing import Final
 
 import attrs
 
+from propq_async._messages import tr
 from propq_async.ledger import Entry, Unit
 from propq_async.pricelist._problems import PriceListError
 from propq_async.pricelist._profile import Profile, find_profile, profile_of
@@ -64,11 +65,10 @@ def add_unused(error: PriceListError, path: str | os.PathLike[str], *, is_looked
     nearest = find_profile(path) if is_looked_for else None
     if nearest is None:
         return
-    globs = ", ".join(repr(one.file) for one in Profile.load(nearest).lists) or "no list"
-    error.message += (
-        f"; {nearest} is for {globs}, which {Path(path).name!r} does not fit: if it should, change "
-        "its file"
-    )
+    globs = ", ".join(repr(one.file) for one in Profile.load(nearest).lists) or tr("no list")
+    error.message += tr(
+        "; {nearest} is for {globs}, which {name!r} does not fit: if it should, change its file"
+    ).format(nearest=nearest, globs=globs, name=Path(path).name)
     error.args = (error.message,)
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 import attrs
 
+from propq_async._messages import tr
 from propq_async.pricelist._problems import PROBLEM_COLUMN, PriceListError
 
 from .csv_records import records
@@ -95,8 +96,10 @@ def _html(path: Path, layout: Layout) -> Found:
     lists = [index for index, one in enumerate(headers) if one.is_of_list(layout)]
     if len(lists) > 1 or not tables:
         raise PriceListError(
-            f"{path} is a web page with {len(lists)} tables that may be price lists: open it in "
-            "Excel or LibreOffice and save the one that counts as XLSX or CSV"
+            tr(
+                "{path} is a web page with {count} tables that may be price lists: open it "
+                "in Excel or LibreOffice and save the one that counts as XLSX or CSV"
+            ).format(path=path, count=len(lists))
         )
     index = lists[0] if lists else 0
     header, notes = headers[index].without_notes(layout)
@@ -122,9 +125,12 @@ def _check_end(path: Path) -> None:
         end = file.read().rstrip(b"\0")
     if not end.endswith((b"\n", b"\r")):
         raise PriceListError(
-            f"{path} does not end with a line break: its last row may have been cut off, for "
-            "instance by a full disk, and rows after it may be missing; push the list that it "
-            "comes from once more, or check its last row and put a line break after it"
+            tr(
+                "{path} does not end with a line break: its last row may have been cut "
+                "off, for instance by a full disk, and rows after it may be missing; push "
+                "the list that it comes from once more, or check its last row and put a "
+                "line break after it"
+            ).format(path=path)
         )
 
 

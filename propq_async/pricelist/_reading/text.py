@@ -10,6 +10,7 @@ from typing import IO, Any, Final
 
 import attrs
 
+from propq_async._messages import tr
 from propq_async.pricelist._problems import PriceListError
 
 from .encodings import check_cp1252
@@ -105,7 +106,10 @@ def encoding_of(path: Path, stated: str | None) -> str:
             name = codecs.lookup(stated).name
         except LookupError:
             raise PriceListError(
-                f"there is no encoding {stated!r}: state utf-8, cp1252 or another that Python knows"
+                tr(
+                    "there is no encoding {stated!r}: state utf-8, cp1252 or another that "
+                    "Python knows"
+                ).format(stated=stated)
             ) from None
         return "utf-8-sig" if name == "utf-8" else name
     for mark, encoding in _BYTE_ORDER_MARKS:
@@ -119,7 +123,9 @@ def encoding_of(path: Path, stated: str | None) -> str:
                 and sample[zeros::2].count(0) * 2 > len(sample) // 2
             ):
                 return encoding
-        raise PriceListError(f"{path} is no text file; expected CSV, XLSX or JSON lines")
+        raise PriceListError(
+            tr("{path} is no text file; expected CSV, XLSX or JSON lines").format(path=path)
+        )
     with path.open("rb") as file:
         if _is_utf8(file):
             return "utf-8"

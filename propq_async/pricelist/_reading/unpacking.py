@@ -17,6 +17,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from propq_async._messages import tr
 from propq_async.pricelist._problems import PriceListError
 
 __all__ = ["unpacked"]
@@ -67,8 +68,10 @@ def unpacked(path: Path) -> io.BytesIO:
         if isinstance(error, PriceListError):
             raise
         raise PriceListError(
-            f"{path} cannot be read as a workbook: {error}; if it has a password, or another "
-            "program made it, save it as XLSX or CSV once more"
+            tr(
+                "{path} cannot be read as a workbook: {error}; if it has a password, or "
+                "another program made it, save it as XLSX or CSV once more"
+            ).format(path=path, error=error)
         ) from None
     if sum(map(_cells_at_most, parts.values())) > MAX_CELLS:
         _check_cells(path, parts.values())
@@ -86,14 +89,18 @@ def _parts(path: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(path) as file:
         names = set(file.namelist())
         if _IS_XLSX not in names or names & _IS_OTHER:
-            raise PriceListError(f"{path} is no XLSX workbook: save it as XLSX or CSV")
+            raise PriceListError(
+                tr("{path} is no XLSX workbook: save it as XLSX or CSV").format(path=path)
+            )
         for part in file.infolist():
             content = _content(file, part, left)
             left -= len(content)
             if left < 0:
                 raise PriceListError(
-                    f"{path} is too large: unpacked it has more than {MAX_BYTES // 2**20} MiB; "
-                    "delete pictures and sheets that are no price lists, or save it as CSV"
+                    tr(
+                        "{path} is too large: unpacked it has more than {most} MiB; delete "
+                        "pictures and sheets that are no price lists, or save it as CSV"
+                    ).format(path=path, most=MAX_BYTES // 2**20)
                 )
             parts[part.filename] = content
     return parts
@@ -106,9 +113,11 @@ def _check_cells(path: Path, parts: Iterable[bytes]) -> None:
         cells += rows * columns
         if cells > MAX_CELLS:
             raise PriceListError(
-                f"{path} is too large: its sheets reach as far as row {rows:,} and column "
-                f"{columns:,} (such as {cell}), which is more than {MAX_CELLS:,} cells; "
-                "delete the rows and columns outside of the list, even if they look empty"
+                tr(
+                    "{path} is too large: its sheets reach as far as row {rows:,} and column "
+                    "{columns:,} (such as {cell}), which is more than {most:,} cells; "
+                    "delete the rows and columns outside of the list, even if they look empty"
+                ).format(path=path, rows=rows, columns=columns, cell=cell, most=MAX_CELLS)
             )
 
 
@@ -152,7 +161,7 @@ def _extent_without_references(content: bytes) -> tuple[int, int, str]:
     """Return the same of a part whose cells are where they come."""
     first, *rows = _ROW.split(content)
     widest = max((len(_CELL.findall(row)) for row in (first, *rows)), default=0)
-    return len(rows), widest, "cells without a reference"
+    return len(rows), widest, tr("cells without a reference")
 
 
 def _number(column: bytes) -> int:

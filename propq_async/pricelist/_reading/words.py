@@ -14,6 +14,7 @@ from typing import Final
 
 import attrs
 
+from propq_async._messages import tr
 from propq_async.models import Direction, UnitStatus
 
 from .folding import fold
@@ -71,9 +72,9 @@ COLUMNS: Final = _index("columns")
 STATES: Final = {word: UnitStatus[name] for word, name in _index("states").items()}
 DIRECTIONS: Final = {word: str(Direction[name]) for word, name in _index("directions").items()}
 
-UNKNOWN_DIRECTION: Final = (
-    "directions such as N S, N/S, Norte-Sur or SE; what another word means can be stated: "
-    "--direction-word WORD=DIRECTION"
+UNKNOWN_DIRECTION: Final = tr(
+    "directions such as N S, N/S, Norte-Sur or SE; what another word means can "
+    "be stated: --direction-word WORD=DIRECTION"
 )
 
 # What an O is depends on the language, which the whole column has to tell.
@@ -171,7 +172,7 @@ def directions_in(text: str, more: Mapping[str, str]) -> tuple[str, ...] | str:
     must be among the further words: see `compass`.
     """
     if _OR.search(text):
-        return "directions with a / between them, such as N/O/S: an o may be west, or mean 'or'"
+        return tr("directions with a / between them, such as N/O/S: an o may be west, or mean 'or'")
     found: list[str] = []
     for part in _BETWEEN.split(text.strip()):
         whole = _known(part, more)
@@ -190,7 +191,9 @@ def directions_in(text: str, more: Mapping[str, str]) -> tuple[str, ...] | str:
             found.append("".join(asked))
         else:
             first, second = asked
-            return f"{first}{second} if it is one direction, {first}/{second} if it is two"
+            return tr(
+                "{first}{second} if it is one direction, {first}/{second} if it is two"
+            ).format(first=first, second=second)
     return tuple(dict.fromkeys(found))
 
 

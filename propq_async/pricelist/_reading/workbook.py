@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from propq_async._messages import tr
 from propq_async.pricelist._problems import PriceListError
 
 from .sheet_columns import hidden_columns
@@ -30,8 +31,10 @@ class Workbook:
             import python_calamine  # noqa: PLC0415 - in an extra
         except ImportError:
             raise PriceListError(
-                f"reading {path} needs python-calamine, which is not installed; "
-                "pip install 'propq-async[xlsx]'"
+                tr(
+                    "reading {path} needs python-calamine, which is not installed; pip install "
+                    "'propq-async[xlsx]'"
+                ).format(path=path)
             ) from None
         archive = unpacked(path)
         self.hidden_columns = hidden_columns(archive)
@@ -62,8 +65,10 @@ class Workbook:
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                 raise
             raise PriceListError(
-                f"{self._path} cannot be read as a workbook: {error}; if it has a password, or "
-                "another program made it, save it as XLSX or CSV once more"
+                tr(
+                    "{path} cannot be read as a workbook: {error}; if it has a password, or "
+                    "another program made it, save it as XLSX or CSV once more"
+                ).format(path=self._path, error=error)
             ) from None
 
     def facts(self, sheet: str) -> SheetFacts | None:
