@@ -46,7 +46,10 @@ def mark(db: Session, account: Account, updates: list[UnitUpdate], now: float) -
         "WHERE TRUE ON CONFLICT DO NOTHING",
         values,
     )
-    new = db.units(f"account = :account AND in_doubt_since IS NULL AND {alike_to(db)}", values)
+    # Not `IS NULL`: of a new table PostgreSQL takes that to be true of hardly any row, and then
+    # compares each row with all that are given.
+    unmarked = "coalesce(in_doubt_since, -1) < 0"
+    new = db.units(f"account = :account AND {unmarked} AND {alike_to(db)}", values)
     _move_on(db, values)
     made = generation(db, account)
     db.execute(
