@@ -136,14 +136,12 @@ class Summary:
         """Return what to do about the rows that failed."""
         if not self._is_to_be_mended:
             return tr(": the server is to blame, and the same command tries again.")
+        if self.failures is None:
+            return tr(": mend the list itself and push it once more.")
         if self.failures_error is not None:
-            if self.failures is None:
-                return tr(": mend the list itself and push it once more.")
             return tr(
                 ": {failures} is not whole, so mend the list itself and push it once more."
             ).format(failures=self.failures)
-        if self.failures is None:
-            return "."
         return tr(": mend {failures} and push that:").format(failures=self.failures)
 
     @property

@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
-from propq_async._secret import SecretBytes, SecretDict, SecretStr
+from propq_async._secret import SecretBytes, SecretDict
 from propq_async.credentials import Token, TokenKey
 
 from .oauth import has_token_text
@@ -81,7 +81,9 @@ def parse_token(content: bytes, key: TokenKey) -> Token | str | None:
             return "it is of another version"
         exactly(data["version"], int)
         belongs_to = exactly(data["token_url"], str), exactly(data["client_id"], int)
-        access_token = SecretStr(exactly(data["access_token"], str))
+        # Not by `exactly`, whose frame would hold the token.
+        if not isinstance(data["access_token"], str):
+            raise TypeError  # noqa: TRY301 - as `exactly` does
         token_type = exactly(data["token_type"], str)
         expires_at, issued_at = aware(data["expires_at"]), aware(data["issued_at"])
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
@@ -93,4 +95,4 @@ def parse_token(content: bytes, key: TokenKey) -> Token | str | None:
         or not _EARLIEST <= issued_at < expires_at < _LATEST
     ):
         return "its token cannot be one"
-    return Token(str(access_token), token_type, expires_at, issued_at)
+    return Token(data["access_token"], token_type, expires_at, issued_at)

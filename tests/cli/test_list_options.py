@@ -30,7 +30,7 @@ def test_how_a_list_is_read_can_be_stated(propq: Any) -> None:
     assert "--decimal" in problem["problems"][0]["expected"]
     said = propq("push", *arguments, "--decimal", ",", "--dry-run")
     assert said.status == Exit.UNCONFIRMED
-    lines(said.out, r"4711  A-101  RESERVED  1\.234  S$")
+    lines(said.out, r"4711  A-101  RESERVED  1\.234 EUR  S$")
 
 
 @pytest.mark.usefixtures("emulator")

@@ -79,6 +79,15 @@ def test_without_a_terminal_a_draft_is_written(emulator: PropQEmulator, propq: A
     assert emulator.calls == 0
 
 
+def test_what_is_filled_is_said_to_be(emulator: PropQEmulator) -> None:
+    text_list(Path("x.csv"), unit("A-101")[:4], header=ENGLISH[:4])
+    Path("propq.toml").write_text('[[list]]\nfile = "x.csv"\nfill.directions = ["S", "W"]\n')
+    status, said = talk_on_a_terminal("setup", "x.csv", answers=["y"])
+    assert status == Exit.DONE
+    lines(said, r"^  - A-101 .* EUR  S W  \(directions from ")
+    assert emulator.calls == 0
+
+
 def test_a_list_that_is_certain_needs_no_answer(emulator: PropQEmulator, propq: Any) -> None:
     text_list(Path("x.csv"), unit())
     assert propq("setup", "x.csv", "--profile", "other.toml").status == Exit.DONE

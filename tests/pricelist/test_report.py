@@ -5,14 +5,16 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from pathlib import Path
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from propq_async import pricelist
 from propq_async.ledger import Account
-from propq_async.pricelist import Plan, Push
+from propq_async.pricelist import Column, Plan, Push
 from propq_async.pricelist import _report as module
+from tests.helpers.lists import ENGLISH, unit, workbook
 from tests.helpers.planning import House
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&amp;</td><script>alert(2)</script>"
@@ -144,6 +146,18 @@ async def test_a_push_that_has_not_begun_is_not_sent(house: House) -> None:
     assert "not sent" in page.under("Changes")
 
 
+def test_each_sheet_has_its_columns(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "x.xlsx", **{"Fase 1": [ENGLISH, unit()]})
+    (table,) = pricelist.read(path).tables
+    page = Page(pricelist.report(attrs.evolve(NOTHING, tables=[table])))
+    (said,) = [text for text in page.under("Which column is which") if "Fase 1" in text]
+    assert said.startswith("sheet Fase 1: ")
+
+
+def test_a_column_without_a_heading_is_called_by_its_letter() -> None:
+    assert str(Column(2, "", "C", True, "stated")) == "(C, hidden!)"  # noqa: FBT003 - as it is made
+
+
 async def test_a_list_cannot_put_markup_on_the_page(house: House) -> None:
     house.emulator.fail_next(422, body={"message": HOSTILE})
     push = await pushed(house, ["4711", NAME, "SOLD", "200000", "N"])
@@ -162,12 +176,13 @@ async def test_a_list_cannot_put_markup_on_the_page(house: House) -> None:
     name=st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=30),
 )
 def test_no_text_becomes_an_element(unit: tuple[str, str], text: str, name: str) -> None:
-    made = Plan(
-        path=Path(name), tables=[], account=ACCOUNT, changes=[], unchanged=0, broken=[], repeated=0,
+    made = attrs.evolve(
+        NOTHING,
+        path=Path(name),
         remarks=[pricelist.Remark(Path(name), unit[0], 1, text)],
         warnings=[pricelist.PlanWarning(pricelist.WarningKind.PRICE, text)],
-        missing=[unit], seen=[], totals={}, generation=0, list_digest="",
-    )  # fmt: skip
+        missing=[unit],
+    )
     page = pricelist.report(made)
     elements = Page(page).elements
     assert set(elements) <= ELEMENTS
@@ -179,7 +194,11 @@ ELEMENTS = {
     *("html", "head", "meta", "title", "link", "style", "body", "header", "h1", "p", "dl", "div"),
     *("dt", "dd", "main", "section", "h2", "ul", "li", "script"),
 }
-ACCOUNT = Account("https://api.propq.com", 42)
+NOTHING = Plan(
+    path=Path("x.csv"), tables=[], account=Account("https://api.propq.com", 42), changes=[],
+    unchanged=0, broken=[], repeated=0, remarks=[], warnings=[], missing=[], seen=[], totals={},
+    generation=0, list_digest="",
+)  # fmt: skip
 
 
 async def test_of_very_many_rows_the_first_are_shown(
