@@ -104,6 +104,7 @@ def test_a_profile_that_is_broken_is_not_overwritten(propq: Any) -> None:
     assert Path("propq.toml").read_text(encoding="utf-8") == "acount = 1"
 
 
+@pytest.mark.usefixtures("emulator")
 def test_a_profile_that_cannot_be_written_is_named(propq: Any) -> None:
     path = text_list(Path("x.csv"), unit())
     said = propq("setup", str(path), "--profile", "nowhere/propq.toml")
