@@ -97,5 +97,5 @@ _REASONS: Final = {
 def os_reason(error: OSError) -> str:
     """Return what the operating system says of an error."""
     said = error.strerror or str(error)
-    reason = _REASONS.get(error.errno or 0)
+    reason = _REASONS.get(error.errno or 0, said)
     return reason if reason == said else said

@@ -93,7 +93,7 @@ class UnitBatch(Workers):
             if workers:
                 await finish(asyncio.wait(workers))
         finally:
-            self.unfinished = [*self._ready, *map(self._cut_off, self._open.drain())]
+            self.unfinished.extend([*self._ready, *map(self._cut_off, self._open.drain())])
             self.unfinished.sort(key=lambda outcome: outcome.index)
             self._ready.clear()
             self._on_close(self)

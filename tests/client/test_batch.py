@@ -81,7 +81,7 @@ async def test_every_update_has_its_outcome(wrap: Any, concurrency: int) -> None
 FAULTS = st.sampled_from(["ok", "404", "500", "lost", "token", "bug"])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     rows=st.lists(st.tuples(st.sampled_from("aAbBc"), FAULTS), max_size=30),
     concurrency=st.integers(1, 6),

@@ -30,7 +30,7 @@ def _no_complaints_of_asyncio() -> Iterator[None]:
     gc.collect()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     rows=st.integers(0, 25),
     concurrency=st.integers(1, 6),

@@ -49,7 +49,7 @@ def _certain(db: Session) -> dict[str, Decimal | None]:
 
 
 # Enough to find each rule that is left out.
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(steps=_STEPS, into=st.sampled_from([0, 1]))
 def test_what_is_certain_after_a_merge_is_what_the_server_has(
     steps: list[tuple[int, str, int, str]], into: int

@@ -84,7 +84,7 @@ def test_a_price_that_no_comma_can_have_split_is_whole(tmp_path: Path) -> None:
     assert update.price == 250
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=80)
 @given(
     price=st.integers(1000, 99_999_999),
     cents=st.sampled_from(["", ".5", ".50", ",5", ",50"]),

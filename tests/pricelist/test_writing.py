@@ -91,7 +91,7 @@ STRANGE_UPDATES = (
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=120)
 @given(updates=st.lists(st.one_of(UPDATES, STRANGE_UPDATES), max_size=3))
 def test_what_is_written_is_read_back_or_refused(
     tmp_path_factory: pytest.TempPathFactory, updates: list[UnitUpdate]

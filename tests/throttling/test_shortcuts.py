@@ -194,7 +194,7 @@ COME, SUCCEED = Event("come"), Event("succeed")
 )
 @example(3, None, [COME, SUCCEED, COME, Event("succeed", headers={LIMIT: "5"}), COME])
 @example(3, None, [COME, SUCCEED, COME, Event("succeed", headers={REMAINING: "1"}), COME, COME])
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_a_shortcut_does_what_the_long_way_does(
     max_in_flight: int, cap: float | None, events: Sequence[Event]
 ) -> None:
