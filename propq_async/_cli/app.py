@@ -14,11 +14,12 @@ from cyclopts import CycloptsError, Token, UnknownOptionError
 from propq_async import PropQError
 from propq_async._messages import os_reason, tr
 
-from .commands import app
+from .commands import app, spoken_help
 from .exit_codes import CommandError, Exit, exit_of
 from .language import choose_language
 from .list_options import no_pipe
 from .streams import WatchedStream, complain, errors_out, prepare_streams, printable, silence
+from .usage import usage_error
 
 __all__ = ["run"]
 
@@ -32,6 +33,7 @@ def run(arguments: Sequence[str]) -> int:
         spoken = choose_language(arguments)
     except CommandError as error:
         return _explain(error)
+    spoken_help.speak()
     stdout = WatchedStream(sys.stdout)
     try:
         with redirect_stdout(stdout):
@@ -73,11 +75,7 @@ def _explain(error: Exception) -> Exit:
             # Other programs take it for standard input.
             return _explain(no_pipe("-"))
         case CycloptsError():
-            command = " ".join(("propq", *(error.command_chain or ())))
-            return _complain(
-                tr("{error}\nTry '{command} --help'.").format(error=error, command=command),
-                Exit.USAGE,
-            )
+            return _complain(usage_error(error), Exit.USAGE)
         case CommandError():
             return _complain(str(error), error.status)
         case PropQError():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Self
 
+from propq_async._messages import tr
 from propq_async.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -29,17 +31,20 @@ class Exit(IntEnum):
         status.meaning = meaning
         return status
 
-    DONE = 0, "done; `plan`: there is nothing to push"
-    ROWS_FAILED = 1, "rows are broken or were refused: mend them; `show`: there is nothing"
-    CHANGES = 2, "`plan` only: there are changes to push"
-    STOPPED = 3, "the server or the network failed: try again later"
-    UNCONFIRMED = 4, "a yes is needed; `plan`: a push would need one"
-    BUSY = 5, "another push is at work with the ledger: leave it to that one"
-    UNUSABLE = 6, "credentials, settings, ledger or a file are missing or refused: call somebody"
-    USAGE = 64, "wrong usage, or a price list that cannot be read"
-    BUG = 70, "a bug of propq"
-    INTERRUPTED = 130, "interrupted; the same command goes on from there"
-    BROKEN_PIPE = 141, "whoever read the output has gone"
+    DONE = 0, tr("done; `plan`: there is nothing to push")
+    ROWS_FAILED = 1, tr("rows are broken or were refused: mend them; `show`: there is nothing")
+    CHANGES = 2, tr("`plan` only: there are changes to push")
+    STOPPED = 3, tr("the server or the network failed: try again later")
+    UNCONFIRMED = 4, tr("a yes is needed; `plan`: a push would need one")
+    BUSY = 5, tr("another push is at work with the ledger: leave it to that one")
+    UNUSABLE = (
+        6,
+        tr("credentials, settings, ledger or a file are missing or refused: call somebody"),
+    )
+    USAGE = 64, tr("wrong usage, or a price list that cannot be read")
+    BUG = 70, tr("a bug of propq")
+    INTERRUPTED = 130, tr("interrupted; the same command goes on from there")
+    BROKEN_PIPE = 141, tr("whoever read the output has gone")
 
 
 class CommandError(Exception):
@@ -61,7 +66,8 @@ def exit_of(error: PropQError) -> Exit:
             return Exit.STOPPED
 
 
-def table() -> str:
-    """Return the exit statuses as a table in Markdown."""
-    rows = [f"| {status.value} | {status.meaning} |" for status in Exit]
-    return "\n".join(("| Exit status | Meaning |", "| ---: | --- |", *rows))
+def table(say: Callable[[str], str] = str) -> str:
+    """Return the exit statuses as a table in Markdown, with its texts as `say` returns them."""
+    rows = [f"| {status.value} | {say(status.meaning)} |" for status in Exit]
+    heading = f"| {say(tr('Exit status'))} | {say(tr('Meaning'))} |"
+    return "\n".join((heading, "| ---: | --- |", *rows))

@@ -24,22 +24,26 @@ _MAX_CHANGE_PERCENT = 20
 _NotNegative = Annotated[float, Parameter(validator=Number(gte=0, lt=math.inf))]
 
 
-@Parameter(name="*", group="What needs a yes")
+@Parameter(name="*", group=tr("What needs a yes"))
+# Not attrs, since cyclopts reads the annotations.
 @dataclass(frozen=True, kw_only=True)
 class GuardOptions:
-    """The options. Not attrs, since the command line reads its help from the annotations."""
+    """What needs a yes.
+
+    Args:
+        accept: Say yes to these kinds of warnings, with commas between them: price, below-floor,
+            sold-to-available, most-change-status, missing, alike, unknown-to-ledger, hidden,
+            directions.
+        max_change: By how many percent a price may move without a yes.
+        min_price: The lowest price in euro that needs no yes. [default: that of the profile, or
+            1000]
+    """
 
     accept: Annotated[list[str], Parameter(negative="", show_default=False)] = field(
         default_factory=list
     )
-    """Say yes to these kinds of warnings, with commas between them: price, below-floor,
-    sold-to-available, most-change-status, missing, alike, unknown-to-ledger, hidden, directions."""
-
     max_change: _NotNegative = _MAX_CHANGE_PERCENT
-    "By how many percent a price may move without a yes."
-
     min_price: _NotNegative | None = None
-    "The lowest price in euro that needs no yes. [default: that of the profile, or 1000]"
 
     @property
     def limits(self) -> dict[str, Any]:

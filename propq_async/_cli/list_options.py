@@ -26,37 +26,37 @@ Decimals = Literal[".", ","]
 Words = Annotated[list[str], Parameter(negative="", show_default=False)]
 
 
-@Parameter(name="*", group="How the list is read (what is not stated is recognised)")
+@Parameter(name="*", group=tr("How the list is read (what is not stated is recognised)"))
+# Not attrs, since cyclopts reads the annotations.
 @dataclass(frozen=True, kw_only=True)
 class ListOptions:
-    """The options. Not attrs, since the command line reads its help from the annotations."""
+    """How a price list is read.
+
+    Args:
+        development: The development of all rows, where the list has no column for it.
+        column: Which column is which, such as --column name=Ref or 'price=Precio (C)'; again for
+            each.
+        status_word: What a word for a status means, such as --status-word 'Under
+            contract=RESERVED'.
+        direction_word: What a word for a direction means, such as --direction-word 'Mar=S'.
+        decimal: What stands before the decimals of a price: . or ,
+        delimiter: What separates the columns of a CSV.
+        encoding: The encoding of a text, such as cp1252.
+        sheet: The one sheet of a workbook to read. Without it, all that have the columns and are
+            not hidden.
+        profile: The profile that says how the list is read. [default: the propq.toml beside it or
+            above]
+    """
 
     development: str | None = None
-    "The development of all rows, where the list has no column for it."
-
     column: Words = field(default_factory=list)
-    "Which column is which, such as --column name=Ref or 'price=Precio (C)'; again for each."
-
     status_word: Words = field(default_factory=list)
-    "What a word for a status means, such as --status-word 'Under contract=RESERVED'."
-
     direction_word: Words = field(default_factory=list)
-    "What a word for a direction means, such as --direction-word 'Mar=S'."
-
     decimal: Decimals | None = None
-    "What stands before the decimals of a price: . or ,"
-
     delimiter: str | None = None
-    "What separates the columns of a CSV."
-
     encoding: str | None = None
-    "The encoding of a text, such as cp1252."
-
     sheet: str | None = None
-    "The one sheet of a workbook to read. Without it, all that have the columns and are not hidden."
-
     profile: Path | None = None
-    "The profile that says how the list is read. [default: the propq.toml beside it or above]"
 
 
 def again(options: ListOptions, delimiter: str) -> Iterator[tuple[str, str]]:

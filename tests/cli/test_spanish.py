@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cyclopts import App, CycloptsError
 
+from propq_async._cli.commands import app
 from propq_async._cli.exit_codes import Exit
 from propq_async._cli.language import choose_language, said, spoken
+from propq_async._cli.usage import usage_error
 from propq_async._messages import tr
 from propq_async.testing import PropQEmulator
 from tests.helpers.commands import FIRST, lines, talk_on_a_terminal
 from tests.helpers.lists import SPANISH, text_list, unit
+from tests.helpers.texts import in_the_help
 
 # Words that hold English sentences together, and that are none in Spanish.
 ENGLISH = re.compile(
@@ -197,6 +202,90 @@ def test_each_other_command_speaks_spanish(emulator: PropQEmulator, propq: Any) 
         spanish_only(heard.out + heard.err)
         assert re.search("[áéíóúñ]|No |no |en |de ", heard.out + heard.err), arguments
     assert emulator.calls == 2
+
+
+@pytest.mark.usefixtures("_wide")
+def test_the_help_of_every_command_is_spanish(propq: Any) -> None:
+    english = {text.replace("`", "") for text, _ in in_the_help() if len(text) > 20}
+    pages = [*_pages(app, [])]
+    assert len(pages) > 20
+    for page in pages:
+        heard = propq(*page, "--help", "--lang", "es")
+        assert (heard.status, heard.err) == (Exit.DONE, "")
+        # The names of commands and of what can be chosen are no words.
+        spanish_only(re.sub(r"\[a elegir: [^]]*]|(?m:^│ [\w-]+ |^Uso: .*)", "", heard.out))
+        shown = " ".join(heard.out.split())
+        assert [text for text in english if text in shown] == [], page
+        assert "--lang es" in shown
+        assert "Usage" not in shown
+    # It goes back to what it was.
+    assert "Usage: propq push [OPTIONS] PATH" in propq("push", "--help", "--lang=en").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "english", "spanish"),
+    [
+        (["push"], "PATH is missing", "falta ARCHIVO"),
+        (["update", "1", "A", "--price=1"], "--status is missing", "falta --status"),
+        (["plan", "x", "--column"], "--column needs a value", "--column necesita un valor"),
+        (["plan", "x", "--foo"], "there is no option --foo", "no existe la opción --foo"),
+        (
+            ["plan", "x", "--develpment=1"],
+            "there is no option --develpment (is --development meant?)",
+            "no existe la opción --develpment (¿quizá --development?)",
+        ),
+        (
+            ["token", "shw"],
+            "there is no command 'shw' (is show meant?); there are show, refresh, clear",
+            "no existe el comando 'shw' (¿quizá show?); hay show, refresh, clear",
+        ),
+        (["push", "a", "b"], "'b' is one argument too many", "'b' es un argumento de más"),
+        (
+            ["push", "a", "--list=1", "--list=1"],
+            "--list is stated twice",
+            "--list se indica dos veces",
+        ),
+        (
+            ["push", "a", "--list=-1"],
+            "--list: '-1' is too low, or out of bounds",
+            "--list: '-1' es demasiado bajo o está fuera de los límites",
+        ),
+        (
+            ["push", "a", "--list=x"],
+            "--list: expected a number, not 'x'",
+            "--list: se esperaba un número, no 'x'",
+        ),
+        (
+            ["emulate", "--unknown-status=1"],
+            "--unknown-status: expected one of 400 404 422, not '1'",
+            "--unknown-status: se esperaba uno de 400 404 422, no '1'",
+        ),
+    ],
+)
+def test_wrong_usage_is_told_in_both_languages(
+    propq: Any, arguments: list[str], english: str, spanish: str
+) -> None:
+    for language, text, more in (("en", english, "Try"), ("es", spanish, "Pruebe")):
+        heard = propq(*arguments, "--lang", language)
+        assert (heard.status, heard.out) == (Exit.USAGE, "")
+        assert heard.err.startswith(f"propq: {text}\n  {more} 'propq")
+
+
+def test_what_else_cyclopts_says_is_told_as_it_is() -> None:
+    assert usage_error(CycloptsError(msg="odd")) == "odd\nTry 'propq --help'."
+
+
+@pytest.fixture
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no text be broken into lines."""
+    monkeypatch.setenv("COLUMNS", "1000")
+
+
+def _pages(app: App, names: list[str]) -> Iterator[list[str]]:
+    yield names
+    for name in app:
+        if name not in {"--help", "-h", "--version"}:
+            yield from _pages(app[name], [*names, name])
 
 
 def test_the_language_is_chosen_once_for_all() -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 from string import Formatter
 
 import propq_async
+from propq_async._cli.commands import spoken_help
+from propq_async._cli.help import with_texts
 from propq_async._languages import entries_of
 
 PACKAGE = Path(propq_async.__file__).parent
@@ -22,11 +24,25 @@ Text = tuple[str, str | None]
 
 def marked() -> dict[Text, str]:
     """Return the texts that are marked, each with a module that has it."""
-    return {
+    found = {
         text: path.relative_to(PACKAGE).as_posix()
         for path in sorted(PACKAGE.rglob("*.py"))
         for text in _marked_in(ast.parse(path.read_text(encoding="utf-8")))
     }
+    return dict.fromkeys(in_the_help(), "_cli/commands") | found
+
+
+def in_the_help() -> list[Text]:
+    """Return the texts of the help, which are docstrings."""
+    found: list[Text] = []
+
+    def note(text: str) -> str:
+        found.append((text, None))
+        return text
+
+    for english in spoken_help.english:
+        with_texts(english, note)
+    return found
 
 
 def _marked_in(tree: ast.AST) -> Iterator[Text]:

@@ -37,8 +37,8 @@ def demo(
     Args:
         units: How many units the price list has.
         concurrency: How many rows are in flight at most.
-        price_list: Push this price list instead of one that is made up: CSV, TSV, XLSX or JSON
-            lines.
+        price_list: Push this price list instead of one that is made up: a workbook, CSV,
+            TSV or JSON lines.
         throttle: What the server allows from half-way on, such as 300/2s. [default: a tenth of
             the rows, at most 300, in 2 seconds]
         clean: Run nothing, but remove the folders of earlier runs from the temporary directory.
@@ -87,7 +87,7 @@ def emulate(
     Args:
         port: The port to listen at; 0 lets the system choose a free one.
         host: The loopback address to listen at.
-        units: The price list of the units that it has: CSV, TSV, XLSX or JSON lines.
+        units: The price list of the units that it has: a workbook, CSV, TSV or JSON lines.
         reading: How that is read.
         throttle: The calls that it allows, such as 60/min, 10/s or 300/2s. [default: any number]
         token_lifetime_seconds: How long its access tokens live.

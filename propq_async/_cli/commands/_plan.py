@@ -37,7 +37,7 @@ def plan(
     PROPQ_BASE_URL may name another server.
 
     Args:
-        path: The price list: CSV, TSV, XLSX or JSON lines.
+        path: The price list: a workbook, CSV, TSV or JSON lines.
         reading: How it is read.
         guards: What needs a yes.
         ledger: The ledger. [default: PROPQ_LEDGER, or ledger.sqlite3 in the user's data directory]

@@ -66,7 +66,7 @@ def push(
     stderr and the summary to stdout: propq push FILE | mail -s PropQ you@example.com
 
     Args:
-        path: The price list: CSV, TSV, XLSX or JSON lines; or a plan that was kept.
+        path: The price list: a workbook, CSV, TSV or JSON lines; or a plan that was kept.
         reading: How it is read.
         guards: What needs a yes.
         ledger: The ledger. [default: PROPQ_LEDGER, or ledger.sqlite3 in the user's data directory]

@@ -18,7 +18,7 @@ def setup(path: Path, /, *, profile: Path | None = None) -> Command:
     Without a terminal, a draft is written that has the questions as comments.
 
     Args:
-        path: The price list: CSV, TSV, XLSX or JSON lines.
+        path: The price list: a workbook, CSV, TSV or JSON lines.
         profile: The profile to write. [default: the propq.toml beside the list or above it]
     """
     from propq_async._cli.setup import SetupCommand
