@@ -137,7 +137,8 @@ class RedisLimiter(Unpicklable):
         *arguments: str | int,
         names: Sequence[str] = ("pace", "members", "events"),
     ) -> Any:
-        member = self._ids.setdefault(asyncio.get_running_loop(), secrets.token_hex(8))
+        # With a letter that no number has: Lua would take 5e12 for one.
+        member = self._ids.setdefault(asyncio.get_running_loop(), f"p{secrets.token_hex(8)}")
         keys = [self._name(name) for name in names]
         return await self._redis.run(
             what,

@@ -3,7 +3,7 @@
 The server counts calls in windows, each of which begins with the first call after the last one was
 over. So each window of the fleet begins with one call, the probe: when the server takes it, the
 others go. The first refusal tells the limit, or what all have sent until then does. How long a
-window is shows when the next probe is taken.
+window is shows when a call is refused in the middle of it, and when the next probe is taken.
 
     open      permits are given out until the limit is reached
     closed    nobody gets a permit until `lo`; then one process gets one, to see
@@ -92,17 +92,28 @@ if s.phase == 'open' then
     end
     s.given = s.given + granted
     -- What goes out at the end of the window may arrive after it.
-    local valid = over and over - now or math.max(250, s.begins + (s.least or 0) - now)
+    local least = math.max(s.least or 0, 1000 * (s.whole or 0))
+    local valid = over and over - now or math.max(250, s.begins + least - now)
     return answer(granted, 0, math.max(10, valid - 50))
   end
   s.phase, s.epoch, s.probes, s.prober, s.failed = 'closed', s.epoch + 1, 0, nil, nil
   s.anchor = s.given >= s.limit and s.begins or nil
   s.crowded = nil
-  s.lo = over and over + math.max(20, math.floor(s.window / 100)) or s.begins + (s.least or 0)
+  if over then
+    s.lo = over + math.max(20, math.floor(s.window / 100))
+  else
+    s.lo = s.begins + (s.least or 0)
+    -- Half a second from where a window of whole seconds may end, so that a refusal tells its end.
+    if s.whole == 1 then
+      s.lo = s.begins + 1000 * math.ceil((math.max(now, s.lo) - s.begins) / 1000 - 0.5) + 500
+    end
+  end
 end
 -- Who asks first is to see, and has a second for it. The others wait for its word.
-if s.prober and s.prober ~= ARGV[1] and now < s.lo + 1000 then
-  return answer(0, s.lo + 1000 - now, 0)
+-- One that has nothing more to send does not even come.
+local patience = s.probes > 0 and 1000 or 300
+if s.prober and s.prober ~= ARGV[1] and now < s.lo + patience then
+  return answer(0, s.lo + patience - now, 0)
 end
 s.prober = ARGV[1]
 if now < s.lo then return answer(0, s.lo - now, 0) end
@@ -138,6 +149,12 @@ if fresh then
   end
 elseif s.probes > 0 then
   s.failed, s.probes, s.unclear = now, s.probes - 1, 0
+  if s.anchor and not s.window then
+    -- It took as long to the server as the call with which the window began.
+    local seconds = s.probed - s.anchor + wait
+    s.window = whole == 1 and math.max(1, math.floor(seconds / 1000)) * 1000 or seconds
+    s.lo = s.anchor + s.window + math.max(20, math.floor(s.window / 100))
+  end
 elseif s.base then
   -- It was the last step that was too much.
   s.limit, s.base, s.ceiling = s.base, nil, 1
@@ -174,8 +191,8 @@ local began = s.probed or now
 local is_seen = s.failed and began - s.failed < 1000
 if s.anchor and not s.window and not is_seen then
   -- Perhaps not all of the last window was used, and this call was the rest of it.
-  s.unclear = (s.unclear or 0) + 1
-  if s.unclear < 4 then
+  if s.whole ~= 1 or began - s.anchor >= 1000 then s.unclear = (s.unclear or 0) + 1 end
+  if (s.unclear or 0) < 4 then
     s.epoch, s.prober = s.epoch + 1, nil
     keep()
     return 0

@@ -23,6 +23,7 @@ from propq_async._wire.messages import Lost, Reply
 
 Answer = Callable[[float, str], Reply | Lost]
 OK = Reply(200, {}, b"{}")
+LATENCY_SECONDS = 0.05
 REFUSED = Lost("there is no connection", sent=False)
 
 
@@ -50,7 +51,12 @@ class Simulated:
     """
 
     def __init__(
-        self, clock: Clock, answer: Answer, *, latency_seconds: float = 0.05, jitter: float = 0.0
+        self,
+        clock: Clock,
+        answer: Answer,
+        *,
+        latency_seconds: float = LATENCY_SECONDS,
+        jitter: float = 0.0,
     ) -> None:
         self._clock = clock
         self._answer = answer

@@ -91,11 +91,18 @@ class Ran:
     def seconds(self) -> float:
         return self.arrived[-1] - self.arrived[0]
 
+    @property
+    def refused_at(self) -> list[float]:
+        """Return after how many seconds calls were refused."""
+        return [
+            at - self.arrived[0]
+            for at, code in zip(self.arrived, self.codes, strict=True)
+            if code == HTTPStatus.TOO_MANY_REQUESTS
+        ]
+
     def refused(self, *, after_seconds: float = 0.0) -> int:
         """Return how many were refused after so many seconds."""
-        begin = self.arrived[0] + after_seconds
-        late = (code for at, code in zip(self.arrived, self.codes, strict=True) if at >= begin)
-        return sum(code == HTTPStatus.TOO_MANY_REQUESTS for code in late)
+        return sum(at >= after_seconds for at in self.refused_at)
 
 
 @asynccontextmanager

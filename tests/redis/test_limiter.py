@@ -119,6 +119,50 @@ async def test_the_length_of_a_window_shows_when_the_next_one_begins(
     assert 0.5 < lease.starts_in <= 1.02
 
 
+@pytest.mark.parametrize("seconds", [1, 0.3])
+async def test_a_refusal_within_a_window_tells_its_length(
+    redis_server: RedisServer, seconds: float
+) -> None:
+    """Waits in whole seconds are rounded up, so that one in the middle of a second tells most."""
+    limiter = a_limiter(redis_server)
+    await limiter.refused(seconds, LIMIT)
+    await opened(limiter)
+    assert (await limiter.lease(LIMIT, None)).count == LIMIT - 1
+    await probe(limiter)
+    await limiter.refused(seconds, LIMIT)
+    with redis_server.client() as client:
+        state = client.hgetall("propq:{all}:pace")
+    sent_after, window = int(state["probed"]) - int(state["begins"]), int(state["window"])
+    if seconds == 1:
+        assert sent_after >= 500
+        assert window == 1000 * (sent_after // 1000 + 1)
+    else:
+        assert window == sent_after + 300
+
+
+async def test_a_process_is_known_again_whatever_its_name(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("secrets.token_hex", lambda _: "5e10")
+    limiter = a_limiter(redis_server)
+    await limiter.refused(0.1, LIMIT)
+    # The first who asks is to see, and this is the first.
+    for _ in range(2):
+        lease = await limiter.lease(1, None)
+        assert lease.count == 0
+        assert lease.starts_in <= 0.1
+
+
+async def test_who_is_to_see_and_does_not_come_is_replaced(redis_server: RedisServer) -> None:
+    first, second = a_limiter(redis_server), a_limiter(redis_server)
+    await first.refused(0.05, LIMIT)
+    assert (await first.lease(1, None)).count == 0
+    lease = await second.lease(1, None)
+    assert lease.count == 0
+    assert 0.2 < lease.starts_in <= 0.35
+    assert (await probe(second)).epoch == 1
+
+
 async def test_without_a_stated_limit_it_is_what_all_have_sent(redis_server: RedisServer) -> None:
     first, second = a_limiter(redis_server), a_limiter(redis_server)
     await first.refused(0.2, None)
