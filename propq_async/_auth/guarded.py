@@ -56,19 +56,16 @@ class GuardedStore:
 
     async def load(self) -> Token | None:
         """Return the stored token, `None` if there is none or no answer."""
-        if self._hangs:
-            return None
-        with self._warned("load"):
-            token = await self._in_time(lambda: self.store.load(self.key))
+
+        async def load() -> Token | None:
+            token = await self.store.load(self.key)
             return None if token is None else self._checked(token)
-        return None
+
+        return await self._asked("load", load)
 
     async def save(self, token: Token) -> None:
         """Store the token, if the store works."""
-        if self._hangs:
-            return
-        with self._warned("save"):
-            await self._in_time(lambda: self.store.save(self.key, token))
+        await self._asked("save", lambda: self.store.save(self.key, token))
 
     async def may_replace(self, interval_seconds: float) -> bool:
         """Return whether one more refused token may be replaced, as far as others are concerned.
@@ -76,22 +73,18 @@ class GuardedStore:
         They may replace `REFUSED_AT_ONCE` of them in as many intervals.
         """
         store = self.store
-        if self._hangs or not isinstance(store, FleetTokenStore):
+        if not isinstance(store, FleetTokenStore):
             return True
         within_seconds = REFUSED_AT_ONCE * interval_seconds
-        with self._warned("count"):
-            count = await self._in_time(lambda: store.replacements(self.key, within_seconds))
-            return count < REFUSED_AT_ONCE
-        return True
+        count = await self._asked("count", lambda: store.replacements(self.key, within_seconds))
+        return count is None or count < REFUSED_AT_ONCE
 
     async def replaced(self, interval_seconds: float) -> None:
         """Tell others that a refused token was replaced."""
         store = self.store
-        if self._hangs or not isinstance(store, FleetTokenStore):
-            return
-        within_seconds = REFUSED_AT_ONCE * interval_seconds
-        with self._warned("count"):
-            await self._in_time(lambda: store.replaced(self.key, within_seconds))
+        if isinstance(store, FleetTokenStore):
+            within_seconds = REFUSED_AT_ONCE * interval_seconds
+            await self._asked("count", lambda: store.replaced(self.key, within_seconds))
 
     @property
     def shares_refusals(self) -> bool:
@@ -101,22 +94,22 @@ class GuardedStore:
     async def refusal(self) -> SecretRefusal | None:
         """Return what was told last of a secret that was refused, `None` if that is nothing."""
         store = self.store
-        if self._hangs or not isinstance(store, RefusalStore):
+        if not isinstance(store, RefusalStore):
             return None
-        with self._warned("load"):
-            found: Any = await self._in_time(lambda: store.load_refusal(self.key))
+
+        async def load() -> SecretRefusal | None:
+            found: Any = await store.load_refusal(self.key)
             if found is None or isinstance(found, SecretRefusal):
                 return found
             raise TypeError("not a refusal")
-        return None
+
+        return await self._asked("load", load)
 
     async def tell_refusal(self, refusal: SecretRefusal) -> None:
         """Tell others that a secret was refused."""
         store = self.store
-        if self._hangs or not isinstance(store, RefusalStore):
-            return
-        with self._warned("save"):
-            await self._in_time(lambda: store.save_refusal(self.key, refusal))
+        if isinstance(store, RefusalStore):
+            await self._asked("save", lambda: store.save_refusal(self.key, refusal))
 
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[bool]:
@@ -150,6 +143,13 @@ class GuardedStore:
         if not isinstance(sound, Token):
             raise TypeError("not a usable token")
         return sound
+
+    async def _asked(self, what: str, work: Callable[[], Coroutine[Any, Any, _T]]) -> _T | None:
+        """Return what the store answers, `None` if it fails, takes too long or is left alone."""
+        if not self._hangs:
+            with self._warned(what):
+                return await self._in_time(work)
+        return None
 
     async def _in_time(self, work: Callable[[], Coroutine[Any, Any, _T]]) -> _T:
         task = asyncio.ensure_future(work())

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from functools import cache
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -40,62 +39,38 @@ class SecretRefusal:
     age_seconds: float = 0.0
 
 
-@attrs.frozen
-class _RefusalFile:
-    version: int
-    token_url: str
-    client_id: int
-    refused_at: datetime
-    status: int
-    streak: int
-    salt: str
-    fingerprint: str
-
-
-@cache
-def _converter() -> Any:
-    # Imported here, since few processes have a secret that was refused.
-    from cattrs import Converter  # noqa: PLC0415
-
-    # A value of the wrong type is refused and never converted.
-    converter = Converter(detailed_validation=False)
-    converter.register_unstructure_hook(datetime, datetime.isoformat)
-    converter.register_structure_hook(datetime, lambda value, _: aware(value))
-    converter.register_structure_hook(int, exactly)
-    converter.register_structure_hook(str, exactly)
-    return converter
-
-
 def dump_refusal(key: TokenKey, refusal: SecretRefusal, now: float) -> bytes:
     """Return the content of the file; `now` is in seconds since the epoch."""
-    file = _RefusalFile(
-        _VERSION,
-        key.token_url,
-        key.client_id,
-        datetime.fromtimestamp(now, UTC),
-        refusal.status,
-        refusal.streak,
-        refusal.salt.hex(),
-        refusal.fingerprint.hex(),
-    )
-    return json.dumps(_converter().unstructure(file), indent=1).encode() + b"\n"
+    file = {
+        "version": _VERSION,
+        "token_url": key.token_url,
+        "client_id": key.client_id,
+        "refused_at": datetime.fromtimestamp(now, UTC).isoformat(),
+        "status": refusal.status,
+        "streak": refusal.streak,
+        "salt": refusal.salt.hex(),
+        "fingerprint": refusal.fingerprint.hex(),
+    }
+    return json.dumps(file, indent=1).encode() + b"\n"
 
 
 def parse_refusal(content: bytes, key: TokenKey, now: float) -> SecretRefusal | None:
     """Return what the file says of this key, `None` if that is nothing that can be read."""
     try:
-        file = _converter().structure(json.loads(content), _RefusalFile)
+        file = json.loads(content)
+        version, client_id = exactly(file["version"], int), exactly(file["client_id"], int)
         refusal = SecretRefusal(
-            status=file.status,
-            streak=file.streak,
-            salt=bytes.fromhex(file.salt),
-            fingerprint=bytes.fromhex(file.fingerprint),
-            age_seconds=now - file.refused_at.timestamp(),
+            status=exactly(file["status"], int),
+            streak=exactly(file["streak"], int),
+            salt=bytes.fromhex(file["salt"]),
+            fingerprint=bytes.fromhex(file["fingerprint"]),
+            age_seconds=now - aware(file["refused_at"]).timestamp(),
         )
+        belongs_to = version, file["token_url"], client_id
     except (ValueError, TypeError, KeyError, RecursionError, OverflowError):
         return None
     is_sound = (
-        (file.version, file.token_url, file.client_id) == (_VERSION, key.token_url, key.client_id)
+        belongs_to == (_VERSION, key.token_url, key.client_id)
         and refusal.status in REFUSED
         and refusal.streak >= 1
         and (len(refusal.salt), len(refusal.fingerprint)) == (SALT_BYTES, FINGERPRINT_BYTES)
