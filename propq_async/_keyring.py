@@ -16,17 +16,6 @@ from propq_async._messages import tr
 
 from ._secret import Hidden, NamedSource, SecretDict, SecretStr, UnusableSecretError
 
-__all__ = [
-    "Entry",
-    "KeyringSource",
-    "UnusableKeyringError",
-    "account_names",
-    "delete_account",
-    "read_account",
-    "store_name",
-    "write_account",
-]
-
 SERVICE: Final = "propq-async"
 
 # A keyring cannot list what it has. Of a service of its own, so that any account name is free.

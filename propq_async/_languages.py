@@ -15,8 +15,6 @@ from typing import Any, Final
 
 from ._messages import Message
 
-__all__ = ["ENGLISH", "LANGUAGES", "Language", "entries_of", "language", "language_of"]
-
 ENGLISH: Final = "en"
 LANGUAGES: Final = (ENGLISH, "es")
 # In the order of gettext.

@@ -13,8 +13,6 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Self
 
-__all__ = ["Message", "joined", "os_reason", "tr", "trn"]
-
 # Of anything else the text is kept, so that a message can be pickled and keeps nothing alive.
 _PLAIN: Final = (str, int, float, Decimal, datetime)
 

@@ -14,8 +14,6 @@ from propq_async._messages import tr
 from ._paths import kind_of_file
 from ._secret import NamedSource, SecretBytes, SecretStr, UnusableSecretError
 
-__all__ = ["SecretFile"]
-
 MAX_FILE_BYTES: Final = 64 * 1024
 
 

@@ -27,13 +27,22 @@ FORBIDDEN_IN_URL: Final = re.compile(r"[\s\x00-\x20\x7f\\<>\"^`{|}]")
 
 
 def check_at_least(
-    name: str, value: object, least: float, *, exclusive: bool = False, finite: bool = False
+    name: str,
+    value: object,
+    least: float,
+    *,
+    exclusive: bool = False,
+    finite: bool = False,
+    whole: bool = False,
 ) -> None:
     """Raise `ConfigurationError` unless `value` is a number that is large enough."""
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise ConfigurationError(
-            tr("{name} must be a number, not {value!r}").format(name=name, value=value)
+    if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+        problem = (
+            tr("{name} must be an integer, not {value!r}")
+            if whole
+            else tr("{name} must be a number, not {value!r}")
         )
+        raise ConfigurationError(problem.format(name=name, value=value))
     # Written so that NaN is refused as well.
     if not (value > least if exclusive else value >= least):
         bound = tr("above") if exclusive else tr("at least")

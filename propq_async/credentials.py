@@ -85,16 +85,10 @@ class Credentials:
         """
         if environ is None:
             environ = os.environ
-        # Wrapped, since the environment holds the secret.
+        # Wrapped, since the environment holds the secret, and the frame of an error is shown.
         variables = _Variables(environ)
         del environ
-        client_id = variables.client_id()
-        secret = variables.secret() if isinstance(client_id, int) else None
-        del variables
-        for problem in (client_id, secret):
-            if isinstance(problem, _Problem):
-                raise ConfigurationError(problem)
-        return cls(client_id, secret)  # type: ignore[arg-type] # no problem, so what they must be
+        return cls(variables.client_id(), variables.secret())
 
     @classmethod
     def from_keyring(cls, account: str = DEFAULT_ACCOUNT) -> Self:
@@ -129,76 +123,58 @@ def client_id_from_env() -> int:
     Raises:
         ConfigurationError: it is missing, blank or malformed.
     """
-    client_id = _Variables(os.environ).client_id()
-    if isinstance(client_id, _Problem):
-        raise ConfigurationError(client_id)
-    return client_id
-
-
-class _Problem(str):
-    """What is wrong with a variable."""
-
-    __slots__ = ()
+    return _Variables(os.environ).client_id()
 
 
 @attrs.frozen
 class _Variables:
-    """The variables with the credentials. Problems are returned: an error would show the secret."""
+    """The variables with the credentials."""
 
     _environ: Mapping[str, str] = attrs.field(repr=False)
 
-    def client_id(self) -> int | _Problem:
+    def client_id(self) -> int:
+        """Return the client id, or raise `ConfigurationError`."""
         found = self._find(CLIENT_ID_VARIABLE)
-        where = tr("the environment variable {name}").format(name=CLIENT_ID_VARIABLE)
         if isinstance(found, SecretFile):
             where = tr("the file in {variable}, {path},").format(
                 variable=found.variable, path=found.path
             )
-            found = _content(found)
-        if isinstance(found, _Problem):
-            return found
-        digits = found.strip()
+        else:
+            where = tr("the environment variable {name}").format(name=CLIENT_ID_VARIABLE)
+        # It may be the secret, by mistake.
+        digits = SecretStr(_text(found).strip())
         is_sane = digits.isascii() and digits.isdigit() and len(digits) <= len(str(_MAX_CLIENT_ID))
         client_id = int(digits) if is_sane else 0
-        problem = _id_problem(client_id, where)
-        return client_id if problem is None else _Problem(problem)
+        _refuse(_id_problem(client_id, where))
+        return client_id
 
-    def secret(self) -> SecretStr | SecretFile | _Problem:
+    def secret(self) -> SecretStr | SecretFile:
+        """Return the secret or the file that has it, or raise `ConfigurationError`."""
         found = self._find(CLIENT_SECRET_VARIABLE)
-        if isinstance(found, _Problem):
-            return found
-        text: SecretStr | _Problem
         if isinstance(found, SecretFile):
             where = str(found)
-            text = _content(found)
         else:
             where = tr("the environment variable {name}").format(name=CLIENT_SECRET_VARIABLE)
-            text = found
-        if isinstance(text, _Problem):
-            return text
-        problem = secret_problem(text, where)
-        return found if problem is None else _Problem(problem)
+        _refuse(secret_problem(_text(found), where))
+        return found
 
-    def _find(self, name: str) -> SecretStr | SecretFile | _Problem:
+    def _find(self, name: str) -> SecretStr | SecretFile:
         """Return the value of a variable, or the file in the other one."""
         value = SecretStr(self._environ.get(name, "").strip())
         file_variable = name + FILE_SUFFIX
         file = self._environ.get(file_variable, "").strip()
         if value and file:
-            return _Problem(
+            raise ConfigurationError(
                 tr(
                     "the environment variables {name} and {file_variable} are both set: unset one"
                 ).format(name=name, file_variable=file_variable)
             )
         if file:
-            try:
-                return SecretFile(file_variable, absolute_path(file_variable, file))
-            except ConfigurationError as error:
-                return _Problem(error)
+            return SecretFile(file_variable, absolute_path(file_variable, file))
         if value:
             return value
         state = tr("blank") if name in self._environ else tr("not set")
-        return _Problem(
+        raise ConfigurationError(
             tr(
                 "the environment variable {name} is {state}: set it to the value that "
                 "Resales Online gave you, or set {file_variable} to a file with it"
@@ -206,11 +182,20 @@ class _Variables:
         )
 
 
-def _content(file: SecretFile) -> SecretStr | _Problem:
+def _text(found: SecretStr | SecretFile) -> SecretStr:
+    """Return the text of a variable, or of the file that it names."""
+    if not isinstance(found, SecretFile):
+        return found
     try:
-        return file()
+        return found()
     except UnusableSecretError as error:
-        return _Problem(error)
+        problem = str(error)
+    raise ConfigurationError(problem)
+
+
+def _refuse(problem: str | None) -> None:
+    if problem is not None:
+        raise ConfigurationError(problem)
 
 
 def _id_problem(client_id: object, name: str) -> str | None:

@@ -7,8 +7,10 @@ They are read when Prometheus asks for them, so they cost a call nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import get_args
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from operator import attrgetter
+from typing import Any, get_args
 
 try:
     from prometheus_client import Metric
@@ -61,39 +63,45 @@ class PropQCollector:
             ("refreshes", "Access tokens fetched."),
             ("waited_seconds", "Time that calls have waited at the throttle."),
         ):
-            counter = CounterMetricFamily(f"{self._prefix}_{name}", text, labels=["client_id"])
-            for client, one in stats.items():
-                counter.add_metric([client], getattr(one, name))
-            yield counter
+            yield self._filled(CounterMetricFamily, name, text, stats, attrgetter(name))
         for name, text in (
             ("in_flight", "Calls past the throttle."),
             ("waiting", "Calls at the throttle."),
             ("opens_in_seconds", "Time for which the server wants no calls."),
         ):
-            gauge = GaugeMetricFamily(f"{self._prefix}_{name}", text, labels=["client_id"])
-            for client, one in stats.items():
-                gauge.add_metric([client], getattr(one, name))
-            yield gauge
-        yield self._outcomes(stats)
+            yield self._filled(GaugeMetricFamily, name, text, stats, attrgetter(name))
+        text = "Calls that have ended: ok, or the class of the error."
+        outcomes = attrgetter("outcomes")
+        yield self._filled(CounterMetricFamily, "outcomes", text, stats, outcomes, "outcome")
         yield self._durations(stats)
-        yield self._throttle(stats)
+        text = "1 for the state of the throttle, 0 for the others."
+        yield self._filled(GaugeMetricFamily, "throttle", text, stats, _states, "state")
         for name in ("token_issued_at", "token_expires_at"):
             text = "When the current access token was issued, or expires, since the epoch."
-            gauge = GaugeMetricFamily(f"{self._prefix}_{name}_seconds", text, labels=["client_id"])
-            for client, one in stats.items():
-                if (moment := getattr(one, name)) is not None:
-                    gauge.add_metric([client], moment.timestamp())
-            yield gauge
+            moment = partial(_since_epoch, name)
+            yield self._filled(GaugeMetricFamily, f"{name}_seconds", text, stats, moment)
 
-    def _outcomes(self, stats: dict[str, Stats]) -> Metric:
-        family = CounterMetricFamily(
-            f"{self._prefix}_outcomes",
-            "Calls that have ended: ok, or the class of the error.",
-            labels=["client_id", "outcome"],
-        )
+    def _filled(
+        self,
+        kind: type[CounterMetricFamily | GaugeMetricFamily],
+        name: str,
+        text: str,
+        stats: dict[str, Stats],
+        value_of: Callable[[Stats], Any],
+        *label: str,
+    ) -> Metric:
+        """Return a metric with what `value_of` says of each client.
+
+        That is a number, `None` for none, or with a second label the number for each of its values.
+        """
+        family = kind(f"{self._prefix}_{name}", text, labels=["client_id", *label])
         for client, one in stats.items():
-            for outcome, count in one.outcomes.items():
-                family.add_metric([client, outcome], count)
+            value = value_of(one)
+            if label:
+                for key, number in value.items():
+                    family.add_metric([client, key], number)
+            elif value is not None:
+                family.add_metric([client], value)
         return family
 
     def _durations(self, stats: dict[str, Stats]) -> Metric:
@@ -107,16 +115,14 @@ class PropQCollector:
             family.add_metric([client], buckets, sum_value=one.durations.total_seconds)
         return family
 
-    def _throttle(self, stats: dict[str, Stats]) -> Metric:
-        family = GaugeMetricFamily(
-            f"{self._prefix}_throttle",
-            "1 for the state of the throttle, 0 for the others.",
-            labels=["client_id", "state"],
-        )
-        for client, one in stats.items():
-            for state in get_args(ThrottleState):
-                family.add_metric([client, state], one.throttle == state)
-        return family
+
+def _states(stats: Stats) -> dict[str, bool]:
+    return {state: stats.throttle == state for state in get_args(ThrottleState)}
+
+
+def _since_epoch(name: str, stats: Stats) -> float | None:
+    moment = getattr(stats, name)
+    return None if moment is None else moment.timestamp()
 
 
 def _cumulative(durations: Durations) -> list[tuple[str, float]]:

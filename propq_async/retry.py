@@ -8,7 +8,6 @@ from typing import Self
 import attrs
 
 from ._settings import check_at_least
-from .errors import ConfigurationError
 
 __all__ = ["RetryPolicy"]
 
@@ -67,9 +66,7 @@ class RetryPolicy:
         )
 
     def __attrs_post_init__(self) -> None:
-        if not isinstance(self.attempts, int):
-            raise ConfigurationError(f"attempts must be an integer, not {self.attempts!r}")
-        check_at_least("attempts", self.attempts, 1)
+        check_at_least("attempts", self.attempts, 1, whole=True)
         check_at_least("base_delay_seconds", self.base_delay_seconds, 0, finite=True)
         check_at_least("max_delay_seconds", self.max_delay_seconds, 0, finite=True)
         check_at_least("max_retry_after_seconds", self.max_retry_after_seconds, 0)

@@ -52,7 +52,7 @@ def test_a_delay_is_always_finite_and_within_its_bounds(
         ("attempts", -1, "at least 1"),
         ("attempts", 2.0, "an integer, not 2.0"),
         ("attempts", "5", "an integer, not '5'"),
-        ("attempts", True, "a number, not True"),
+        ("attempts", True, "an integer, not True"),
         ("attempts", math.nan, "an integer"),
         *(
             (setting, value, words)

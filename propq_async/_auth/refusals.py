@@ -25,7 +25,7 @@ class Refusals:
 
     The allowance is `REFUSED_AT_ONCE` requests, and grows back by one in
     `REFUSED_INTERVAL_SECONDS`, or in `PROVEN_INTERVAL_SECONDS` if the last token to be refused had
-    worked. Times are of the monotonic clock.
+    worked: these are its `interval_seconds`. Times are of the monotonic clock.
     """
 
     since: float
@@ -34,7 +34,7 @@ class Refusals:
     # deques would be a fifth of what a factory takes, and there may be thousands of factories.
     _digests: tuple[bytes, ...] = attrs.field(default=(), init=False)
     _worked: tuple[bytes, ...] = attrs.field(default=(), init=False)
-    _interval_seconds: float = attrs.field(default=REFUSED_INTERVAL_SECONDS, init=False)
+    interval_seconds: float = attrs.field(default=REFUSED_INTERVAL_SECONDS, init=False)
 
     def __contains__(self, token: Token) -> bool:
         return _digest(token) in self._digests
@@ -43,7 +43,7 @@ class Refusals:
         """Remember that the token was refused."""
         if token not in self:
             self._digests = (*self._digests, _digest(token))[-REFUSED_REMEMBERED:]
-            self._interval_seconds = (
+            self.interval_seconds = (
                 PROVEN_INTERVAL_SECONDS if self.has_worked(token) else REFUSED_INTERVAL_SECONDS
             )
 
@@ -71,19 +71,14 @@ class Refusals:
 
     def may_ask(self, now: float) -> bool:
         """Return whether one more token may be asked for because one was refused."""
-        gained = max(0.0, now - self.since) / self._interval_seconds
+        gained = max(0.0, now - self.since) / self.interval_seconds
         self.left = min(REFUSED_AT_ONCE, self.left + gained)
         self.since = now
         return self.left >= 1
 
     def seconds_until_one_more(self) -> float:
         """Return how long after the last `may_ask` the allowance has one more request."""
-        return max(0.0, 1 - self.left) * self._interval_seconds
-
-    @property
-    def interval_seconds(self) -> float:
-        """Return in how many seconds the allowance grows back by one."""
-        return self._interval_seconds
+        return max(0.0, 1 - self.left) * self.interval_seconds
 
     def exhaust(self, now: float) -> None:
         """Take all that is left of the allowance, since others have used up theirs."""

@@ -22,8 +22,6 @@ from propq_async.errors import PropQError, TokenRefusedError
 
 from .failures import FAILURE_SECONDS
 
-__all__ = ["HASH_ROUNDS", "KEPT_SECONDS", "MAX_SECONDS", "RefusedSecret"]
-
 MAX_SECONDS: Final = 60.0
 
 # How long others may learn how often a secret was refused: until well after it is sent again.

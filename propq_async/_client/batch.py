@@ -10,9 +10,7 @@ from propq_async._process_bound import another_loop
 from propq_async._waiting import finish
 from propq_async.models import UnitOutcome
 
-from .workers import MakeUpdate, Workers
-
-__all__ = ["MakeUpdate", "UnitBatch"]
+from .workers import Workers
 
 _ELSEWHERE: Final = "iterate and close it where its session was entered"
 

@@ -21,14 +21,12 @@ from propq_async.errors import (
     TokenUnavailableError,
     UnexpectedResponseError,
 )
+from propq_async.stats import BOUNDS
 
-from .counters import BOUNDS
 from .rejections import error_of_rejection
 from .retries import RetriedCall, logger
 from .unit_order import Crowd
 from .verdict import is_hopeless
-
-__all__ = ["Run"]
 
 # A call that waited longer than this for its token has not kept to the pace of the throttle.
 LATE_SECONDS: Final = 0.001

@@ -15,8 +15,6 @@ from propq_async.retry import RetryPolicy
 
 from .memory import AccountMemory
 
-__all__ = ["BatchRow", "Options", "Request"]
-
 
 @attrs.frozen
 class Options:

@@ -16,8 +16,6 @@ import attrs
 
 from propq_async.stats import BOUNDS, CANCELLED
 
-__all__ = ["BOUNDS", "CounterRegistry", "Counters"]
-
 
 @attrs.define
 class Counters:

@@ -18,8 +18,6 @@ from propq_async.clock import Clock
 from propq_async.config import DEFAULT_FILE, DefaultFile
 from propq_async.errors import ConfigurationError
 
-__all__ = ["default_store", "limiter_from_env", "redis_store_from_env", "store_from_env"]
-
 _T = TypeVar("_T")
 
 logger = logging.getLogger("propq_async.client")

@@ -44,8 +44,6 @@ from .pool_owner import PoolOwner
 from .session import PropQSession
 from .settings import Settings, check_bounds, check_retry, check_timeout
 
-__all__ = ["AsyncPropQ"]
-
 
 class AsyncPropQ(Unpicklable):
     """A session factory for one client of the PropQ API.

@@ -20,8 +20,6 @@ from .retries import logger
 from .unit_order import Unit
 from .watching import observer_of
 
-__all__ = ["make"]
-
 
 async def _run_wrapped(run: Run) -> Any:
     """Do as `run`, for a call with a total timeout, a memory or an observer."""

@@ -6,8 +6,6 @@ from typing import Protocol
 
 from propq_async.models import UnitUpdate
 
-__all__ = ["AccountMemory", "Mark", "UnitMemory"]
-
 
 class Mark(Protocol):
     """A unit that is marked as in doubt, since an update of it may be sent."""

@@ -24,8 +24,6 @@ from .counters import CounterRegistry
 from .resources import LoopResources
 from .unit_order import UnitOrder
 
-__all__ = ["PoolOwner"]
-
 
 @attrs.define(eq=False)
 class _Loop:

@@ -8,8 +8,6 @@ from propq_async.models import UnitUpdate
 
 from .unit_order import Unit
 
-__all__ = ["Progress"]
-
 
 class Progress(Attempt):
     """What has become of a call's attempts so far, the one under way included.

@@ -16,8 +16,6 @@ from propq_async.errors import (
 
 from .retries import RetriedCall
 
-__all__ = ["error_of_rejection", "out_of_time"]
-
 
 def error_of_rejection(call: RetriedCall, rejected: Rejected) -> PropQError:
     """Return the error of a call that would have to wait longer at the throttle than it may."""

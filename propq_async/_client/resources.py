@@ -18,8 +18,6 @@ from .counters import Counters
 from .retry_budget import RetryBudget
 from .unit_order import UnitOrder
 
-__all__ = ["LoopResources", "SessionState"]
-
 
 @attrs.define(kw_only=True, eq=False)
 class LoopResources:

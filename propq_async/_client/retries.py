@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from propq_async._throttling.throttle import Permit
 from propq_async._wire.messages import Lost, Reply
 from propq_async._wire.replies import request_id
+from propq_async._wire.statuses import Kind
 from propq_async.credentials import Token
 from propq_async.errors import (
     APIError,
@@ -30,13 +31,10 @@ from .unit_order import Contender, Crowd
 from .verdict import (
     after_own_refusal,
     error_of,
-    is_breakdown,
-    is_unavailable,
     judge,
+    kind_of,
     may_pass,
 )
-
-__all__ = ["RetriedCall", "logger"]
 
 logger = logging.getLogger("propq_async.calls")
 
@@ -192,6 +190,7 @@ class RetriedCall(Permit, Contender, Progress):
         verdict = judge(outcome, error, self, terms, others, resources.random)
         self.attempts += verdict.counts
         delay = None if verdict.fails else verdict.wait_seconds
+        is_unavailable = kind_of(outcome) is Kind.UNAVAILABLE
         match verdict.meaning:
             case Meaning.WAIT:
                 self.waits += 1
@@ -216,7 +215,7 @@ class RetriedCall(Permit, Contender, Progress):
             case Meaning.OWN:
                 # It says nothing of the server, or what it says is already noted.
                 pass
-            case Meaning.OUTAGE if row is not None and verdict.counts and is_unavailable(outcome):
+            case Meaning.OUTAGE if row is not None and verdict.counts and is_unavailable:
                 # Nor does this: the server has taken others before it.
                 pass
             case _:
@@ -231,7 +230,7 @@ class RetriedCall(Permit, Contender, Progress):
     ) -> Others:
         """Return what other calls show of the server. Takes note of a 500, and of a row's 503."""
         row, throttle = self.terms, self.resources.throttle
-        if row is not None and is_unavailable(outcome):
+        if row is not None and kind_of(outcome) is Kind.UNAVAILABLE:
             # Who got through since its last 503 counts, too: rows that get nothing else are most of
             # those under way after a while.
             last, self._unavailable_after = self._unavailable_after, throttle.successes
@@ -243,7 +242,7 @@ class RetriedCall(Permit, Contender, Progress):
             some_never_pass=row is not None and row.some_never_pass(),
             prove_credentials=isinstance(error, AuthenticationError)
             and self.are_credentials_proven(token),
-            all_break_down=is_breakdown(outcome) and throttle.broke_down(self, error),
+            all_break_down=kind_of(outcome) is Kind.BREAKDOWN and throttle.broke_down(self, error),
         )
 
     def _told_to_wait(

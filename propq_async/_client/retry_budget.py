@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-__all__ = ["FREE_RETRIES", "RECENT_SECONDS", "RetryBudget"]
-
 RECENT_SECONDS: Final = 10.0
 
 # So many retries in that time are allowed to those who make few calls.

@@ -16,8 +16,6 @@ from .call_spec import BatchRow
 from .unit_order import Unit
 from .verdict import LEAST_BLAMED
 
-__all__ = ["LEAST_LIMIT_OF_CREDIT", "Credit", "OpenRows", "PulledRow"]
-
 LEAST_LIMIT_OF_CREDIT: Final = 16
 
 

@@ -22,8 +22,6 @@ from .pool_owner import PoolOwner
 from .resources import SessionState
 from .units import Units
 
-__all__ = ["PropQSession"]
-
 # RFC 9110 section 9.2.
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _IDEMPOTENT: Final = _SAFE | {"PUT", "DELETE"}

@@ -19,8 +19,6 @@ from propq_async.retry import RetryPolicy
 
 from .memory import UnitMemory
 
-__all__ = ["Settings", "check_bounds", "check_retry", "check_timeout"]
-
 
 class Settings(TypedDict, total=False):
     """The settings of `AsyncPropQ`, without the credentials."""
@@ -58,9 +56,7 @@ def check_bounds(
     max_connections: int, max_calls_per_second: float | None, max_closed_seconds: float
 ) -> None:
     """Raise `ConfigurationError` unless calls can go out within these bounds."""
-    check_at_least("max_connections", max_connections, 1)
-    if not isinstance(max_connections, int):
-        raise ConfigurationError(f"max_connections must be an integer, not {max_connections!r}")
+    check_at_least("max_connections", max_connections, 1, whole=True)
     if max_calls_per_second is not None:
         check_at_least("max_calls_per_second", max_calls_per_second, 0, exclusive=True, finite=True)
     check_at_least("max_closed_seconds", max_closed_seconds, 0, exclusive=True)

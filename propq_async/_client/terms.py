@@ -9,8 +9,6 @@ import attrs
 
 from propq_async.retry import RetryPolicy
 
-__all__ = ["Meaning", "Others", "Terms", "Verdict"]
-
 
 class Meaning(Enum):
     """What an answer says of the server, the token and the call."""

@@ -19,8 +19,6 @@ import threading
 from contextlib import suppress
 from typing import Protocol, TypeAlias
 
-__all__ = ["Contender", "Crowd", "Unit", "UnitOrder"]
-
 Unit: TypeAlias = tuple[str, str]
 """A development id, and what all names of one unit have in common."""
 

@@ -15,7 +15,6 @@ from propq_async._wire.messages import Call
 from propq_async._wire.replies import read_object
 from propq_async._wire.requests import UPDATE_ROUTE, dump_update, update_path
 from propq_async.config import CONCURRENCY, MAX_OUTAGE_SECONDS
-from propq_async.errors import ConfigurationError
 from propq_async.models import UnitUpdate
 
 from .batch import UnitBatch
@@ -24,8 +23,6 @@ from .call_spec import Options, Request
 from .making import make
 from .resources import LoopResources, SessionState
 from .updates import Updates
-
-__all__ = ["Units"]
 
 MOST_REQUESTS: Final = 256
 
@@ -98,9 +95,7 @@ class Units(Unpicklable):
             ConfigurationError: an argument cannot work.
             RuntimeError: the session is not entered.
         """
-        check_at_least("concurrency", concurrency, 1)
-        if not isinstance(concurrency, int):
-            raise ConfigurationError(f"concurrency must be an integer, not {concurrency!r}")
+        check_at_least("concurrency", concurrency, 1, whole=True)
         check_at_least("max_outage_seconds", max_outage_seconds, 0)
         resources = self._state.entered()
         batch = UnitBatch(

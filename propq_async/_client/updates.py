@@ -9,8 +9,6 @@ from typing import Any, Final, TypeAlias, cast
 
 from propq_async.models import UnitUpdate
 
-__all__ = ["END", "Input", "Updates"]
-
 Updates: TypeAlias = Iterable[UnitUpdate] | AsyncIterable[UnitUpdate]
 
 END: Final = object()

@@ -39,24 +39,6 @@ from propq_async.errors import APIConnectionError, APIError, APIStatusError, API
 from .progress import Progress
 from .terms import Meaning, Others, Terms, Verdict
 
-__all__ = [
-    "FIRST_UNSTATED_SECONDS",
-    "FREE_OVERLOADS",
-    "LAST_OVERLOAD_SECONDS",
-    "LAST_UNSTATED_SECONDS",
-    "LEAST_BLAMED",
-    "LEAST_WAIT_SECONDS",
-    "MAX_DEAD_CONNECTIONS",
-    "after_own_refusal",
-    "error_of",
-    "is_breakdown",
-    "is_hopeless",
-    "is_unavailable",
-    "judge",
-    "may_pass",
-    "seconds_to_wait",
-]
-
 # For a server that asks to wait without saying how long, or that says "no time at all".
 FIRST_UNSTATED_SECONDS: Final = 1.0
 LAST_UNSTATED_SECONDS: Final = 60.0
@@ -101,11 +83,10 @@ def judge(
 
     `progress` is that of the attempts before this one; `random` is a source of [0, 1).
     """
+    kind = kind_of(outcome)
     if isinstance(outcome, Lost):
-        kind = Kind.OUTAGE
         settled = _judge_loss(outcome, progress, others)
     else:
-        kind = rule_of(outcome.status).kind
         settled = _judge_status(kind, error, progress, terms, others, random)
     if settled is not None:
         return settled
@@ -214,21 +195,16 @@ def after_own_refusal(
     return wait_seconds
 
 
-def is_breakdown(outcome: Reply | Lost) -> bool:
-    """Return whether the server broke down, over this call or altogether."""
-    return isinstance(outcome, Reply) and rule_of(outcome.status).kind is Kind.BREAKDOWN
-
-
-def is_unavailable(outcome: Reply | Lost) -> bool:
-    """Return whether the server said that it does not take the call now."""
-    return isinstance(outcome, Reply) and rule_of(outcome.status).kind is Kind.UNAVAILABLE
+def kind_of(outcome: Reply | Lost) -> Kind:
+    """Return what an outcome other than a 2xx is a sign of."""
+    return rule_of(outcome.status).kind if isinstance(outcome, Reply) else Kind.OUTAGE
 
 
 def may_pass(outcome: Reply | Lost) -> bool:
     """Return whether the same call may succeed later, without anybody changing anything."""
     if isinstance(outcome, Lost):
         return not outcome.final and outcome.worth_attempts is None
-    return rule_of(outcome.status).kind in _PASSING
+    return kind_of(outcome) in _PASSING
 
 
 def is_hopeless(worth_attempts: int, *, ever_got_through: bool) -> bool:
@@ -265,7 +241,7 @@ def _is_to_blame(outcome: Reply | Lost, progress: Progress, others: Others) -> b
         is_sign = outcome.sent and not outcome.timed_out
     else:
         least = 1 if others.some_never_pass else LEAST_BLAMED
-        is_sign = is_unavailable(outcome) and progress.waits >= least
+        is_sign = kind_of(outcome) is Kind.UNAVAILABLE and progress.waits >= least
     return is_sign and others.row_is_suspect
 
 

@@ -9,8 +9,6 @@ from propq_async.hooks import CallObserver, EndedAttempt, OnCall, StartedCall, W
 
 from .retries import RetriedCall, logger
 
-__all__ = ["observer_of"]
-
 
 def observer_of(call: RetriedCall, on_call: OnCall) -> CallObserver | None:
     """Return what watches a call that begins, `None` if nothing does."""

@@ -33,9 +33,6 @@ from .call_spec import BatchRow
 from .rows import Credit, OpenRows, PulledRow
 from .updates import END, Input, Updates
 
-__all__ = ["MakeUpdate", "Workers"]
-
-
 MakeUpdate: TypeAlias = Callable[[UnitUpdate, PulledRow], Coroutine[Any, Any, dict[str, Any]]]
 
 

@@ -12,8 +12,6 @@ from typing import Any, Final
 
 import attrs
 
-__all__ = ["MESSAGES", "Said", "status_said"]
-
 
 @attrs.frozen
 class Said:

@@ -11,8 +11,6 @@ from typing import Final
 
 import attrs
 
-__all__ = ["RULES", "Kind", "StatusRule", "rule_of"]
-
 
 class Kind(Enum):
     """What an answer is a sign of."""
