@@ -62,7 +62,8 @@ class ListOptions:
 def again(options: ListOptions, delimiter: str) -> Iterator[tuple[str, str]]:
     """Return the options that the failures file needs too.
 
-    It has the words, the columns and the delimiter of the list, but it is UTF-8 and has no sheets.
+    It has the words, the columns and the delimiter of the list. It has no sheets, and its encoding
+    is told by its bytes.
     """
     if options.development is not None:
         yield "--development", options.development

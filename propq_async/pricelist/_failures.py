@@ -16,6 +16,7 @@ from propq_async.pricelist._reading.text import inert
 
 from ._failed_cells import FailedCells
 from ._journal import Journal
+from ._recoding import recode
 from ._text_workbook import converted
 
 __all__ = ["Failures"]
@@ -33,7 +34,8 @@ class Failures:
     their column are written so that they are certain by themselves. The columns of several sheets
     are brought together, and a line that is no row is one cell.
 
-    It is CSV. A cell that a spreadsheet would not keep as it is (a formula, `007`, `1-2`, `1E5`)
+    It is CSV: UTF-8, and at the end in the encoding of the list, such as cp1252, where that has
+    every letter. A cell that a spreadsheet would not keep as it is (a formula, `007`, `1-2`, `1E5`)
     has an apostrophe before it, which is taken away when the file is read. The failures of a
     workbook become a workbook at the end, whose cells are all text; where that cannot be, they stay
     CSV.
@@ -62,6 +64,10 @@ class Failures:
         self._prices = prices
         self._wanted = path
         self._is_workbook = path is None and prices.tables[0].sheet is not None
+        encoding = prices.sources[0][0].encoding
+        # That of a web page is what the page says, and as UTF-8 it begins already.
+        is_own = encoding is not None and encoding != "HTML" and not encoding.startswith("utf-8")
+        self._encoding = encoding if is_own else None
         self._cells = FailedCells(prices)
         self._journal: Journal | None = None
         self.path: Path | None = None
@@ -83,6 +89,8 @@ class Failures:
             if converted(self.path, self._prices.delimiter, workbook):
                 self.path.unlink()
                 self.path = workbook
+        elif self._encoding is not None and self.error is None:
+            recode(self.path, self._encoding)
 
     def add(self, row: Row | BrokenRow, reason: str) -> None:
         """Add a row.

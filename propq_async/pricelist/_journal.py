@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import io
 import os
+import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Journal", "sync"]
+__all__ = ["Journal", "replaced", "sync"]
 
 # Of what is no regular file, or of a file system without it.
 _NO_FSYNC: Final = (errno.EINVAL, errno.ENOTSUP)
@@ -96,3 +98,24 @@ def sync(file: io.FileIO | io.BufferedWriter) -> None:
     except OSError as error:
         if error.errno not in _NO_FSYNC:
             raise
+
+
+def replaced(path: Path, content: bytes, is_whole: Callable[[Path], bool]) -> bool:
+    """Make a file, or put it in the place of another, when a draft of it has proven to be whole.
+
+    Returns:
+        Whether it was.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".propq-") as directory:
+        draft = Path(directory) / path.name
+        with draft.open("wb") as file:
+            file.write(content)
+            file.flush()
+            sync(file)
+        if is_whole(draft):
+            draft.replace(path)
+            return True
+    return False

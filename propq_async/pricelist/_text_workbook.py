@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Final
 from propq_async.pricelist._reading.text import bare, is_inert
 from propq_async.pricelist._reading.workbook import Workbook
 
-from ._journal import sync
+from ._journal import replaced
 
 __all__ = ["converted"]
 
@@ -47,18 +46,9 @@ def converted(source: Path, delimiter: str, target: Path) -> bool:
 
     try:
         content = _content(xlsxwriter, rows)
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".propq-") as directory:
-            draft = Path(directory) / target.name
-            with draft.open("wb") as file:
-                file.write(content)
-                file.flush()
-                sync(file)
-            if not _has(draft, rows()):
-                return False
-            draft.replace(target)
+        return replaced(target, content, lambda draft: _has(draft, rows()))
     except (OSError, ValueError, csv.Error, xlsxwriter.exceptions.XlsxWriterException):
         return False
-    return True
 
 
 def _cell(cell: str) -> str:

@@ -228,7 +228,7 @@ def test_the_help_of_every_command_is_spanish(propq: Any) -> None:
         (["push"], "PATH is missing", "falta ARCHIVO"),
         (["update", "1", "A", "--price=1"], "--status is missing", "falta --status"),
         (["plan", "x", "--column"], "--column needs a value", "--column necesita un valor"),
-        (["plan", "x", "--foo"], "there is no option --foo", "no existe la opción --foo"),
+        (["push", "x", "--foo"], "there is no option --foo", "no existe la opción --foo"),
         (
             ["plan", "x", "--develpment=1"],
             "there is no option --develpment (is --development meant?)",

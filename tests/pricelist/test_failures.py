@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from hypothesis import strategies as st
 
 from propq_async import UnitStatus, UnitUpdate, pricelist
 from propq_async.pricelist import BrokenRow, Failures, PriceList, PriceListError, Row
-from propq_async.pricelist._reading.text import bare
+from propq_async.pricelist._reading.text import bare, encoding_of, open_text
 from propq_async.pricelist._reading.words import FIELDS
 from tests.helpers.lists import (
     ENGLISH,
@@ -65,7 +66,7 @@ def _fail(prices: PriceList, rows: Iterable[Row | BrokenRow], path: Path | None)
 
 
 def _table(path: Path, delimiter: str) -> list[list[str]]:
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+    with open_text(path, encoding_of(path, None)) as file:
         return list(csv.reader(file, delimiter=delimiter))
 
 
@@ -181,12 +182,19 @@ def _text(draw: st.DrawFn) -> tuple[bytes, dict[str, Any]]:
         text = "sep=:\r\n" + text
     elif delimiter == "#":
         options["delimiter"] = "#"
-    encoding = draw(st.sampled_from(["utf-8", "utf-8-sig", "cp1252"]))
+    encoding = draw(st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "cp1252"]))
     if encoding == "cp1252":
         options["encoding"] = "cp1252"
-        # What it does not have.
+    return _encoded(text, encoding), options
+
+
+def _encoded(text: str, encoding: str) -> bytes:
+    """Return a text without what an encoding does not have."""
+    if encoding == "utf-16":
+        text = text.replace("\udce1", "")
+    elif encoding == "cp1252":
         text = text.replace("\u200b", "").replace("\udce1", "\udc81")
-    return text.encode(encoding, "surrogateescape"), options
+    return text.encode(encoding, "surrogateescape")
 
 
 def _as_csv(lines: list[list[str]], delimiter: str, *, has_stray_quote: bool) -> str:
@@ -609,11 +617,76 @@ def test_a_line_that_was_mended_badly_is_broken_as_a_whole(tmp_path: Path) -> No
     assert row.cells == ('why,4711,"A,SOLD,5,N',)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "why", "kept"),
+    [
+        ("cp1252", "no está bien", "cp1252"),
+        ("utf-16", "no está bien", "utf-16"),
+        ("utf-16-le", "no está bien", "utf-16-le"),
+        ("utf-8", "no está bien", "utf-8-sig"),
+        # It has no place for an arrow.
+        ("cp1252", "N → S", "utf-8-sig"),
+    ],
+)
+def test_failures_are_in_the_encoding_of_their_list(
+    tmp_path: Path, encoding: str, why: str, kept: str
+) -> None:
+    rows = [unit("Ático 1"), unit("Señorío")]
+    path = text_list(tmp_path / "precios.csv", *rows, encoding=encoding, delimiter=";")
+    prices = pricelist.read(path)
+    with Failures(prices) as failures:
+        for row in prices:
+            failures.add(row, why)
+    assert failures.path is not None
+    text = failures.path.read_bytes().decode(kept)
+    assert text.startswith("propq_problem;development_id;name;")
+    assert f"{why};4711;Ático 1;" in text
+    read = list(pricelist.read(failures.path))
+    assert [row.update.name for row in read if isinstance(row, Row)] == ["Ático 1", "Señorío"]
+    assert {one.name for one in tmp_path.iterdir()} == {"precios.csv", "precios.failed.csv"}
+
+
+def test_failures_that_would_be_read_in_another_encoding_stay_utf_8(tmp_path: Path) -> None:
+    # With an accent beside it that is no UTF-8, the list is cp1252; without it, all is UTF-8.
+    rows = [[*unit("A"), "Ã¡"], [*unit("Ático"), ""]]
+    path = text_list(tmp_path / "x.csv", *rows, header=(*ENGLISH, "notes"), encoding="cp1252")
+    prices = pricelist.read(path, encoding="cp1252")
+    failed = _fail(prices, list(prices)[:1], None)
+    assert "Ã¡" in failed.read_text("utf-8-sig")
+    (row,) = pricelist.read(failed, encoding="cp1252")
+    assert row.cells[-1] == "Ã¡"
+
+
+def test_failures_that_go_to_no_file_are_written_once(tmp_path: Path) -> None:
+    prices = pricelist.read(text_list(tmp_path / "x.csv", unit("Ático"), encoding="cp1252"))
+    assert _fail(prices, prices, Path(os.devnull)) == Path(os.devnull)
+    assert Path(os.devnull).is_char_device()
+
+
+def test_a_disk_that_fails_at_the_end_leaves_failures_in_utf_8(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = text_list(tmp_path / "x.csv", unit("Ático"), encoding="cp1252")
+    prices = pricelist.read(path)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with Failures(prices) as failures:
+        failures.add(next(iter(prices)), "no")
+        monkeypatch.setattr(tempfile, "TemporaryDirectory", full)
+    assert failures.error is None
+    assert failures.path is not None
+    assert "Ático" in failures.path.read_text("utf-8-sig")
+
+
 def test_a_byte_order_mark_counts_more_than_the_options(tmp_path: Path) -> None:
     path = text_list(tmp_path / "x.csv", unit("Ático"), encoding="cp1252")
     prices = pricelist.read(path, encoding="cp1252")
-    failed = _fail(prices, prices, tmp_path / "y.csv")
-    (row,) = pricelist.read(failed, encoding="cp1252")
+    with Failures(prices) as failures:
+        failures.add(next(iter(prices)), "→")
+    assert failures.path is not None
+    (row,) = pricelist.read(failures.path, encoding="cp1252")
     assert isinstance(row, Row)
     assert row.update.name == "Ático"
 
@@ -650,7 +723,7 @@ def test_failures_are_a_list_that_can_be_pushed(tmp_path: Path) -> None:
         for row in prices:
             failures.add(row, "why")
     assert failures.path == tmp_path / "precios.failed.csv"
-    written = failures.path.read_text("utf-8-sig").splitlines()
+    written = failures.path.read_text("cp1252").splitlines()
     assert written[0] == "propq_problem;development_id;Vivienda;Estado;Precio;Orientación;Notas"
     assert written[1] == 'why;4711;Ático;Vendido;\'250.000,00;N;"a; b"'
     assert written[2] == "why;4711;B;Vendido;'1.234.567,50;N;"
@@ -668,7 +741,7 @@ def test_failures_are_a_list_that_can_be_pushed(tmp_path: Path) -> None:
             more.add(row, "why")
     assert others.path == tmp_path / "precios.failed-2.csv"
     assert more.path == tmp_path / "precios.failed-3.csv"
-    assert more.path.read_text("utf-8-sig").count("propq_problem") == 1
+    assert more.path.read_text("cp1252").count("propq_problem") == 1
 
 
 def test_failures_of_several_sheets(tmp_path: Path) -> None:
