@@ -14,9 +14,11 @@ from propq_async._messages import joined, tr
 from propq_async._settings import base_url_from_env
 from propq_async.config import BASE_URL
 from propq_async.ledger import Account, Entry, Ledger, Unit
+from propq_async.pricelist._money import money
 
 from .account import find_client_id
 from .exit_codes import CommandError, Exit
+from .language import decimal_sign
 from .phrases import and_more, counted, first
 from .plan_json import dump
 from .question import ask
@@ -126,7 +128,7 @@ def _cells(entry: Entry) -> tuple[str, ...]:
         entry.development_id,
         entry.name,
         tr("never acknowledged") if entry.status is None else entry.status.name,
-        "" if entry.price is None else f"{entry.price:,f}",
+        "" if entry.price is None else money(entry.price, decimal_sign()),
         " ".join(entry.directions),
         "" if at is None else f"{_time(at).astimezone():%Y-%m-%d %H:%M}",
         entry.source or "",

@@ -15,7 +15,7 @@ from propq_async.pricelist._money import money
 from .phrases import and_more, counted, first, grouped
 from .screen import Screen
 
-__all__ = ["ALERT", "show_plan", "totals"]
+__all__ = ["ALERT", "show_plan", "show_setup", "totals"]
 
 ARROW: Final = "->"
 ALERT: Final = "bold dark_orange3"
@@ -61,15 +61,8 @@ def show_plan(screen: Screen, made: Plan, prices: PriceList, ledger: str, listed
     new = [change for change in made.changes if change.reason is Reason.NEW]
     _show_changes(screen, tr("New to us"), new, made, listed)
     if made.broken:
-        kinds = made.problems
-        screen.lines(tr("Broken, and not sent"), first(map(str, kinds), listed), "bold red")
-        if any(kind.asks is not None for kind in kinds):
-            command = shlex.join(["propq", "setup", str(made.path)])
-            screen.sentence(
-                tr("  {command} asks all of this at once, and keeps the answers").format(
-                    command=command
-                )
-            )
+        screen.lines(tr("Broken, and not sent"), first(map(str, made.problems), listed), "bold red")
+        show_setup(screen, made)
     if made.not_units:
         screen.lines(tr("Not units"), first(map(str, made.not_units), listed))
     said = {str(one) for one in made.warnings}
@@ -78,6 +71,17 @@ def show_plan(screen: Screen, made: Plan, prices: PriceList, ledger: str, listed
         screen.lines(tr("Worth a look"), first(remarks, listed))
     if made.warnings:
         screen.lines(tr("Likely a mistake"), first(map(str, made.warnings), listed), ALERT)
+
+
+def show_setup(screen: Screen, made: Plan) -> None:
+    """Name the command that asks what words mean, if a row is broken for one."""
+    if any(kind.asks is not None for kind in made.problems):
+        command = shlex.join(["propq", "setup", str(made.path)])
+        screen.sentence(
+            tr("  {command} asks all of this at once, and keeps the answers").format(
+                command=command
+            )
+        )
 
 
 def _mappings(tables: Sequence[Table]) -> Iterator[str]:

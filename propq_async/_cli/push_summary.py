@@ -16,7 +16,7 @@ from propq_async.pricelist import Plan, PushOutcome, Standing
 
 from .exit_codes import Exit, exit_of
 from .phrases import and_more, counted, first, grouped
-from .plan_text import REASONS, totals
+from .plan_text import REASONS, show_setup, totals
 from .screen import Screen
 
 __all__ = ["Summary"]
@@ -166,6 +166,7 @@ class Summary:
         if self.reasons:
             more_reasons = [and_more(self.more_reasons)] if self.more_reasons else []
             screen.lines(tr("Not applied"), [*self.reasons, *more_reasons], "bold red")
+            show_setup(screen, self.plan)
         screen.sentence("")
         good = self.status is Exit.DONE
         screen.sentence(self.verdict, "green" if good else "bold red")

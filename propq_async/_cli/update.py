@@ -14,6 +14,7 @@ from propq_async._comparison import exact
 from propq_async._messages import tr
 from propq_async.errors import InvalidUpdateError, RateLimitError, ServerError
 from propq_async.ledger import Account, Ledger
+from propq_async.pricelist._money import money
 from propq_async.pricelist._reading.numbers import IN_DOUBT, TOO_FINE, Decimals, PriceStyle
 from propq_async.pricelist._reading.words import (
     O_IS_WEST,
@@ -28,6 +29,7 @@ from .account import find_credentials
 from .client import connect, explained
 from .exit_codes import CommandError, Exit, exit_of
 from .guard_options import GuardOptions, accepting
+from .language import decimal_sign
 from .question import ask
 from .screen import Screen, ledger_warnings, report, store_warnings
 from .signals import interruptible
@@ -116,7 +118,8 @@ class UpdateCommand:
         entries = await ledger.entries(account, [update.development_id])
         before = entries.get((update.development_id, update.name))
         max_change, min_price = self.guards.limits.values()
-        limits = Limits(exact(max_change), exact(MIN_PRICE if min_price is None else min_price))
+        least = MIN_PRICE if min_price is None else min_price
+        limits = Limits(exact(max_change), exact(least), decimal_sign())
         left = self.guards.unaccepted_of(warnings_of_update(update, before, limits))
         if not left:
             return
@@ -161,13 +164,11 @@ class UpdateCommand:
             raise CommandError(
                 tr("interrupted: {standing}").format(standing=standing), Exit.INTERRUPTED
             ) from None
-        said = tr(
-            "applied: {name} of {development_id} is {status}, {price:,f}, {directions}"
-        ).format(
+        said = tr("applied: {name} of {development_id} is {status}, {price}, {directions}").format(
             name=update.name,
             development_id=update.development_id,
             status=update.status.name,
-            price=exact(update.price),
+            price=money(exact(update.price), decimal_sign()),
             directions=" ".join(update.directions),
         )
         report(lambda screen: screen.sentence(said, "green"))

@@ -14,6 +14,7 @@ _SWAPPED: Final = str.maketrans(",.", ".,")
 def money(value: float | Decimal, decimal: str) -> str:
     """Return an amount in euro: grouped, with cents if it has any, and this sign before them."""
     # A float is a median, and no price of the list.
-    cents = 0 if isinstance(value, float) or value == int(value) else _CENTS
-    text = f"{value:,.{cents}f}"
+    is_whole = isinstance(value, float) or value == int(value)
+    decimals = 0 if is_whole else max(_CENTS, len(f"{value:f}".partition(".")[2].rstrip("0")))
+    text = f"{value:,.{decimals}f}"
     return f"{text.translate(_SWAPPED) if decimal == ',' else text} EUR"

@@ -72,10 +72,12 @@ def test_what_the_ledger_knows_is_shown_to_people(
         said.out,
         rf"^the ledger {path}$",
         r"^Client 42 at https://api\.propq\.com: 3 units, 1 in doubt$",
-        r"^  4711  A-101  SOLD    250,000  N S  \d{4}-\d\d-\d\d \d\d:\d\d  /lists/prices\.csv$",
-        r"^  4711  A-102  SOLD  199,500\.5  N S ",
+        r"^  4711  A-101  SOLD     250,000 EUR  N S  [-\d]{10} \d\d:\d\d  /lists/prices\.csv$",
+        r"^  4711  A-102  SOLD  199,500\.50 EUR  N S ",
         r"^  and 1 more \(--list 3 shows all\)$",
     )
+    spanish = propq("ledger", "show", "--lang", "es").out
+    lines(spanish, r"SOLD     250\.000 EUR  N S", r"SOLD  199\.500,50 EUR  N S")
     one = propq("ledger", "show", " a-103")
     assert one.out.count("A-1") == 1
     lines(one.out, r"/lists/prices\.csv  in doubt$")

@@ -65,7 +65,9 @@ def test_without_a_terminal_a_draft_is_written(emulator: PropQEmulator, propq: A
     )
     text = Path("propq.toml").read_text(encoding="utf-8")
     assert '# status_words."Señalizado" = "RESERVED"' in text
-    lines(propq("plan", "x.csv").out, r"^  propq setup x\.csv asks all of this at once")
+    for command in ("plan", "push"):
+        said = propq(command, "x.csv", FIRST)
+        lines(said.out, r"^  propq setup x\.csv asks all of this at once, and keeps the answers$")
     # What is stated stays, and is asked no more.
     Path("propq.toml").write_text(
         '# ours\naccount = "default"\n\n' + text.replace('# status_words."S', 'status_words."S'),

@@ -109,7 +109,7 @@ def test_what_is_done_is_done_though_stdout_is_full(
     emulator: PropQEmulator, full: IO[bytes]
 ) -> None:
     for command, said in (
-        (UPDATE, "applied: A-1 of 4711 is SOLD, 5,000, N"),
+        (UPDATE, "applied: A-1 of 4711 is SOLD, 5,000 EUR, N"),
         (["token", "refresh"], "Fetched a new access token"),
         (["token", "clear"], "forgot the token of client 1"),
     ):

@@ -21,7 +21,7 @@ def test_one_unit(emulator: PropQEmulator, propq: Any) -> None:
     values = ["--status", "vendido", "--price", "199.500,50 €", "--directions", "Norte-Sur"]
     said = propq("update", "4711", "A-101", *values)
     assert (said.status, said.err) == (Exit.DONE, "")
-    assert said.out == "applied: A-101 of 4711 is SOLD, 199,500.50, N S\n"
+    assert said.out == "applied: A-101 of 4711 is SOLD, 199,500.50 EUR, N S\n"
     assert emulator.unit("4711", "A-101").price == 199_500.5
     # The ledger knows of it.
     text_list(Path("x.csv"), unit("A-101", "199500.50"))
@@ -47,12 +47,15 @@ def test_what_is_likely_a_mistake_needs_a_yes(emulator: PropQEmulator, propq: An
         values = ["--status", status, "--price", price, "--directions", directions]
         return propq("update", "4711", "A-101", *values, *options)
 
-    assert update("SOLD", "245000", "N").status == Exit.DONE
+    assert update("SOLD", "245000", "N").out.endswith("is SOLD, 245,000 EUR, N\n")
+    assert update("SOLD", "245000", "N", "--lang=es").out.endswith("queda SOLD, 245.000 EUR, N\n")
     said = update("Libre", "1", "S")
     assert (said.status, emulator.unit("4711", "A-101").price) == (Exit.UNCONFIRMED, 245_000)
     assert "4711 A-101 was SOLD and is AVAILABLE now" in said.out
     assert "changes its price by -100.0%: 245,000 EUR -> 1 EUR" in said.out
     assert "4711 A-101 costs 1 EUR: less than 1,000 EUR" in said.out
+    spanish = update("SOLD", "199500,5", "N", "--max-change=1", "--lang", "es").out
+    assert "245.000 EUR -> 199.500,50 EUR" in spanish
     assert said.err == (
         "propq: nothing was sent, since the above needs a yes: if it is meant, add --accept "
         "sold-to-available,price,below-floor\n"

@@ -275,6 +275,7 @@ def test_what_a_price_should_be_instead(text: str, said: str | None) -> None:
     ("value", "decimal", "shown"),
     [
         (Decimal("239900.5"), ",", "239.900,50 EUR"), (Decimal("239900.50"), ".", "239,900.50 EUR"),
+        (Decimal("0.125"), ",", "0,125 EUR"), (Decimal("1.100"), ".", "1.10 EUR"),
         (Decimal(1234567), ",", "1.234.567 EUR"), (239_900.4, ".", "239,900 EUR"),
     ],
 )  # fmt: skip
