@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
@@ -23,6 +24,11 @@ from tests.helpers.postgres import Server, a_server
 
 MakePool = Callable[..., Pool]
 
+# Images of containers often forbid Python to keep what it compiled. Then hundreds of processes
+# compile the package again, and each worker all tests.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
 # A loaded machine is slow, and that is no fault of the code. A hang meets the timeout of the test.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -37,6 +43,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("campaign"):
             item.add_marker(skip)
+
+
+def pytest_collection_finish() -> None:
+    # Thousands of tests and all that they import stay until the end. Many tests force a collection,
+    # which takes a few milliseconds without a look at those, and a third of a second with one.
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
