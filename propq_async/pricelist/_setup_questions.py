@@ -12,6 +12,7 @@ import attrs
 from propq_async._messages import tr
 from propq_async.models import UnitStatus
 from propq_async.pricelist._reading.headers import Header
+from propq_async.pricelist._reading.marks import template_of_marks
 from propq_async.pricelist._reading.words import fold
 
 from ._guesses import direction_guess, status_guess
@@ -109,8 +110,14 @@ def about_column(
     if field in _FILLED:
         choices = [*choices, ("ledger", tr("none: as the server has acknowledged it last"))]
         hint = tr("; or a file that has it, such as units.csv")
-        if field == "directions":
-            hint += tr(", or one for all, such as S")
+    if field == "directions":
+        hint += tr(", or one for all, such as S")
+        marks = template_of_marks(header.cells)
+        if marks is not None:
+            hint += tr(", or several of them with marks, as in {marks}").format(marks=marks)
+            shown = tr("{marks}: marks, such as X, in these columns").format(marks=marks)
+            choices = [(marks, shown), *choices]
+            default = default or marks
     return Question(
         key=field,
         text=tr("Which column is {called}{hint}?").format(called=_CALLED[field], hint=hint),

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from propq_async import pricelist
-from propq_async.pricelist import BrokenRow, Failures, PriceListError, Row
+from propq_async.pricelist import BrokenRow, Failures, ListProfile, PriceListError, Row, setup
 from propq_async.pricelist._reading.marks import direction_of, is_mark
 from tests.helpers.lists import broken, json_lines, text_list, workbook
 from tests.helpers.profiles import listed, profile
@@ -201,3 +201,45 @@ def test_a_second_row_of_one_direction_is_no_heading(tmp_path: Path) -> None:
     first, second = pricelist.read(path, development_id="4711")
     assert isinstance(first, BrokenRow)
     assert isinstance(second, Row)
+
+
+@pytest.mark.parametrize(
+    ("names", "marks", "template", "wanted"),
+    [
+        # Two abbreviations may be something else.
+        (["N", "S"], [["X", ""], ["", "X"]], "{N}{S}", [("N",), ("S",)]),
+        # One cell is a mark, and three are something else.
+        (
+            ["N", "S", "E", "O"],
+            [["X", "", "", ""], ["", "mar", "mar", "mar"]],
+            "{N}{S}{E}{O}",
+            [("N",), None],
+        ),
+    ],
+)
+def test_marks_that_are_not_certain_are_asked_and_can_be_stated(
+    tmp_path: Path,
+    names: list[str],
+    marks: list[list[str]],
+    template: str,
+    wanted: list[tuple[str, ...] | None],
+) -> None:
+    rows = [[f"A-{number}", "Libre", "250000", *one] for number, one in enumerate(marks)]
+    path = text_list(tmp_path / "x.csv", *rows, header=[*OF_UNIT, *names], delimiter=";")
+    with pytest.raises(PriceListError, match="directions may be marks") as refused:
+        pricelist.read(path, development_id="4711")
+    assert f"--column 'directions={template}'; let propq setup ask" in str(refused.value)
+    start = ListProfile(columns={"name": "Vivienda"}, development="4711")
+    text = setup(path, start=start).text()
+    assert f'as in {template}?\n# directions = "{template}"\n' in text
+    # The answer is a line of the profile, and it works; so it does as the best guess of a person.
+    (tmp_path / "propq.toml").write_text(
+        text.replace("# directions", "directions"), encoding="utf-8"
+    )
+    expected = [(f"A-{number}", one) for number, one in enumerate(wanted)]
+    assert _said(pricelist.read(path)) == expected
+    assert setup(path, lambda _: "", start=start).stated.columns["directions"] == template
+    stated = pricelist.read(
+        path, columns={"directions": template}, profile=None, development_id="4711"
+    )
+    assert _said(stated) == expected

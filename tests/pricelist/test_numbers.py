@@ -168,6 +168,25 @@ def test_no_price_is_ever_taken_for_another(
     assert PriceStyle.of([text, other], None).read(text) in (price, IN_DOUBT)
 
 
+@pytest.mark.parametrize(
+    ("price", "other"),
+    [("345.000", "345,000"), ("345.000", "199500.50"), ("345,000 €", "199.500,5")],
+)
+def test_where_no_decimals_can_be_stated_both_prices_are_named(
+    tmp_path: Path, price: str, other: str
+) -> None:
+    rows = [unit("A", price), unit("B", other), unit("C", "199500"), unit("D", "120")]
+    path = text_list(tmp_path / "x.csv", *rows, delimiter=";")
+    told = broken(path)
+    assert told[0].startswith("line 2, column price: expected a price that can be read in one way")
+    assert f"the column also has '{other}', which" in told[0]
+    assert told[0].endswith(f"without grouping, such as 345000, not '{price}'")
+    # So it asks for no answer that would not help.
+    assert "--decimal" not in told[0]
+    for decimal in (".", ","):
+        assert broken(path, decimal=decimal)
+
+
 def test_prices_in_doubt_are_asked_for_by_place_and_value(tmp_path: Path) -> None:
     path = text_list(tmp_path / "x.csv", unit("A", "1.234"), unit("B", "250.000"), unit("C", 5))
     first, second = broken(path)

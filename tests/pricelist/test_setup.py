@@ -132,8 +132,8 @@ def test_an_answer_that_is_none_is_asked_again_and_then_left_open(tmp_path: Path
 
     path = text_list(
         tmp_path / "x.csv",
-        unit("A", "250.000", status="Nadie"),
-        unit("A2", "199500.50"),
+        unit("A", "1.500", status="Nadie"),
+        unit("A2", "199500"),
         unit("B", "", directions="Mar"),
     )
     draft = setup(path, answer)

@@ -7,6 +7,7 @@ cells that could be values of it. Hidden columns could not.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
@@ -20,12 +21,14 @@ from .cells import text_of
 from .headers import Header, Layout, label, letter_of, stated_columns
 from .heading_words import field_in, field_of, is_of_id, is_with_tax, is_without_tax
 from .likely import could_be, is_filled
+from .marks import template_of_marks
 from .words import FIELDS
 
 __all__ = ["ColumnsError", "check_above", "columns_of"]
 
 _DEVELOPMENT: Final = FIELDS[0]
 _PRICE: Final = "price"
+_DIRECTIONS: Final = "directions"
 _GROUPED: Final = (_PRICE, "status")
 _SAMPLES: Final = 2
 _LONGEST_SAMPLE: Final = 30
@@ -238,6 +241,13 @@ def _nothing_for(
         for field in missing
         if could_be_meant.get(field)
     ]
+    marks = template_of_marks(header.cells) if _DIRECTIONS in missing else None
+    if marks is not None:
+        perhaps.append(
+            tr(
+                "; directions may be marks, such as X, in several columns: --column {stated}"
+            ).format(stated=shlex.quote(f"{_DIRECTIONS}={marks}"))
+        )
     hidden = [
         tr("; {label} is hidden").format(label=label(header.cells, index))
         for index in sorted(header.hidden)

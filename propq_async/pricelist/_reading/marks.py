@@ -10,7 +10,7 @@ from .heading_words import field_in
 from .likely import is_filled
 from .words import DIRECTIONS, O_IS_WEST, direction_key, fold
 
-__all__ = ["direction_of", "is_mark", "marked_columns"]
+__all__ = ["direction_of", "is_mark", "marked_columns", "template_of_marks"]
 
 _FIELD: Final = "directions"
 _O: Final = "o"
@@ -37,6 +37,12 @@ def direction_of(heading: str) -> str:
     # With a sign that is not a letter it is something else: `Nº`.
     is_word = word.rstrip(".").replace(" ", "").isalpha() and "º" not in word
     return word if is_word and (key in DIRECTIONS or key in O_IS_WEST) else ""
+
+
+def template_of_marks(names: Sequence[str]) -> str | None:
+    """Return how columns are stated that may have marks, `None` if fewer than two may."""
+    found = [f"{{{name}}}" for name in names if direction_of(name)]
+    return "".join(found) if len(found) > 1 else None
 
 
 def is_mark(cell: Any, word: str) -> bool | None:

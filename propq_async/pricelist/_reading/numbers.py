@@ -22,7 +22,7 @@ thousandth because one was taken for the other. So:
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import Enum
 from typing import Final, Literal
@@ -139,6 +139,11 @@ class _Reading:
     decimals: str | None = None
     separator: str = ""
 
+    @property
+    def mark(self) -> str | None:
+        """Return the separator of decimals that it shows, or would if its only one groups."""
+        return self.decimals or _OTHER.get(self.separator)
+
 
 def undressed(text: str) -> str | None:
     """Return the digits and separators of a price, `None` if there is anything else."""
@@ -223,10 +228,12 @@ class PriceStyle:
     Args:
         stated: the separator of decimals that the user stated, `None` if none.
         shown: those that the column shows.
+        against: for each separator a price of the column that would be misread if it grouped.
     """
 
     stated: Decimals | None = None
     shown: frozenset[str] = frozenset()
+    against: Mapping[str, str] = attrs.field(factory=dict)
     _shapes: dict[str, tuple[_Kind, str]] = attrs.field(factory=dict, init=False)
 
     @classmethod
@@ -238,14 +245,27 @@ class PriceStyle:
         """
         if stated is not None:
             return cls(stated)
-        shapes = {_shape(text) for text in texts}
-        readings = [one for one in map(_read, shapes) if one is not None]
-        shown = {one.decimals for one in readings if one.decimals}
-        separators = {one.separator for one in readings}
+        read = {shape: _read(shape) for shape in {_shape(text) for text in texts}}
+        readings = {shape: one for shape, one in read.items() if one is not None}
+        shown = {one.decimals for one in readings.values() if one.decimals}
+        separators = {one.separator for one in readings.values()}
         if len(separators) == 1 and separators <= _OTHER.keys() and _are_of_flats(texts):
             # Nobody gives prices in tenths of a cent.
             shown = {_OTHER[separator] for separator in separators}
-        return cls(None, frozenset(shown))
+        against: dict[str, str] = {}
+        for separator in separators & _OTHER.keys():
+            shapes = {shape for shape, one in readings.items() if one.mark == separator}
+            if shapes:
+                against[separator] = min(text for text in texts if _shape(text) in shapes)
+        return cls(None, frozenset(shown), against)
+
+    def contrary(self, text: str) -> str | None:
+        """Return a price of the column that keeps a text in doubt, also if decimals are stated.
+
+        `None` if there is none.
+        """
+        reading = _read(text)
+        return None if reading is None else self.against.get(reading.separator)
 
     def read(self, text: str) -> int | Decimal | Doubt | None:
         """Return the price, or why it is none.

@@ -12,7 +12,7 @@ from propq_async._messages import joined, tr
 from propq_async.errors import InvalidUpdateError
 from propq_async.ledger import Unit
 from propq_async.models import UnitStatus, UnitUpdate
-from propq_async.pricelist._problems import Problem
+from propq_async.pricelist._problems import Problem, shown_value
 
 from .cells import (
     directions_text,
@@ -208,8 +208,7 @@ class RowParser:
             notes.expect(at_status, _EXPECTED_STATUS)
         price = self._price(cells[at_price])
         if price is None or isinstance(price, Doubt):
-            told = expected_instead(text_of(cells[at_price]))
-            notes.expect(at_price, told or _EXPECTED_OF_PRICE[price])
+            notes.expect(at_price, self._expected_of(text_of(cells[at_price]), price))
         elif price < self._whole_from:
             self._look_beside(cells, at_price, notes)
         directions = self._directions_of(cells[at_directions])
@@ -283,6 +282,17 @@ class RowParser:
         if price is None and isinstance(cell, str):
             return price_of(explicit(cell), self._style)
         return price
+
+    def _expected_of(self, text: str, price: Doubt | None) -> str:
+        """Return what was expected of a cell that is no price."""
+        other = self._style.contrary(text) if price is Doubt.IN_DOUBT else None
+        if other is not None:
+            return tr(
+                "a price that can be read in one way only: the column also has {other}, which "
+                "contradicts it, so that no separator of decimals fits both; write such prices "
+                "without grouping, such as 345000"
+            ).format(other=shown_value(other))
+        return expected_instead(text) or _EXPECTED_OF_PRICE[price]
 
     def _status(self, cell: Any) -> UnitStatus | None:
         if isinstance(cell, bool):
