@@ -65,7 +65,7 @@ class GuardOptions:
 
     def unaccepted_of(self, warnings: Sequence[PlanWarning]) -> list[PlanWarning]:
         """Return those of the warnings that still need a yes."""
-        from propq_async.pricelist._warnings import unaccepted  # noqa: PLC0415 - as above
+        from propq_async.pricelist._plan_warning import unaccepted  # noqa: PLC0415 - as above
 
         return unaccepted(warnings, self._kinds)
 

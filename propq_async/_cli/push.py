@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
-from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from typing import Final
 
@@ -19,7 +17,6 @@ from propq_async.pricelist import (
     BrokenRow,
     Failures,
     Plan,
-    PlanWarning,
     PriceList,
     Push,
     Row,
@@ -33,17 +30,14 @@ from .account import find_credentials
 from .alone import alone
 from .client import connect, explained
 from .exit_codes import CommandError, Exit
-from .guard_options import accepting
 from .language import said
 from .list_options import open_list
-from .phrases import first
 from .plan import plan_status, refuse_empty, tell_plan
 from .plan_file import kept
-from .plan_text import ALERT, show_plan
+from .push_confirmation import confirm
 from .push_json import run_as_json
 from .push_options import PushOptions
 from .push_summary import Summary
-from .question import ask
 from .report_file import check_report, tell_report, write_report
 from .screen import Screen, ledger_warnings, report
 from .shard_option import shard_to_push
@@ -142,7 +136,7 @@ class _Run:
                 made = await self._plan(saved, prices, propq, ledger)
                 # Now, since the plan is what there is to report if nobody says yes.
                 await write_report(made, command.report)
-                self._confirm(made, prices, ledger.location)
+                confirm(command, made, prices, ledger.location, self.screen)
                 return await self._push(made, prices, propq, ledger)
 
     async def _plan(
@@ -165,33 +159,13 @@ class _Run:
         self.made = made
         return made
 
-    def _confirm(self, made: Plan, prices: PriceList, ledger: str) -> None:
-        """Go on only if the user says yes, or nobody is there and no warning needs it."""
-        if self.command.yes:
-            return
-        left = self.command.guards.unaccepted(made)
-        if not (sys.stdin.isatty() and sys.stderr.isatty()):
-            if left:
-                raise _unconfirmed(left, self.command.listed)
-        # Even with nothing to send: a yes lets the ledger forget units that vanished.
-        elif made.changes or left:
-            show_plan(self.screen, made, prices, ledger, self.command.listed)
-            self.screen.sentence("")
-            go_on = tr("Push all the same") if left else tr("Push")
-            if not ask(
-                tr("{go_on} ({count:,} to be sent)? [y/N] ").format(
-                    go_on=go_on, count=len(made.changes)
-                )
-            ):
-                raise CommandError(tr("nothing was sent"), Exit.UNCONFIRMED)
-
     async def _push(self, made: Plan, prices: PriceList, propq: AsyncPropQ, ledger: Ledger) -> Exit:
         command = self.command
         outcomes = push(
             made,
             propq,
             ledger,
-            accept="all",  # `_confirm` has asked
+            accept="all",  # `confirm` has asked
             concurrency=command.concurrency,
             max_outage_seconds=command.max_outage_seconds,
         )
@@ -272,24 +246,6 @@ class _Run:
             finally:
                 if self.looking is not None:
                     self.looking.cancel()
-
-
-def _unconfirmed(left: Sequence[PlanWarning], listed: int) -> CommandError:
-    """Tell what needs a yes, with nobody to ask, and return the error."""
-
-    # This is the result of the push, and may be mailed.
-    def show(screen: Screen) -> None:
-        screen.lines(tr("Likely a mistake"), first(map(str, left), listed), ALERT)
-        screen.sentence("")
-
-    report(show)
-    return CommandError(
-        tr(
-            "nothing was sent, since the above needs a yes: if it is meant, push with "
-            "{accept} (or with --yes, for whatever it may be)"
-        ).format(accept=accepting(left)),
-        Exit.UNCONFIRMED,
-    )
 
 
 def _unseen(_done: int, _failed: int) -> None:

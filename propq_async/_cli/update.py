@@ -15,6 +15,7 @@ from propq_async._messages import tr
 from propq_async.errors import InvalidUpdateError, RateLimitError, ServerError
 from propq_async.ledger import Account, Ledger
 from propq_async.pricelist._money import money
+from propq_async.pricelist._plan_warning import MIN_PRICE, Limits
 from propq_async.pricelist._reading.numbers import IN_DOUBT, TOO_FINE, Decimals, PriceStyle
 from propq_async.pricelist._reading.words import (
     O_IS_WEST,
@@ -23,7 +24,7 @@ from propq_async.pricelist._reading.words import (
     directions_in,
     status_of,
 )
-from propq_async.pricelist._warnings import MIN_PRICE, Limits, warnings_of_update
+from propq_async.pricelist._warnings import warnings_of_update
 
 from .account import find_credentials
 from .client import connect, explained

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import ssl
 from collections.abc import Callable, Sequence
-from os import PathLike
 from typing import Final, Self, Unpack
 
 import aiohttp
@@ -42,7 +41,7 @@ from .default_store import default_store, limiter_from_env, store_from_env
 from .memory import UnitMemory
 from .pool_owner import PoolOwner
 from .session import PropQSession
-from .settings import Settings, check_bounds, check_retry, check_timeout
+from .settings import Settings, check_bounds, check_retry, check_timeout, refuse_path
 
 
 class AsyncPropQ(Unpicklable):
@@ -122,10 +121,7 @@ class AsyncPropQ(Unpicklable):
                 "or use AsyncPropQ.from_env()"
             )
         check_retry(retry)
-        if isinstance(token_store, str | PathLike):
-            raise ConfigurationError(
-                "token_store must be a store, not a path: JsonFileTokenStore(path)"
-            )
+        refuse_path("token_store", token_store, "store", "JsonFileTokenStore(path)")
         self._base_url = check_base_url(base_url)
         self._client_id = credentials.client_id
         check_timeout(timeout_seconds)
@@ -133,10 +129,7 @@ class AsyncPropQ(Unpicklable):
         problem = None if proxy is None else proxy_problem(proxy)
         if problem is not None:
             raise ConfigurationError(f"proxy cannot be used: {problem}")
-        if isinstance(ledger, str | PathLike):
-            raise ConfigurationError(
-                "ledger must be a ledger, not a path: propq_async.ledger.Ledger(path)"
-            )
+        refuse_path("ledger", ledger, "ledger", "propq_async.ledger.Ledger(path)")
         memory = None if ledger is None else ledger.of_account(self._base_url, self._client_id)
         self._options = Options(timeout_seconds, retry, memory, on_call)
         self._connections = PoolSettings(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Sequence
+from os import PathLike
 from typing import TypedDict
 
 import aiohttp
@@ -60,3 +61,9 @@ def check_bounds(
     if max_calls_per_second is not None:
         check_at_least("max_calls_per_second", max_calls_per_second, 0, exclusive=True, finite=True)
     check_at_least("max_closed_seconds", max_closed_seconds, 0, exclusive=True)
+
+
+def refuse_path(name: str, value: object, what: str, example: str) -> None:
+    """Raise `ConfigurationError` if it is a path where an object is wanted."""
+    if isinstance(value, str | PathLike):
+        raise ConfigurationError(f"{name} must be a {what}, not a path: {example}")

@@ -17,16 +17,19 @@ from propq_async.pricelist._reading.reader import PriceList, read
 from propq_async.pricelist._reading.rows import BrokenRow, Row
 
 from ._changes import Change, Reason
+from ._draft import Draft
 from ._failures import Failures
+from ._kinds import WarningKind
 from ._outcomes import PushOutcome, Result, Standing
+from ._plan_warning import PlanWarning
 from ._planning import Plan, Total, plan
 from ._problem_kinds import ProblemKind
 from ._problems import Column, PriceListError, Problem, Remark, Table
 from ._pushing import Push, push
 from ._report import report
 from ._saved import load_plan, save_plan
-from ._setup import Draft, Question, setup
-from ._warnings import PlanWarning, WarningKind
+from ._setup import setup
+from ._setup_questions import Question
 from ._writing import write
 
 __all__ = [

@@ -29,8 +29,8 @@ from propq_async.models import UnitOutcome, UnitUpdate
 
 from ._changes import Change, untried_first
 from ._outcomes import PushOutcome, Result, Standing
+from ._plan_warning import check_accepted
 from ._planning import Plan, check_current
-from ._warnings import check_accepted
 
 __all__ = ["Push", "push"]
 

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import cache
-from html import escape
 from importlib import resources
 from string import Template
-from typing import Final, TypeAlias
+from typing import Final
 
 from propq_async._comparison import exact
 from propq_async._languages import ENGLISH, Language
 from propq_async._languages import language as language_named
 from propq_async._messages import joined, tr
-from propq_async._wire.redaction import printable
 
 from ._changes import Change, Reason
+from ._html import Cell, Html
 from ._money import money
 from ._outcomes import Result
 from ._planning import Plan
 from ._pushing import Push
 
 __all__ = ["report"]
-
-# A browser shows this many rows without trouble, and nobody reads more.
-_MOST_ROWS: Final = 20_000
-
-# The text of a cell; or beside it what the value was before, and what it is sorted by.
-_CellOf: TypeAlias = str | tuple[str, str, str]
 
 _WHY: Final = {
     Reason.NEW: tr("new to us"),
@@ -44,7 +37,6 @@ _RESULTS: Final = {
     Result.CUT_OFF: tr("cut off"),
 }
 _YES: Final = tr("yes")
-_NUMBERS: Final = ("Price", "Units", "Value")
 
 
 def report(of: Plan | Push, *, language: str = ENGLISH) -> str:
@@ -75,12 +67,13 @@ class _Page:
         self._plan = plan
         self._push = push
         self._language = language
+        self._html = Html(language)
 
     def text(self) -> str:
         what = tr("PropQ plan of {name}") if self._push is None else tr("PropQ push of {name}")
         return _template().substitute(
             language=self._language.name,
-            title=self._text(what.format(name=self._plan.path.name)),
+            title=self._html.text(what.format(name=self._plan.path.name)),
             head="\n".join(self._head()),
             body="\n".join(part for part in self._body() if part),
         )
@@ -88,19 +81,19 @@ class _Page:
     def _head(self) -> Iterator[str]:
         account, push = self._plan.account, self._push
         now = datetime.now().astimezone()
-        yield self._paragraph(
+        yield self._html.paragraph(
             tr("Client {client_id} of {base_url}").format(
                 client_id=account.client_id, base_url=account.base_url
             ),
             "soft",
         )
-        yield self._paragraph(
+        yield self._html.paragraph(
             tr("List {path}; page made on {now:%Y-%m-%d %H:%M %z}").format(
                 path=self._plan.path, now=now
             ),
             "soft",
         )
-        yield self._paragraph(*self._verdict())
+        yield self._html.paragraph(*self._verdict())
         counts: list[tuple[str, int]] = [
             (tr("rows of the list"), self._plan.rows),
             (tr("unchanged"), self._plan.unchanged),
@@ -116,7 +109,7 @@ class _Page:
             counts += [(tr("not sent"), standing.not_sent + standing.cut_off)]
         counts += [(tr("broken"), len(self._plan.broken))]
         boxes = (
-            f"<div><dt>{self._text(name)}</dt><dd>{self._grouped(count)}</dd></div>"
+            f"<div><dt>{self._html.text(name)}</dt><dd>{self._html.grouped(count)}</dd></div>"
             for name, count in counts
         )
         yield f'<dl class="counts">{"".join(boxes)}</dl>'
@@ -146,9 +139,9 @@ class _Page:
     def _body(self) -> Iterator[str]:
         push = self._push
         title = tr("Likely a mistake") if push is None else tr("Confirmed before it was sent")
-        yield self._list(title, map(str, self._plan.warnings), "warned")
+        yield self._html.bullets(title, map(str, self._plan.warnings), "warned")
         if push is not None:
-            yield self._table(
+            yield self._html.table(
                 tr("Not applied"),
                 (tr("Where"), tr("Unit"), tr("What happened"), tr("May have been applied")),
                 (
@@ -162,13 +155,13 @@ class _Page:
                 ),
                 "failed",
             )
-        yield self._list(tr("Broken, and not sent"), map(str, self._plan.broken), "failed")
-        yield self._list(
+        yield self._html.bullets(tr("Broken, and not sent"), map(str, self._plan.broken), "failed")
+        yield self._html.bullets(
             tr("No longer in the list"), (" ".join(unit) for unit in self._plan.missing), "warned"
         )
         yield self._changes()
         said = {str(one) for one in self._plan.warnings}
-        yield self._list(
+        yield self._html.bullets(
             tr("Worth a look"), (str(one) for one in self._plan.remarks if str(one) not in said)
         )
         yield self._totals()
@@ -185,16 +178,16 @@ class _Page:
         ]
         plan, push = self._plan, self._push
         if push is None:
-            rows: Iterable[list[_CellOf]] = (self._change_cells(one) for one in plan.changes)
+            rows: Iterable[list[Cell]] = (self._change_cells(one) for one in plan.changes)
         else:
             heads.append(tr("Result"))
             rows = ([*self._change_cells(one), _RESULTS[result]] for one, result in push.results())
-        return self._table(tr("Changes"), heads, rows)
+        return self._html.table(tr("Changes"), heads, rows)
 
-    def _change_cells(self, change: Change) -> list[_CellOf]:
+    def _change_cells(self, change: Change) -> list[Cell]:
         """Return the cells of a change, but for its result."""
         update, before = change.update, change.before
-        cells: list[_CellOf] = [update.development_id, update.name]
+        cells: list[Cell] = [update.development_id, update.name]
         old = ("", "", "")
         moved: str = ""
         if before is not None and before.status is not None and before.price is not None:
@@ -222,15 +215,17 @@ class _Page:
         return [*cells, _WHY[change.reason]]
 
     def _totals(self) -> str:
-        rows: list[list[_CellOf]] = [
+        rows: list[list[Cell]] = [
             [
                 status.name,
-                self._grouped(total.units),
+                self._html.grouped(total.units),
                 (money(total.value, self._plan.decimal), "", str(total.value)),
             ]
             for status, total in self._plan.totals.items()
         ]
-        return self._table(tr("The list by status"), (tr("Status"), tr("Units"), tr("Value")), rows)
+        return self._html.table(
+            tr("The list by status"), (tr("Status"), tr("Units"), tr("Value")), rows
+        )
 
     def _columns(self) -> str:
         lines = []
@@ -248,64 +243,7 @@ class _Page:
             if table.sheet is not None:
                 text = tr("sheet {names}: {text}").format(names=table.sheet, text=text)
             lines.append(text)
-        return self._list(tr("Which column is which"), lines)
-
-    def _list(self, title: str, lines: Iterable[str], kind: str = "") -> str:
-        """Return a section with a list, or nothing for no lines."""
-        items, more = self._some([f"<li>{self._text(line)}</li>" for line in lines])
-        return self._section(title, f"<ul>{''.join(items)}</ul>{more}", kind) if items else ""
-
-    def _table(
-        self,
-        title: str,
-        heads: Sequence[str],
-        rows: Iterable[Sequence[_CellOf]],
-        kind: str = "",
-    ) -> str:
-        """Return a section with a table that can be sorted, or nothing for no rows."""
-        lines, more = self._some(
-            ["<tr>" + "".join(map(self._cell, heads, row)) + "</tr>" for row in rows]
-        )
-        if not lines:
-            return ""
-        head = "".join(
-            f'<th scope="col"{_number(name)}><button type="button">{self._text(name)}</button></th>'
-            for name in heads
-        )
-        body = "\n".join(lines)
-        table = f'<table class="rows"><thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table>'
-        return self._section(title, table + more, kind)
-
-    def _cell(self, head: str, cell: _CellOf) -> str:
-        text, was, order = (cell, "", "") if isinstance(cell, str) else cell
-        told = f"<small>{self._text(was)}</small>" if was else ""
-        value = f' data-value="{self._text(order)}"' if order else ""
-        inside = f"<span>{self._text(text)}{told}</span>" if text else ""
-        return f'<td data-label="{self._text(head)}"{_number(head)}{value}>{inside}</td>'
-
-    def _some(self, lines: list[str]) -> tuple[list[str], str]:
-        more = len(lines) - _MOST_ROWS
-        told = self._paragraph(
-            tr("And {more:,} more, which this page leaves out.").format(more=more), "soft"
-        )
-        return lines[:_MOST_ROWS], told if more > 0 else ""
-
-    def _section(self, title: str, inside: str, kind: str) -> str:
-        return f'<section class="{kind}"><h2>{self._text(title)}</h2>{inside}</section>'
-
-    def _paragraph(self, text: str, kind: str) -> str:
-        return f'<p class="{kind}">{self._text(text)}</p>'
-
-    def _text(self, text: str) -> str:
-        """Return text that is no markup, and has no character that hides or reorders others."""
-        return escape(printable(self._language.said(text)))
-
-    def _grouped(self, number: int) -> str:
-        return self._language.said(tr("{:,}").format(number))
-
-
-def _number(head: str) -> str:
-    return ' class="number"' if head in _NUMBERS else ""
+        return self._html.bullets(tr("Which column is which"), lines)
 
 
 def _unit(change: Change) -> str:

@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
-from decimal import Decimal, InvalidOperation
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
-from propq_async._languages import ENGLISH
-from propq_async._languages import language as language_named
-from propq_async._messages import joined, tr
-from propq_async.models import UnitStatus
+from propq_async._messages import tr
 from propq_async.pricelist._reading.columns import ColumnsError
-from propq_async.pricelist._reading.completing import is_no_price
 from propq_async.pricelist._reading.evidence import SameUnitsError
 from propq_async.pricelist._reading.reader import PriceList, read
 from propq_async.pricelist._reading.rows import BrokenRow, Row
 from propq_async.pricelist._reading.shown import HIDDEN
-from propq_async.pricelist._reading.words import O_IS_WEST, directions_in, status_of
 from propq_async.pricelist._reading.workbook import Workbook
 
-from ._problem_kinds import ProblemKind, problem_kinds
-from ._problems import PriceListError, Problem
+from ._draft import Draft
+from ._problem_kinds import problem_kinds
+from ._problems import PriceListError
 from ._profile import PROFILE_NAME, Profile
-from ._profile_text import list_text, quoted, stated_lines
-from ._profile_values import Fill, ListProfile
+from ._profile_values import ListProfile
+from ._setup_answers import line_of, stated_by
+from ._setup_problems import about_kind, row_numbers
 from ._setup_questions import (
     Question,
     about_column,
@@ -37,15 +33,12 @@ from ._setup_questions import (
     about_development_name,
     about_direction,
     about_file,
-    about_gap,
     about_not_unit,
-    about_numbers,
-    about_pairs,
     about_status,
     hidden_rows,
 )
 
-__all__ = ["Answer", "Draft", "Question", "setup"]
+__all__ = ["Answer", "setup"]
 
 Answer = Callable[[Question], str]
 """Answers a question. An empty text takes the best guess."""
@@ -55,64 +48,9 @@ _SHOWN: Final = 5
 _TRIES: Final = 3
 _UNKNOWN: Final = "?"
 _WORD: Final = re.compile(r"--(status|direction)-word '?([^\s=']+)=")
-_FILES: Final = (".csv", ".tsv", ".txt", ".xlsx", ".xls", ".ods", ".jsonl", ".json")
-_FILLED: Final = ("status", "price", "directions")
 # Where there is no guess, a draft assumes this to find out what else is to be asked.
 _ASSUMED: Final = {"directions": "ledger"}
-_COLUMNS: Final = ("name", "development_id")
 _CERTAIN: Final = ("heading", "marks", "without tax", "id")
-# Answers that state nothing.
-_NOTHING: Final = {"sheets": ("-",), "not_units": ("yes",), "fill": ("none",)}
-_CHOICES: Final = {
-    "decimal": (".", ","),
-    "compass_pairs": ("one", "two"),
-    "hidden_rows": ("skip", "read"),
-    "not_units": ("no",),
-}
-
-
-@attrs.frozen
-class Draft:
-    """What is known of a list, and what is left to be answered.
-
-    Args:
-        path: the list.
-        stated: what the profile states of it.
-        guessed: the questions that nobody has answered, each with the line of the profile that
-            would answer it by its best guess.
-        rows: the first rows as they would be sent.
-        problem: why the list cannot be read yet, nothing if it can.
-        decimal: what stands before the decimals of its prices.
-    """
-
-    path: Path
-    stated: ListProfile
-    guessed: Sequence[tuple[Question, str]]
-    rows: Sequence[Row | BrokenRow]
-    problem: str = ""
-    decimal: str = "."
-
-    def text(self, folder: str | os.PathLike[str] | None = None, *, language: str = ENGLISH) -> str:
-        """Return the text of a profile in a folder, by default that of the list.
-
-        Args:
-            folder: the folder.
-            language: the language of its questions, `en` or `es`.
-        """
-        folder = self.path.parent if folder is None else Path(folder)
-        said = language_named(language).said
-        comments = map(said, _comments(self.guessed, self.problem))
-        return list_text(self.stated, folder, comments)
-
-
-def _comments(guessed: Sequence[tuple[Question, str]], problem: str) -> Iterator[str]:
-    if guessed:
-        yield tr("Not certain: answer these, and take the # away before what is right.")
-    for question, line in guessed:
-        yield question.text
-        yield line
-    if problem:
-        yield problem
 
 
 def setup(
@@ -245,12 +183,12 @@ class _Setup:
         for row in broken:
             texts = {cell.strip() for cell in row.cells} - {""}
             if len(texts) == 1:
-                yield about_not_unit(texts.pop(), _where([row]))
+                yield about_not_unit(texts.pop(), row_numbers([row]))
         filled = {f"fill.{field}" for field in self._assumed.fill}
         questions = [
             one
             for kind in problem_kinds(broken)
-            for one in _about_kind(kind)
+            for one in about_kind(kind)
             if one.key not in filled
         ]
         # What stands in the column of prices may be the status, once something fills the price.
@@ -292,7 +230,7 @@ class _Setup:
                 text or question.default or ("" if self._answer else _ASSUMED.get(question.key, ""))
             )
             try:
-                after = _stated(before, question, text, self._path.parent)
+                after = stated_by(before, question, text, self._path.parent)
             except PriceListError as error:
                 question = attrs.evolve(question, error=str(error))
             else:
@@ -303,7 +241,7 @@ class _Setup:
         self._assumed = after
 
     def _line(self, question: Question, after: ListProfile) -> str:
-        return _answering(question, self._assumed, after, self._path.parent)
+        return line_of(question, self._assumed, after, self._path.parent)
 
     def _confirmed(self) -> ListProfile:
         """Return what is certain without anybody's answer."""
@@ -315,137 +253,3 @@ class _Setup:
         }
         file = self._assumed.file
         return attrs.evolve(self._start, columns=columns, file=file)
-
-
-def _about_kind(kind: ProblemKind) -> Iterator[Question]:
-    groups = [kind.problems]
-    if len(kind.rows) != len(kind.problems):
-        # All that is wrong with one row.
-        groups = [[problem] for problem in kind.problems]
-    asked = (_about_problems(kind.rows, problems) for problems in groups)
-    yield from (question for question in asked if question is not None)
-
-
-def _about_problems(rows: Sequence[BrokenRow], problems: Sequence[Problem]) -> Question | None:
-    """Return what is asked about problems of one kind, if an answer would mend them."""
-    problem, where = problems[0], _where(rows)
-    expected, value = problem.expected, problem.value or ""
-    fields = {column.heading: field for field, column in rows[0].table.columns.items()}
-    field = fields.get(" ".join((problem.column or "").split()), "")
-    gaps = [row for row, one in zip(rows, problems, strict=True) if _is_gap(field, one.value or "")]
-    if gaps:
-        return about_gap(field, _where(gaps))
-    if "--status-word" in expected:
-        return about_status(value.strip(), where)
-    if "--direction-word" in expected:
-        return about_direction(value.strip(), where)
-    if "--decimal" in expected:
-        return about_numbers(value, where)
-    return about_pairs(value, where) if "if it is one direction" in expected else None
-
-
-def _is_gap(field: str, value: str) -> bool:
-    is_empty = not value.strip() or (field == "price" and is_no_price(value))
-    return is_empty and field in _FILLED
-
-
-def _where(rows: Sequence[BrokenRow]) -> str:
-    lines = ", ".join(str(row.line) for row in rows[:_SHOWN])
-    more = ", ..." if len(rows) > _SHOWN else ""
-    return (
-        tr(" (row {lines})").format(lines=lines)
-        if len(rows) == 1
-        else tr(" ({count:,} rows: {lines}{more})").format(count=len(rows), lines=lines, more=more)
-    )
-
-
-def _answering(question: Question, before: ListProfile, after: ListProfile, folder: Path) -> str:
-    """Return the line of a profile that an answer adds."""
-    known = stated_lines(before, folder)
-    new = [line for line in stated_lines(after, folder) if line not in known]
-    table, _, word = question.key.partition(".")
-    return new[0] if new else f'{table}.{quoted(word)} = "..."' if word else f'{table} = "..."'
-
-
-def _stated(before: ListProfile, question: Question, text: str, folder: Path) -> ListProfile:
-    """Return what is stated with one more answer, which is nothing if the text is empty.
-
-    Raises:
-        PriceListError: that is no answer.
-    """
-    table, _, word = question.key.partition(".")
-    if not text or text in _NOTHING.get(table, ()):
-        return before
-    if table in _FILLED:
-        is_column = text != "ledger" and text in dict(question.choices)
-        is_filled = not is_column and (
-            text == "ledger"
-            or text.casefold().endswith(_FILES)
-            or (table == "directions" and isinstance(directions_in(text, O_IS_WEST), tuple))
-        )
-        table, word = "fill" if is_filled else "columns", table
-    elif table in _COLUMNS:
-        table, word = "columns", table
-    value: Any
-    match table:
-        case "status_words":
-            value = {**before.status_words, word: _status(text)}
-        case "direction_words":
-            value = {**before.direction_words, word: _direction(text)}
-        case "sheets":
-            value = {**(before.sheets or {}), word: text}
-        case "not_units":
-            value = (*before.not_units, word)
-        case "fill":
-            value = {**before.fill, word: _fill(word, text, folder)}
-        case "columns":
-            value = {**before.columns, word: text}
-            # It may be a second answer to the question that a fill has answered first.
-            fill = {field: one for field, one in before.fill.items() if field != word}
-            before = attrs.evolve(before, fill=fill)
-        case _:
-            value = _choice(table, text)
-    return attrs.evolve(before, **{table: value})
-
-
-def _choice(key: str, text: str) -> str:
-    choices = _CHOICES.get(key, (text,))
-    if text not in choices:
-        raise PriceListError(tr("expected {names}").format(names=joined(tr(" or "), choices)))
-    return text
-
-
-def _status(text: str) -> UnitStatus:
-    status = status_of(text, {})
-    if status is None:
-        raise PriceListError(
-            tr("expected {names}").format(names=", ".join(one.name for one in UnitStatus))
-        )
-    return status
-
-
-def _direction(text: str) -> str:
-    found = directions_in(text, O_IS_WEST)
-    if isinstance(found, str) or len(found) != 1:
-        raise PriceListError(tr("expected one of N, NE, E, SE, S, SW, W, NW"))
-    return found[0]
-
-
-def _fill(field: str, text: str, folder: Path) -> Fill:
-    if text == "ledger":
-        return Fill("ledger")
-    if text.casefold().endswith(_FILES):
-        if not (folder / text).is_file():
-            raise PriceListError(tr("there is no file {path}").format(path=folder / text))
-        return Fill(folder / text)
-    if field == "status":
-        return Fill("value", _status(text))
-    if field == "directions":
-        found = directions_in(text, O_IS_WEST)
-        if isinstance(found, str):
-            raise PriceListError(tr("expected ledger, a file, or {found}").format(found=found))
-        return Fill("value", found)
-    try:
-        return Fill("value", Decimal(text))
-    except InvalidOperation:
-        raise PriceListError(tr("expected ledger, a file, or a price such as 250000")) from None

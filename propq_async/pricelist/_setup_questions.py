@@ -18,6 +18,7 @@ from propq_async.pricelist._reading.words import fold
 from ._guesses import direction_guess, status_guess
 
 __all__ = [
+    "FILLED",
     "Question",
     "about_column",
     "about_development",
@@ -46,7 +47,7 @@ _PARTS: Final = (
     ("puerta", "door", "letra", "n", "no", "numero", "num", "tur"),
 )
 _WITHOUT_TAX: Final = re.compile(r"\b(?:sin|s|excl?|ohne|hors|zonder)\b")
-_FILLED: Final = ("status", "price", "directions")
+FILLED: Final = ("status", "price", "directions")
 # What one list of a series has and the next one has not: a number, a version, a month.
 _VARIES: Final = re.compile(
     r"[\s_(.-]*[0-9].*$"
@@ -107,7 +108,7 @@ def about_column(
     if field == "name":
         default = default or _template(header)
         hint = tr("; several columns make it as in {Portal}-{Puerta}")
-    if field in _FILLED:
+    if field in FILLED:
         choices = [*choices, ("ledger", tr("none: as the server has acknowledged it last"))]
         hint = tr("; or a file that has it, such as units.csv")
     if field == "directions":

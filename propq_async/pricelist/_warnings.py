@@ -2,127 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import attrs
-
 from propq_async._comparison import alike, exact
-from propq_async._messages import joined, tr, trn
-from propq_async.errors import UnconfirmedError
+from propq_async._messages import tr, trn
 from propq_async.ledger import Entry, Unit
 from propq_async.models import Direction, UnitStatus, UnitUpdate
 from propq_async.pricelist._reading.numbers import ARITHMETIC
 from propq_async.pricelist._reading.rows import Row
 
 from ._changes import relative_change
-from ._kinds import WarningKind, kinds_named
-from ._money import money
-from ._surfaces import price_of_square_metre
+from ._kinds import WarningKind
+from ._low_prices import low_prices
+from ._plan_warning import Limits, PlanWarning
 
 if TYPE_CHECKING:
     from ._changes import Change
 
-__all__ = [
-    "MAX_CHANGE",
-    "MIN_PRICE",
-    "Limits",
-    "PlanWarning",
-    "WarningKind",
-    "check_accepted",
-    "unaccepted",
-    "warnings_of",
-    "warnings_of_update",
-]
+__all__ = ["warnings_of", "warnings_of_update"]
 
-MAX_CHANGE: Final = 0.2
-MIN_PRICE: Final = 1_000
-# Half of a list of flats costs more, and so does half of a list of parking spaces.
-LOW_MEDIAN: Final = 10_000
-# In euro for a square metre: nothing that is new costs less.
-LOW_FOR_SQUARE_METRE: Final = 400
-# More than lies between a parking space and a flat, and less than decimals or "in thousands" make.
-FAR_BELOW_THE_REST: Final = 100
 _SHOWN_DIGIT: Final = Decimal("0.1")
 _NAMED: Final = 5
-# How many warnings an error quotes. It has all of them as values.
-_QUOTED: Final = 3
-
-
-@attrs.frozen
-class Limits:
-    """What a price may do without a question.
-
-    Args:
-        max_change: by how much it may move, 0.2 for 20%.
-        min_price: the lowest price of a unit, in euro.
-        decimal: what stands before decimals in texts.
-    """
-
-    max_change: Decimal
-    min_price: Decimal
-    decimal: str = "."
-
-    def money(self, value: float | Decimal) -> str:
-        """Return an amount as the list writes it."""
-        return money(value, self.decimal)
-
-
-@attrs.frozen
-class PlanWarning:
-    """Something that is likely a mistake, so that a person should confirm it before a push.
-
-    Args:
-        kind: what it is about.
-        text: what it says, for people.
-    """
-
-    kind: WarningKind
-    text: str
-
-    def __str__(self) -> str:
-        return self.text
-
-
-def unaccepted(warnings: Iterable[PlanWarning], accept: Iterable[str]) -> list[PlanWarning]:
-    """Return the warnings that still need a yes.
-
-    Args:
-        warnings: the warnings.
-        accept: the kinds that somebody has said yes to, as `kinds_named` takes them.
-
-    Raises:
-        ConfigurationError: `accept` names a kind that does not exist.
-    """
-    accepted = kinds_named(accept)
-    return [one for one in warnings if one.kind not in accepted]
-
-
-def check_accepted(path: Path, warnings: Sequence[PlanWarning], accept: Iterable[str]) -> None:
-    """Check that somebody has said yes to each warning of a plan.
-
-    Raises:
-        UnconfirmedError: nobody has.
-        ConfigurationError: `accept` names a kind that does not exist.
-    """
-    if not (left := unaccepted(warnings, accept)):
-        return
-    kinds: dict[str, list[str]] = {}
-    for one in left:
-        kinds.setdefault(str(one.kind), []).append(one.text)
-    more = len(left) - _QUOTED
-    quoted = joined("; ", (one.text for one in left[:_QUOTED]))
-    if more > 0:
-        quoted += tr("; and {more:,} more").format(more=more)
-    raise UnconfirmedError(
-        tr(
-            "{path}: nothing was sent, since this needs a yes: {quoted}; if it is "
-            "meant, push with accept={names!r}"
-        ).format(path=path, quoted=quoted, names=",".join(kinds)),
-        warnings=kinds,
-    )
 
 
 def warnings_of(
@@ -145,7 +48,7 @@ def warnings_of(
     found += _most(changes, len(rows))
     for change in changes:
         found += _of_one(change.update, change.before, limits)
-    found += _low(changes, rows, limits, is_first=is_first)
+    found += low_prices(changes, rows, limits, is_first=is_first)
     found += _alike(changes, rows, others)
     found += (
         PlanWarning(remark.kind, str(remark))
@@ -273,62 +176,6 @@ def _missing(
                 names=", ".join(names[:_NAMED]),
                 more=more,
             ),
-        )
-
-
-def _low(
-    changes: Sequence[Change], rows: Sequence[Row], limits: Limits, *, is_first: bool
-) -> Iterator[PlanWarning]:
-    """Warn of prices that are too low, where no earlier price tells that they are meant."""
-    unknown = [one for one in changes if one.before is None or one.before.price is None]
-    median = 0.0
-    if unknown:
-        # Nothing depends on the last digit, and floats are the fastest to sort.
-        prices = sorted(float(row.update.price) for row in rows)
-        median = prices[len(prices) // 2]
-        if is_first:
-            yield from _low_as_a_whole(median, rows, limits)
-    # Most are higher, and floats are the fastest to compare.
-    surely_high = max(float(limits.min_price), median / FAR_BELOW_THE_REST) + 1
-    for change in changes:
-        if float(change.update.price) > surely_high:
-            continue
-        update, price = change.update, exact(change.update.price)
-        before = None if change.before is None else change.before.price
-        if before is not None and before < limits.min_price:
-            # That it is low was confirmed, and how it changes is a matter of `price`.
-            continue
-        why = ""
-        if price < limits.min_price:
-            why = tr("less than {money}").format(money=limits.money(limits.min_price))
-        elif before is None and float(price) * FAR_BELOW_THE_REST < median:
-            why = tr("less than a hundredth of the list's median, {money}").format(
-                money=limits.money(median)
-            )
-        if why:
-            text = tr("{development_id} {name} costs {price}: {why}").format(
-                development_id=update.development_id,
-                name=update.name,
-                price=limits.money(price),
-                why=why,
-            )
-            yield PlanWarning(WarningKind.BELOW_FLOOR, text)
-
-
-def _low_as_a_whole(median: float, rows: Sequence[Row], limits: Limits) -> Iterator[PlanWarning]:
-    """Warn of prices that are all too low alike, so that none stands out."""
-    text = ""
-    if median < LOW_MEDIAN:
-        text = tr("the median price of this list is {money}").format(money=limits.money(median))
-    else:
-        for_square_metre = price_of_square_metre(rows)
-        if for_square_metre is not None and for_square_metre < LOW_FOR_SQUARE_METRE:
-            low = limits.money(float(for_square_metre))
-            text = tr("half of this list costs less than {low} a square metre").format(low=low)
-    if text:
-        yield PlanWarning(
-            WarningKind.BELOW_FLOOR,
-            tr("{text}: prices are sent in euro, and not in thousands").format(text=text),
         )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from propq_async.pricelist import ListProfile, PriceListError, Profile
 from propq_async.pricelist import _profile_toml as code
-from propq_async.pricelist._warnings import MIN_PRICE
+from propq_async.pricelist._plan_warning import MIN_PRICE
 from tests.helpers.pages import DOCS, section
 
 PAGE = DOCS / "reference" / "profile.md"

@@ -9,7 +9,7 @@ import pytest
 
 from propq_async import ConfigurationError, UnconfirmedError, pricelist
 from propq_async.pricelist import Plan, PlanWarning, WarningKind
-from propq_async.pricelist._warnings import unaccepted
+from propq_async.pricelist._plan_warning import unaccepted
 from tests.helpers.lists import unit
 from tests.helpers.planning import House, taken
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from propq_async import pricelist
 from propq_async.ledger import Account
 from propq_async.pricelist import Column, Plan, Push
-from propq_async.pricelist import _report as module
+from propq_async.pricelist import _html as module
 from tests.helpers.lists import ENGLISH, unit, workbook
 from tests.helpers.planning import House
 

@@ -43,7 +43,7 @@ def ledger_show(
         list: How many units of a client are shown.
         json: Print everything as JSON.
     """
-    from propq_async._cli.ledger import show
+    from propq_async._cli.ledger_show import show
 
     return show(ledger, unit, development, list, as_json=json)
 

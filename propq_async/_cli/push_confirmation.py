@@ -1,0 +1,64 @@
+"""The yes that a push needs before anything is sent."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from propq_async._messages import tr
+from propq_async.pricelist import Plan, PlanWarning, PriceList
+
+from .exit_codes import CommandError, Exit
+from .guard_options import accepting
+from .phrases import first
+from .plan_text import ALERT, show_plan
+from .push_options import PushOptions
+from .question import ask
+from .screen import Screen, report
+
+__all__ = ["confirm"]
+
+
+def confirm(
+    options: PushOptions, made: Plan, prices: PriceList, ledger: str, screen: Screen
+) -> None:
+    """Go on only if the user says yes, or nobody is there and no warning needs it.
+
+    Raises:
+        CommandError: nothing is to be sent.
+    """
+    if options.yes:
+        return
+    left = options.guards.unaccepted(made)
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        if left:
+            raise _unconfirmed(left, options.listed)
+    # Even with nothing to send: a yes lets the ledger forget units that vanished.
+    elif made.changes or left:
+        show_plan(screen, made, prices, ledger, options.listed)
+        screen.sentence("")
+        go_on = tr("Push all the same") if left else tr("Push")
+        if not ask(
+            tr("{go_on} ({count:,} to be sent)? [y/N] ").format(
+                go_on=go_on, count=len(made.changes)
+            )
+        ):
+            raise CommandError(tr("nothing was sent"), Exit.UNCONFIRMED)
+
+
+def _unconfirmed(left: Sequence[PlanWarning], listed: int) -> CommandError:
+    """Tell what needs a yes, with nobody to ask, and return the error."""
+
+    # This is the result of the push, and may be mailed.
+    def show(screen: Screen) -> None:
+        screen.lines(tr("Likely a mistake"), first(map(str, left), listed), ALERT)
+        screen.sentence("")
+
+    report(show)
+    return CommandError(
+        tr(
+            "nothing was sent, since the above needs a yes: if it is meant, push with "
+            "{accept} (or with --yes, for whatever it may be)"
+        ).format(accept=accepting(left)),
+        Exit.UNCONFIRMED,
+    )

@@ -1,0 +1,69 @@
+"""What is asked about the broken rows of a list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from propq_async._messages import tr
+from propq_async.pricelist._reading.completing import is_no_price
+from propq_async.pricelist._reading.rows import BrokenRow
+
+from ._problem_kinds import ProblemKind
+from ._problems import Problem
+from ._setup_questions import (
+    FILLED,
+    Question,
+    about_direction,
+    about_gap,
+    about_numbers,
+    about_pairs,
+    about_status,
+)
+
+__all__ = ["about_kind", "row_numbers"]
+
+_SHOWN: Final = 5
+
+
+def about_kind(kind: ProblemKind) -> Iterator[Question]:
+    """Ask about the problems of a kind, if an answer would mend them."""
+    groups = [kind.problems]
+    if len(kind.rows) != len(kind.problems):
+        # All that is wrong with one row.
+        groups = [[problem] for problem in kind.problems]
+    asked = (_about_problems(kind.rows, problems) for problems in groups)
+    yield from (question for question in asked if question is not None)
+
+
+def _about_problems(rows: Sequence[BrokenRow], problems: Sequence[Problem]) -> Question | None:
+    problem, where = problems[0], row_numbers(rows)
+    expected, value = problem.expected, problem.value or ""
+    fields = {column.heading: field for field, column in rows[0].table.columns.items()}
+    field = fields.get(" ".join((problem.column or "").split()), "")
+    gaps = [row for row, one in zip(rows, problems, strict=True) if _is_gap(field, one.value or "")]
+    if gaps:
+        return about_gap(field, row_numbers(gaps))
+    if "--status-word" in expected:
+        return about_status(value.strip(), where)
+    if "--direction-word" in expected:
+        return about_direction(value.strip(), where)
+    if "--decimal" in expected:
+        return about_numbers(value, where)
+    return about_pairs(value, where) if "if it is one direction" in expected else None
+
+
+def _is_gap(field: str, value: str) -> bool:
+    is_empty = not value.strip() or (field == "price" and is_no_price(value))
+    return is_empty and field in FILLED
+
+
+def row_numbers(rows: Sequence[BrokenRow]) -> str:
+    """Return which rows a question is about, in words."""
+    lines = ", ".join(str(row.line) for row in rows[:_SHOWN])
+    more = ", ..." if len(rows) > _SHOWN else ""
+    return (
+        tr(" (row {lines})").format(lines=lines)
+        if len(rows) == 1
+        else tr(" ({count:,} rows: {lines}{more})").format(count=len(rows), lines=lines, more=more)
+    )
