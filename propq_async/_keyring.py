@@ -18,7 +18,8 @@ from ._secret import Hidden, NamedSource, SecretDict, SecretStr, UnusableSecretE
 
 SERVICE: Final = "propq-async"
 
-# A keyring cannot list what it has. Of a service of its own, so that any account name is free.
+# A keyring cannot list its entries, so this one has the names of all accounts. Its service is
+# another one, so that an account may have any name.
 _INDEX: Final = ("propq-async accounts", "all")
 _INSTEAD: Final = tr(
     "; without a keyring, keep the secret in a file that only you can read and "
@@ -147,7 +148,7 @@ def store_name() -> str:
     Raises:
         UnusableSecretError: as `read_account`.
     """
-    # Asked for something, since only then it tells that there is none.
+    # A missing keyring is noticed only when it is asked for something.
     account_names()
     backend = import_module("keyring").get_keyring()
     # Where there are several, the first of them keeps what is new.

@@ -1,8 +1,9 @@
 """Texts for people: English, and made so that they can be said in another language later.
 
-Who writes a text marks it with `tr`, in place of an f-string, and who shows it says it in the
-language of the reader (`_languages.py`). In between it is a `str` in English like any other, so
-that nothing else need know: JSON, logs and the errors of programmers stay English.
+Code that writes a text marks it with `tr` and fills it with `format`, in place of an f-string. Code
+that shows it says it in the language of the reader (`_languages.py`). In between it is a `str` in
+English like any other, so nothing else need know. JSON, logs and the errors of programmers stay
+English.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Self
 
-# Of anything else the text is kept, so that a message can be pickled and keeps nothing alive.
+# Anything else is kept as its text, so that a message can be pickled and keeps nothing alive.
 _PLAIN: Final = (str, int, float, Decimal, datetime)
 
 
@@ -22,7 +23,7 @@ class Message(str):  # noqa: SLOT000 - a text may have no slots
 
     Attributes:
         template: the text with `{names}` in it, as the catalogues have it.
-        values: what stands in it, by name; or by place.
+        values: what is filled in, by name or by position.
         many: the template for other counts than one, if it depends on a count.
         number: that count.
     """
@@ -82,7 +83,7 @@ def joined(between: str, parts: Iterable[str]) -> Message:
     return Message("{}" * len(texts)).format(*texts)
 
 
-# Those that people meet. The operating system says the others, in its own words.
+# The reasons that people meet. The others are told in the words of the operating system.
 _REASONS: Final = {
     errno.EACCES: tr("Permission denied"),
     errno.EISDIR: tr("Is a directory"),

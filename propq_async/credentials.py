@@ -56,7 +56,7 @@ class Credentials:
     """
 
     client_id: int
-    # A string or a source. Any, since only who made it knows which of the two.
+    # A string or a source. `Any`, since only its maker knows which of the two it is.
     client_secret: Any = attrs.field(repr=False)
 
     # Written by hand, so that when the check fails, no frame of the traceback holds the secret or

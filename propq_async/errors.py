@@ -30,6 +30,9 @@ An error can be pickled, copied and printed. It holds no response object, no hea
 no token. No exception of the HTTP library is chained to it: the message includes what that said.
 Control characters and other invisible ones are escaped in texts from a server. Only `body` keeps
 its lines.
+
+This is one long module, since it is a list of plain classes: whoever looks for an error, or wants
+to know what it tells, has one place to look at.
 """
 
 from __future__ import annotations

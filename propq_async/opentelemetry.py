@@ -35,7 +35,7 @@ from .hooks import CallObserver, EndedAttempt, OnCall, StartedCall, WaitReason
 
 __all__ = ["observe", "trace_calls"]
 
-# A shorter wait is none that anybody looks for.
+# Nobody looks for shorter waits.
 LEAST_WAIT_SECONDS: Final = 0.001
 _SCOPE: Final = "propq_async"
 

@@ -145,7 +145,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def remove_file(path: Path) -> None:
-    """Remove a token file, or one that begins like it, where there is one that can be removed."""
+    """Remove a token file, or a file that begins like one, if it is there and can be removed."""
     with suppress(OSError, UnfitFileError):
         if read_if_token_file(path) is not None:
             path.unlink()

@@ -90,10 +90,10 @@ class TokenManager(Unpicklable):
         self._wall = clock.wall
         self._monotonic = clock.monotonic
         self._state = TokenState(clock, random, has_store=store is not None)
-        # One attempt may cost the time of the store's lock twice: once for the lock itself, and
-        # once for the request.
         # The token of the last call that the server took.
         self._working: Token | None = None
+        # One attempt may cost the time of the store's lock twice: once for the lock itself, and
+        # once for the request.
         self._flights = Flights(clock.monotonic, step_seconds=2 * lock_seconds)
         self._fetcher = Fetcher(
             secrets=SecretReader(credentials),

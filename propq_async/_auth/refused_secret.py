@@ -24,7 +24,7 @@ from .failures import FAILURE_SECONDS
 
 MAX_SECONDS: Final = 60.0
 
-# How long others may learn how often a secret was refused: until well after it is sent again.
+# How long other processes are told that a secret was refused: until well after it is sent again.
 KEPT_SECONDS: Final = 2 * MAX_SECONDS
 
 # Of PBKDF2 with SHA-256, as OWASP advises for passwords: a guess costs a good part of a second.

@@ -1,7 +1,7 @@
 """The secret of one token request, when it comes from a source.
 
-A source is code of others: it may hang, raise or return anything. Nothing of that may stop a call
-for longer than the timeout, show the secret, or end more than this one attempt.
+A source is somebody else's code: it may hang, raise or return anything. None of that may delay a
+call beyond the timeout, show the secret, or end more than this one attempt.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class SecretReader:
     """
 
     _credentials: Credentials
-    # The call that runs in a thread, and its process. One that hangs is waited for again: a new
-    # thread for each attempt would fill the process with threads that hang.
+    # The call that runs in a thread, and its process. If it hangs, the next attempt waits for the
+    # same call: a new thread for each attempt would fill the process with threads that hang.
     _call: tuple[int, Future[_Said]] | None = attrs.field(default=None, init=False, repr=False)
 
     @property

@@ -1,8 +1,8 @@
 """One call: attempts, throttle, token, and the replay after a 401.
 
 throttle ─▶ token ─▶ transport ─┬─▶ value
-▲                             └─▶ verdict ─▶ error
-└── back-off, or another token ◀────┘
+▲                               └─▶ verdict ─▶ error
+└── back-off, or another token ◀───────┘
 """
 
 from __future__ import annotations

@@ -186,7 +186,7 @@ class AsyncPropQ(Unpicklable):
             settings["proxy"] = proxy = SecretStr(proxy)  # as in the constructor
         if credentials is None:
             credentials = Credentials.from_env()
-        # A variable is looked at, and may be wrong, only where no setting is given.
+        # A variable is read, and can be wrong, only if the setting is not given.
         if "base_url" not in settings and (base_url := base_url_from_env()) is not None:
             settings["base_url"] = base_url
         if "token_store" not in settings:

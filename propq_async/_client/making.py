@@ -22,7 +22,7 @@ from .watching import observer_of
 
 
 async def _run_wrapped(run: Run) -> Any:
-    """Do as `run`, for a call with a total timeout, a memory or an observer."""
+    """Run a call that has a total timeout, a memory or an observer."""
     options, observer = run.options, run.observer
     run.is_inner = True
     try:
@@ -55,7 +55,7 @@ async def _run_within(run: Run, total_seconds: float, coroutine: Coroutine[Any, 
 
 
 async def _run_remembered(run: Run, memory: AccountMemory, update: UnitUpdate) -> Any:
-    """Do as `run`, with a mark before the first attempt and a note of the acknowledgement."""
+    """Run a call with a mark before its first attempt, and a note of the acknowledgement."""
     order = run.resources.order
     # Entered here and not in `run`: the next one of the unit waits for the note as well.
     unit, run.unit = cast("Unit", run.unit), None

@@ -19,7 +19,7 @@ class Mark(Protocol):
         ...
 
     def take_back(self) -> None:
-        """Note, some time, that the update was certainly not applied."""
+        """Note, sooner or later, that the update was certainly not applied."""
         ...
 
 

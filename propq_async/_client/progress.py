@@ -25,7 +25,7 @@ class Progress(Attempt):
         token_refused: whether the replay after a 401 is used up.
         waits: how often the server has asked to wait.
         dead_connections: how often the connection was closed before anything was sent.
-        futile: how many losses there were that a retry does not help against.
+        futile: how many losses were of a kind that no retry helps against.
     """
 
     # Defaults of the class, since setting them all in a constructor would cost every call.
@@ -56,6 +56,11 @@ class Progress(Attempt):
     def counted(self) -> int:
         """Return the attempts to report: if none counted but a request was made, that is one."""
         return self.attempts or min(self.requests, 1)
+
+    @property
+    def last_attempt(self) -> str:
+        """Return how the last attempt ended, to be added to what ended the call."""
+        return f"; the last attempt ended in: {self.error.said}" if self.error else ""
 
     def ended_in(self, error: APIError) -> None:
         """Note how the attempt under way has ended."""

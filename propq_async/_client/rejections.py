@@ -1,4 +1,4 @@
-"""The errors of calls that were not sent, or not again: they would have to wait for too long."""
+"""The errors of calls that are not sent, or not sent again: they would have to wait too long."""
 
 from __future__ import annotations
 
@@ -39,13 +39,12 @@ def error_of_rejection(call: RetriedCall, rejected: Rejected) -> PropQError:
 def _held_back(call: RetriedCall) -> RateLimitError:
     """Return the error of a call that was not sent, since too many others go before it."""
     throttle, bound = call.resources.throttle, call.options.retry.max_wait_seconds
-    error = RateLimitError(
+    error = call.request.call.error(
+        RateLimitError,
         f"held back by this client, not refused by the server: its turn did not come within "
         f"{bound:g} s (max_wait_seconds), since calls come faster than they may go out "
         f"({throttle.waiting} wait; {throttle.bounds})",
         status=HTTPStatus.TOO_MANY_REQUESTS,
-        method=call.request.call.method,
-        url=call.request.call.url,
     )
     error.advice = "make fewer calls at once, or give them more time (max_wait_seconds)"
     return error
@@ -53,10 +52,5 @@ def _held_back(call: RetriedCall) -> RateLimitError:
 
 def out_of_time(call: RetriedCall, total_seconds: float) -> APITimeoutError:
     """Return the error of a call that has used up its `total_timeout_seconds`."""
-    last = call.error
-    return APITimeoutError(
-        f"not done within {total_seconds:g} s (total_timeout_seconds)"
-        + (f"; the last attempt ended in: {last.said}" if last else ""),
-        method=call.request.call.method,
-        url=call.request.call.url,
-    )
+    late = f"not done within {total_seconds:g} s (total_timeout_seconds)" + call.last_attempt
+    return call.request.call.error(APITimeoutError, late)

@@ -44,7 +44,7 @@ class LoopResources:
 
 @attrs.define
 class SessionState:
-    """What a session shares with its resources such as units: whether it is entered, and where."""
+    """What a session and its `units` share: whether it is entered, and what it uses then."""
 
     resources: LoopResources | None = None
 

@@ -91,15 +91,8 @@ class RetriedCall(Permit, Contender, Progress):
         if crowd is not None and (
             crowd.is_superseded(self) if self.attempts else self.is_overtaken
         ):
-            last = self.error
-            raise self.settle(
-                SupersededError(
-                    "a newer update of this unit has taken its place"
-                    + (f"; the last attempt ended in: {last.said}" if last else ""),
-                    method=call.method,
-                    url=call.url,
-                )
-            )
+            taken = "a newer update of this unit has taken its place" + self.last_attempt
+            raise self.settle(call.error(SupersededError, taken))
 
     def are_credentials_proven(self, refused: Token) -> bool:
         """Return whether it was the token that was revoked, and not the client.
@@ -182,7 +175,7 @@ class RetriedCall(Permit, Contender, Progress):
     def _carry_out(
         self, outcome: Reply | Lost, error: APIError, token: Token, successes: int
     ) -> float | None:
-        """Tell throttle and tokens what came back. Returns the seconds to wait, `None` to fail."""
+        """Tell throttle and tokens what came back. Return the seconds to wait, `None` to fail."""
         resources, row = self.resources, self.terms
         throttle = resources.throttle
         others = self._seen_of_others(outcome, error, token, successes)
@@ -248,7 +241,7 @@ class RetriedCall(Permit, Contender, Progress):
     def _told_to_wait(
         self, error: APIError, reply: Reply | None, verdict: Verdict, terms: Terms, others: Others
     ) -> float | None:
-        """Close the throttle. Returns as `_carry_out`; 0 if the throttle holds the call back."""
+        """Close the throttle. Return as `_carry_out`, which is 0 if the throttle holds the call."""
         resources, seconds = self.resources, verdict.wait_seconds
         resources.counters.refused += 1
         blamed = self.blamed

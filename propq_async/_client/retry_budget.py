@@ -10,7 +10,7 @@ from typing import Final
 
 RECENT_SECONDS: Final = 10.0
 
-# So many retries in that time are allowed to those who make few calls.
+# Even those who make few calls may make this many retries in that time.
 FREE_RETRIES: Final = 10
 
 MAX_RECENT_CALLS: Final = 10_000

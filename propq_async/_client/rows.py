@@ -68,11 +68,9 @@ class PulledRow(Run):
 
     def cut_off(self, call: Call, now: float) -> Failed:
         """Return the outcome of a row that was ended by the end of its batch."""
-        error = APIConnectionError(
-            "the batch was closed before the update was done"
-            + (f"; the last attempt ended in: {self.error.said}" if self.error else ""),
-            method=call.method,
-            url=call.url,
+        error = call.error(
+            APIConnectionError,
+            "the batch was closed before the update was done" + self.last_attempt,
             attempts=self.counted,
             may_have_been_applied=self.may_have_been_applied,
         )
@@ -80,10 +78,11 @@ class PulledRow(Run):
 
 
 class Credit:
-    """Tells whether a row that fails while no other call can tell is to blame, or the server.
+    """Tells whether the row or the server is to blame for a failure, if no other call can tell.
 
-    The row is, as long as more rows got through than are still open. The credit that rows earn by
-    getting through is bounded, and rows that are given up reduce it, so an outage uses it up soon.
+    It is the row, as long as more rows got through than are still open. The credit that rows earn
+    by getting through is bounded, and rows that are given up reduce it. So an outage soon uses it
+    up.
     """
 
     def __init__(self, concurrency: int) -> None:
@@ -116,11 +115,11 @@ class Credit:
                 self._rows //= 2
 
     def some_never_pass(self) -> bool:
-        """Return whether several rows were given up that the server did not take, as others."""
+        """Return whether several rows were given up because the server never took them."""
         return self._never_passed >= LEAST_BLAMED
 
     def covers(self, open_rows: int) -> bool:
-        """Return whether one of so many open rows is more likely to blame than the server."""
+        """Return whether a row is more likely to blame than the server, with so many open."""
         return self._rows >= open_rows
 
 
@@ -150,7 +149,7 @@ class OpenRows:
         """Let the next row of the same unit go, since this one has its outcome."""
         if row.done is not None:
             row.done.set_result(None)
-        # Taken out and looked at, since to hash a unit takes longer.
+        # Taken out before it is compared: to look it up twice would hash the unit twice.
         last = self._last_of_unit.pop(row.key)
         if last is not row:
             self._last_of_unit[row.key] = last

@@ -43,10 +43,11 @@ class Others:
 
     `got_through`: whether one of them did since this attempt began. `ever_got_through`: whether any
     call ever did. `row_is_suspect`: whether, if no other call can tell, a row that breaks the
-    server is more likely to blame than the server. `some_never_pass`: whether the server did not
-    take several rows however often they were sent, though it took others. `all_break_down`: whether
-    calls of several developments got a 500, and nobody got through. `prove_credentials`: whether
-    one of them got through with the token that was refused to this call, or with a newer one.
+    server is more likely to blame than the server. `some_never_pass`: whether there are several
+    rows that the server never took, however often they were sent, while it took others.
+    `all_break_down`: whether calls of several developments got a 500, and nobody got through.
+    `prove_credentials`: whether one of them got through with the token that was refused to this
+    call, or with a newer one.
     """
 
     got_through: bool

@@ -70,7 +70,7 @@ class Crowd:
             return one.is_overtaken or any(other.body != one.body for other in newer)
 
     def go(self, one: Contender) -> bool:
-        """Let one go out, unless it has to wait or must not. Older ones stay behind for good."""
+        """Let one go out, unless it has to wait or must not. Older ones that differ never will."""
         with self._lock:
             one.in_flight, one.waiter = False, None
             if one.is_overtaken or self._ahead_of(one) is not None:

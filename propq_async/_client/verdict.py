@@ -61,12 +61,7 @@ def error_of(outcome: Reply | Lost, call: Call, token: Token, *, now: float) -> 
         answered.advice = rule_of(outcome.status).advice or answered.advice
         return answered
     kind = APITimeoutError if outcome.timed_out else APIConnectionError
-    error = kind(
-        outcome.reason,
-        method=call.method,
-        url=call.url,
-        may_have_been_applied=outcome.sent,
-    )
+    error = call.error(kind, outcome.reason, may_have_been_applied=outcome.sent)
     error.advice = outcome.advice or error.advice
     return error
 
@@ -232,8 +227,9 @@ def _is_to_blame(outcome: Reply | Lost, progress: Progress, others: Others) -> b
     """Return whether a failure is the fault of the row, and not of the server.
 
     It is if another call got through meanwhile. If there is no other, the sign is a server that
-    broke down over the row: it closed the connection instead of answering. Or it did not take the
-    row several times when it took others; once, if there are rows that it never took.
+    broke down over the row: it closed the connection instead of answering. Another sign is a server
+    that has turned the row away several times while it took others. Once is enough if there are
+    rows that it never took.
     """
     if others.got_through:
         return True

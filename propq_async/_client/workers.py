@@ -202,7 +202,7 @@ class Workers(Unpicklable):
                 error, TokenError | AuthenticationError | ConfigurationError | LedgerError
             ):
                 self.cut_off.add(row.index)
-                # What the batch raises and the outcome must not share what is added to one of them.
+                # A copy: what is added to the error of the outcome must not show in what is raised.
                 self._end(copy.deepcopy(error))
             self._credit.note(error)
             return row.failure(error, self._now())

@@ -65,14 +65,14 @@ _STATUSES: Final[dict[int, str]] = {
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: _LARGE_HEADERS,
 }
 
-# For statuses that the API answers in JSON only. It answers 419 with a page as well.
-_PAGES: Final[dict[int, str]] = {
-    HTTPStatus.BAD_REQUEST: _PAGE_OF_ANOTHER,
-    HTTPStatus.UNAUTHORIZED: _LOGIN_OF_ANOTHER,
-    HTTPStatus.FORBIDDEN: _PAGE_OF_ANOTHER,
-    HTTPStatus.NOT_FOUND: _PAGE_OF_ANOTHER,
-    HTTPStatus.METHOD_NOT_ALLOWED: _PAGE_OF_ANOTHER,
-}
+# Of these the API answers in JSON only. It answers 419 with a page as well.
+_NEVER_PAGES: Final = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.METHOD_NOT_ALLOWED,
+)
 
 # The codes of RFC 6749 section 5.2 that do not speak of client id and secret.
 _OAUTH_ERRORS: Final = {
@@ -109,8 +109,10 @@ def advice_on(reply: Reply, text: str) -> str | None:
         return _NO_ROUTE
     if reply.status == HTTPStatus.NOT_FOUND and _EMPTY_MESSAGE.match(text):
         return _NOT_SAID
-    if is_page(text) or (not text.strip() and _wants_password(reply)):
-        return _STATUSES.get(reply.status) or _PAGES.get(reply.status)
+    is_of_another = is_page(text) or (not text.strip() and _wants_password(reply))
+    if is_of_another and reply.status in _NEVER_PAGES:
+        is_login = reply.status == HTTPStatus.UNAUTHORIZED
+        return _LOGIN_OF_ANOTHER if is_login else _PAGE_OF_ANOTHER
     return _STATUSES.get(reply.status)
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import attrs
 
+from propq_async.errors import APIError
+
 from .statuses import rule_of
+
+_E = TypeVar("_E", bound=APIError)
 
 # The longest body of an error that is parsed. To parse much more would block the event loop.
 MAX_ERROR_BYTES: Final = 256 * 1024
@@ -20,6 +24,10 @@ class Call:
 
     method: str
     url: str
+
+    def error(self, kind: type[_E], message: str, **fields: Any) -> _E:
+        """Return an error about this call."""
+        return kind(message, method=self.method, url=self.url, **fields)
 
 
 # Not frozen, since each call makes one, and that would take five times as long.

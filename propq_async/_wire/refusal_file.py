@@ -13,7 +13,7 @@ from propq_async.credentials import TokenKey
 
 from .token_file import TOKEN_FILE_VERSION, aware, exactly
 
-# It begins like a token file, so that no more than such a file is ever replaced.
+# The file begins like a token file, since only such files are ever replaced.
 _VERSION: Final = TOKEN_FILE_VERSION
 SALT_BYTES: Final = 16
 FINGERPRINT_BYTES: Final = 32

@@ -62,7 +62,7 @@ def read_json(reply: Reply, call: Call, token: Token) -> Any | UnexpectedRespons
     except ValueError:
         what = "too long" if reply.truncated else "not JSON"
         return _unexpected(f"the body is {what}", reply, call, token)
-    # Looked at here, since to ask takes as long as all else here.
+    # Checked here as well as in `status_said`: the call alone would take as long as all the rest.
     if (
         isinstance(value, dict)
         and "message" in value
@@ -91,11 +91,11 @@ def read_object(reply: Reply, call: Call, token: Token) -> dict[str, Any] | Unex
 
 
 def meaning_of_success(reply: Reply) -> Reply | Lost:
-    """Return what a success without a usable value is as good as.
+    """Return the outcome that a success without a usable value amounts to.
 
-    A body that is missing is like an answer that was lost on its way: a gateway ends the answer so
-    if the server behind it dies after the head. But 204 and 205 never have one (RFC 9110 sections
-    15.3.5, 15.3.6). A web page is from a gateway that could not reach the server (nginx:
+    A body that is missing is an answer that was lost on its way: that is how a gateway ends the
+    answer if the server behind it dies after the head. But 204 and 205 never have a body (RFC 9110
+    sections 15.3.5, 15.3.6). A web page is from a gateway that could not reach the server (nginx:
     `error_page 502 =200`). Anything else would be the same the next time.
     """
     if not reply.body and not reply.truncated:
@@ -116,10 +116,9 @@ def _is_page(reply: Reply) -> bool:
 def _unexpected(message: str, reply: Reply, call: Call, token: Token) -> UnexpectedResponseError:
     forms = secret_forms(SecretStr(token.access_token))
     reply = scrubbed(reply, forms)
-    return UnexpectedResponseError(
+    return call.error(
+        UnexpectedResponseError,
         clean(SecretStr(message), forms),
-        method=call.method,
-        url=call.url,
         status=reply.status,
         body=body_text(reply, forms),
         may_have_been_applied=True,
@@ -154,8 +153,6 @@ def status_error(reply: Reply, call: Call, token: Token, *, now: float) -> APISt
     data = load_json_or_none(reply)
     text = body_text(reply, forms)
     fields: dict[str, Any] = {
-        "method": call.method,
-        "url": call.url,
         "status": status,
         "body": text,
         "retry_after_seconds": retry_after_seconds(reply, now),
@@ -171,7 +168,7 @@ def status_error(reply: Reply, call: Call, token: Token, *, now: float) -> APISt
         fields["errors"] = _field_errors(data, forms)
     else:
         kind = _ERRORS.get(status, ServerError if status >= FIRST_SERVER_ERROR else APIStatusError)
-    error = kind(message, **fields)
+    error = call.error(kind, message, **fields)
     if FIRST_CLIENT_ERROR <= status < FIRST_SERVER_ERROR:
         error.advice = advice_on(reply, text) or error.advice
     return error

@@ -18,7 +18,7 @@ _encode: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 # The function that the encoder uses for strings, in C if that is available.
 _quoted: Final = json.encoder.encode_basestring_ascii
-# As they are written, since most units have those of many others.
+# Each with its JSON, since many units have the same directions.
 _directions: Final[dict[tuple[str, ...], str]] = {}
 MOST_DIRECTIONS: Final = 256
 

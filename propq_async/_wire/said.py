@@ -15,7 +15,7 @@ import attrs
 
 @attrs.frozen
 class Said:
-    """The status with which the framework says so, and the class that has the text."""
+    """The status that the framework sends with a text, and the class that has the text."""
 
     status: int
     source: str
