@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 import sys
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVar
 
 from propq_async._messages import tr
+
+_T = TypeVar("_T")
+_set = object.__setattr__
 
 # A double carries any decimal of up to 15 digits unharmed (IEEE 754, `DBL_DIG`).
 _MAX_PRICE_DIGITS: Final = 15
@@ -120,6 +123,33 @@ def directions_problems(value: object) -> list[str]:
         for index, item in enumerate(value)
         for problem in string_problems(item)
     ]
+
+
+def of_checked(
+    kind: type[_T],
+    development_id: str,
+    name: str,
+    status: object,
+    price: int | Decimal,
+    directions: tuple[str, ...],
+) -> _T:
+    """Return an update of values of which each was checked before, in a third of the time.
+
+    Args:
+        kind: the class of updates.
+        development_id: as its constructor leaves it, like all others.
+        name: the same.
+        status: the same.
+        price: the same.
+        directions: the same.
+    """
+    made = object.__new__(kind)
+    _set(made, "development_id", development_id)
+    _set(made, "name", name)
+    _set(made, "status", status)
+    _set(made, "price", price)
+    _set(made, "directions", directions)
+    return made
 
 
 def json_number(price: float | Decimal) -> float:

@@ -82,7 +82,8 @@ def complete_rows(
     rows = _Rows(found, style, words, completion, tell)
     for row in RowParser(rows.found, style, words):
         if isinstance(row, Row):
-            yield rows.finished(row)
+            rows.has_units = True
+            yield rows.finished(row) if completion.fills else row
         elif found.is_part or _is_unreadable(row) or not rows.is_no_unit(row.line, row.cells):
             yield rows.explained(row)
 
@@ -134,7 +135,7 @@ class _Rows:
         self._header = found.table.header
         self._tell = tell
         self._no_unit = NoUnit(found, completion.not_units)
-        self._has_units = False
+        self.has_units = False
         self._skipped: set[int] = set()
         if completion.hidden_rows == "skip":
             noticed = style.noticed.items()
@@ -225,7 +226,6 @@ class _Rows:
 
     def finished(self, row: Row) -> Row | BrokenRow:
         """Return a row with what was filled in it."""
-        self._has_units = True
         if not self._filled:
             return row
         update = row.update
@@ -272,7 +272,7 @@ class _Rows:
         return kind is not None
 
     def _kind(self, line: int, cells: tuple[str, ...]) -> str | None:
-        return self._no_unit.kind(line, cells, has_units_above=self._has_units)
+        return self._no_unit.kind(line, cells, has_units_above=self.has_units)
 
     def _note(self, line: int, kind: str, cells: Iterable[str]) -> None:
         shown = " ".join(" ".join(cells).split())[:_LONGEST]

@@ -146,7 +146,7 @@ def _records_of(
     records = list(found.records())
     rows = [record for record in records if isinstance(record, Record)]
     noticed = noticed_in(facts, found.columns, rows)
-    return with_shown(iter(records), noticed), noticed
+    return with_shown(records, noticed), noticed
 
 
 def _texts_of(found: Found, records: Iterable[Record | BrokenLine], *, with_units: bool) -> _Texts:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
-from propq_async.errors import InvalidUpdateError
+from propq_async._update_values import INVISIBLE, is_plain_price, of_checked
 from propq_async.models import UnitUpdate
 
 from .cells import plain_price, text_of
@@ -71,7 +71,6 @@ class KnownRows:
     Args:
         found: the table.
         style: how its columns are written.
-        stated_id: the development that is stated.
         read_price: reads a price that is not known.
         whole_from: the least price that is certain whatever stands beside it.
     """
@@ -80,7 +79,6 @@ class KnownRows:
         self,
         found: Found,
         style: Style,
-        stated_id: str | None,
         read_price: Callable[[Any], int | Decimal | Doubt | None],
         whole_from: int,
     ) -> None:
@@ -88,9 +86,10 @@ class KnownRows:
         self._width = len(found.table.header)
         self._is_text = found.delimiter is not None
         self._indexes = [found.columns.get(field, -1) for field in FIELDS]
+        self._others = [*{*range(self._width)}.difference(self._indexes)]
         self._names, self._noticed = style.names, style.noticed
         self._decimal: Decimals | None = style.prices.stated
-        self._stated = None if stated_id is None else (stated_id, "")
+        self._stated: tuple[str, str] | None = None
         self._read_price = read_price
         self._whole_from = whole_from
         self._ids, self._states, self._prices, self._directions = (_Meanings() for _ in range(4))
@@ -103,7 +102,8 @@ class KnownRows:
         name = cells[at_name]
         if type(name) is not str:
             name = plain_text(name) or ""
-        if not self._names.is_plain(name):
+        # A plain name is printable, and without space around it.
+        if not self._names.is_plain(name) or not (name.isascii() or INVISIBLE.isdisjoint(name)):
             return None
         development = self._stated
         if at_development >= 0:
@@ -118,10 +118,9 @@ class KnownRows:
         cell = cells[at_price]
         price = self._prices[type(cell)].get(cell) or self._new_price(cell)
         if development and status and directions and price:
-            try:
-                update = UnitUpdate(development[0], name, status[0], price[0], directions[0])
-            except InvalidUpdateError:
-                return None
+            update = of_checked(
+                UnitUpdate, development[0], name, status[0], price[0], directions[0]
+            )
             # One text for all rows that have the same: a list of a million is held in memory.
             texts = cells.copy()
             if at_development >= 0:
@@ -130,13 +129,17 @@ class KnownRows:
             texts[at_price] = price[1]
             texts[at_directions] = directions[1]
             if not self._is_text:
-                texts = [one if type(one) is str else text_of(one) for one in texts]
+                texts[at_name] = name
+                for index in self._others:
+                    texts[index] = text_of(texts[index])
             return Row(update, self._table, line, tuple(texts))
         return None
 
     def _new_price(self, cell: Any) -> tuple[int | Decimal, str] | None:
         price = self._read_price(cell)
-        if price is None or isinstance(price, Doubt) or price < self._whole_from:
+        if price is None or isinstance(price, Doubt):
+            return None
+        if not is_plain_price(price) or price < self._whole_from:
             return None
         known = price, cell if type(cell) is str else plain_price(price, self._decimal)
         self._prices.learn(cell, known)
@@ -149,6 +152,8 @@ class KnownRows:
         if at_development >= 0:
             meaning = update.development_id, texts[at_development]
             self._ids.learn(cells[at_development], meaning)
+        else:
+            self._stated = update.development_id, ""
         self._states.learn(cells[at_status], (update.status, texts[at_status]))
         cell = cells[at_directions]
         key = _as_key(cell) if type(cell) is list else cell

@@ -309,9 +309,9 @@ class PriceList:
         return filled
 
     def __iter__(self) -> Iterator[Row | BrokenRow]:
-        for row in self.whole():
-            if is_in(self.shard, row.unit):
-                yield row
+        if self.shard is None:
+            return self.whole()
+        return (row for row in self.whole() if is_in(self.shard, row.unit))
 
     def whole(self) -> Iterator[Row | BrokenRow]:
         """Yield all rows, also those that are in no part of this one."""

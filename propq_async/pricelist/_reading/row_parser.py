@@ -96,11 +96,11 @@ class RowParser:
         # The same few words come again and again.
         self._states: dict[str, UnitStatus | None] = {}
         self._directions: dict[str, tuple[str, ...] | str] = {}
-        self._known = KnownRows(found, style, words.development_id, self._price, self._whole_from)
+        self._known = KnownRows(found, style, self._price, self._whole_from)
 
     def __iter__(self) -> Iterator[Row | BrokenRow]:
-        records, known_row = self._found.records(), self._known.row
-        for record in with_shown(records, self._noticed) if self._noticed else records:
+        known_row = self._known.row
+        for record in with_shown(self._found.records(), self._noticed):
             if isinstance(record, BrokenLine):
                 problem = problem_in(self._table, record.line, None, record.text, record.expected)
                 yield BrokenRow(self._table, record.line, (record.text,), (problem,))

@@ -7,7 +7,7 @@ the currency that are shown; and a row that nobody sees, or that is struck throu
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -57,9 +57,15 @@ _Look = Callable[[int, CellStyle, float], Noticed | None]
 
 
 def with_shown(
-    records: Iterator[Record | BrokenLine], noticed: Mapping[int, list[Noticed]]
+    records: Iterable[Record | BrokenLine], noticed: Mapping[int, list[Noticed]]
 ) -> Iterator[Record | BrokenLine]:
-    """Yield the records with what their cells show."""
+    """Return the records with what their cells show."""
+    return _with_shown(records, noticed) if noticed else iter(records)
+
+
+def _with_shown(
+    records: Iterable[Record | BrokenLine], noticed: Mapping[int, list[Noticed]]
+) -> Iterator[Record | BrokenLine]:
     for record in records:
         for one in noticed.get(record.line, ()):
             if one.cell is not None and isinstance(record, Record):

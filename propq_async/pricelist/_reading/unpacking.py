@@ -33,7 +33,7 @@ _IS_OTHER: Final = frozenset({"content.xml", "xl/workbook.bin"})
 # What is not written like the cells of common programs, in the columns A to Z of 299,999 rows. The
 # whole tag is looked at, since a second reference in it would be taken for the cell's.
 _UNCOMMON: Final = re.compile(
-    rb'<c(?! r="[A-Z][12]?[0-9]{1,5}"(?: [st]="[A-Za-z0-9]*")* ?/?>|[A-Za-z])'
+    rb'<c(?! r="[A-Z][12]?[0-9]{1,5}+"(?: [st]="[A-Za-z0-9]*+")*+ ?+/?+>|[A-Za-z])'
 )
 _COMMON_EXTENT: Final = 26 * 299_999
 
