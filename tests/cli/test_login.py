@@ -21,6 +21,7 @@ from propq_async.testing import PropQEmulator
 from tests.helpers.commands import FIRST, LIST, in_dialogue, lines
 from tests.helpers.lists import text_list
 from tests.helpers.secrets import file_keyring
+from tests.helpers.texts import spanish_only
 
 ID, SECRET = b"Client id: ", b"Client secret (it is not shown): "
 
@@ -64,6 +65,31 @@ def test_id_and_secret_are_asked_for_proved_and_kept(nowhere: PropQEmulator) -> 
     lines(seen, "client 1 is kept as account 'default' in file PlaintextKeyring")
     assert nowhere.token_requests == 1
     assert Credentials.from_keyring().client_secret() == secret
+
+
+@pytest.mark.usefixtures("store")
+def test_login_asks_and_answers_in_spanish(
+    nowhere: PropQEmulator, propq: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As do the other commands about accounts."""
+    secret = nowhere.credentials.client_secret
+    spanish_id = b"Id de cliente: "
+    spanish_secret = b"Secreto del cliente (no se muestra): "
+    answers = [(spanish_id, b"1\n"), (spanish_secret, secret.encode() + b"\n")]
+    status, seen = in_dialogue("login", "--lang", "es", answers=answers, columns=200)
+    assert status == Exit.DONE, seen
+    lines(seen, "el cliente 1 queda guardado como cuenta 'default' en")
+    status, seen = in_dialogue("login", "--lang", "es", answers=[(spanish_id, b"uno\n")])
+    assert status == Exit.USAGE
+    assert "el id de cliente es un número" in seen
+    pipe(monkeypatch, "otro\n")
+    refused = propq("login", "--client-id", "1", "--secret-stdin", "--lang", "es")
+    assert refused.status == Exit.UNUSABLE
+    spanish_only(refused.err)
+    for arguments in (["accounts"], ["logout"], ["accounts"], ["logout"]):
+        heard = propq(*arguments, "--lang", "es")
+        assert heard.out + heard.err
+        spanish_only(heard.out + heard.err)
 
 
 @pytest.mark.usefixtures("store")

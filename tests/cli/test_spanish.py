@@ -19,21 +19,7 @@ from propq_async._messages import tr
 from propq_async.testing import PropQEmulator
 from tests.helpers.commands import FIRST, lines, talk_on_a_terminal
 from tests.helpers.lists import SPANISH, text_list, unit
-from tests.helpers.texts import in_the_help
-
-# Words that hold English sentences together, and that are none in Spanish.
-ENGLISH = re.compile(
-    r"\b(?:the|and|or|of|for|with|without|was|were|is|are|has|have|not|nothing|expected|than|"
-    r"this|that|which|column|row|rows|line|units?|sheet|sent|failed|applied|changed|broken|check|"
-    r"name it|price list|give|push the|try)\b",
-    re.IGNORECASE,
-)
-# What stays as it is: options with their values, commands, fields, addresses, what the server says.
-TYPED = re.compile(
-    r"--[\w-]+(?:[= ]\S+)?|`[^`]*`|propq (?:push|setup|plan) .*|\b(?:name|status|price) = |"
-    r"https?://\S+|\[list\.fill\]|/\S+|\bNo unit [^.]*|name, status, price|"
-    r"propq\.toml|\S+\.failed\.csv|: 404 .* - "
-)
+from tests.helpers.texts import in_the_help, spanish_only
 
 FAULTS = (
     unit("A-101", 300_000, "Vendido"),
@@ -56,12 +42,6 @@ FAULTS = (
     ["", "TOTAL", "", "250000", ""],
     ["* Precios sujetos a cambios", "", "", "", ""],
 )
-
-
-def spanish_only(text: str) -> None:
-    """Fail if a line has English in it."""
-    left = [line for line in text.splitlines() if ENGLISH.search(TYPED.sub("", line))]
-    assert left == []
 
 
 def faults(name: str = "precios.csv") -> Path:

@@ -7,6 +7,7 @@ added to it and translated, and names those that nothing uses any more.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
@@ -18,6 +19,19 @@ from propq_async._cli.help import with_texts
 from propq_async._languages import entries_of
 
 PACKAGE = Path(propq_async.__file__).parent
+# Words that hold English sentences together, and that are none in Spanish.
+ENGLISH = re.compile(
+    r"\b(?:the|and|or|of|for|with|without|was|were|is|are|has|have|not|nothing|expected|than|"
+    r"this|that|which|column|row|rows|line|units?|sheet|sent|failed|applied|changed|broken|check|"
+    r"name it|price list|give|push the|try)\b",
+    re.IGNORECASE,
+)
+# What stays as it is: options with their values, commands, fields, addresses, what the server says.
+TYPED = re.compile(
+    r"--[\w-]+(?:[= ]\S+)?|`[^`]*`|propq (?:push|setup|plan) .*|\b(?:name|status|price) = |"
+    r"https?://\S+|\[list\.fill\]|/\S+|\bNo unit [^.]*|name, status, price|"
+    r"\(401 [^)]*\)|propq\.toml|\S+\.failed\.csv|: 404 .* - "
+)
 # A text, and its plural; `None` where it has none.
 Text = tuple[str, str | None]
 
@@ -74,6 +88,12 @@ def translated(name: str = "es") -> dict[Text, tuple[str, ...]]:
         )
         for entry in entries_of(catalogue(name))
     }
+
+
+def spanish_only(text: str) -> None:
+    """Fail if a line has English in it."""
+    left = [line for line in text.splitlines() if ENGLISH.search(TYPED.sub("", line))]
+    assert left == []
 
 
 def places(text: str) -> set[tuple[str, str, str]]:

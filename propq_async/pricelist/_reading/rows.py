@@ -38,7 +38,7 @@ class Row:
     line: int
     cells: tuple[str, ...]
     remarks: tuple[Remark, ...] = ()
-    filled: Mapping[str, str] = _NOTHING
+    filled: Mapping[str, str] = attrs.field(factory=lambda: _NOTHING)
 
     @property
     def unit(self) -> Unit:
