@@ -11,6 +11,8 @@ from typing import Final
 
 import attrs
 
+from propq_async._messages import tr
+
 
 class Kind(Enum):
     """What an answer is a sign of."""
@@ -55,17 +57,14 @@ RULES: Final = (
         (301, 308),
         Kind.HOPELESS,
         "RFC 9110 sections 15.4.2, 15.4.9",
-        advice="the API has moved, or answers under another name: set the base URL to where it "
-        "points",
+        advice=tr(
+            "the API has moved, or answers under another name: set the base URL to the Location "
+            "that the answer names"
+        ),
     ),
     StatusRule((302, 303, 307), Kind.DETOUR, "RFC 9110 sections 15.4.3, 15.4.4, 15.4.8"),
     StatusRule((401,), Kind.TOKEN, "RFC 9110 section 15.5.2"),
-    StatusRule(
-        (407,),
-        Kind.HOPELESS,
-        "RFC 9110 section 15.5.8",
-        advice="a proxy wants a login: give its URL with user and password as `proxy`",
-    ),
+    StatusRule((407,), Kind.HOPELESS, "RFC 9110 section 15.5.8"),
     StatusRule((408,), Kind.OUTAGE, "RFC 9110 section 15.5.9"),
     StatusRule((425,), Kind.OUTAGE, "RFC 8470 section 5.2"),
     StatusRule((429,), Kind.LIMIT, "RFC 6585 section 4"),
@@ -95,7 +94,7 @@ RULES: Final = (
         Kind.HOPELESS,
         "RFC 6585 section 6",
         may_have_been_applied=True,
-        advice="this network wants a login before it lets anything through: log in to it",
+        advice=tr("this network wants a login before it lets anything through: log in to it"),
     ),
     StatusRule(
         (520, 522, 524),

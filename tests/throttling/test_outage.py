@@ -394,7 +394,7 @@ def test_what_does_not_pass_ends_a_batch_at_once(code: int, *, has_worked: bool)
     advice = {
         301: "the API has moved",
         308: "the API has moved",
-        407: "a proxy wants a login",
+        407: "the proxy wants a login",
         511: "this network wants a login",
     }
     run_virtual(main)
