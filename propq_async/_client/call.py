@@ -25,8 +25,8 @@ from propq_async.stats import BOUNDS
 
 from .rejections import error_of_rejection
 from .retries import RetriedCall, logger
+from .retry_rules import is_hopeless
 from .unit_order import Crowd
-from .verdict import is_hopeless
 
 # A call that waited longer than this for its token has not kept to the pace of the throttle.
 LATE_SECONDS: Final = 0.001

@@ -1,6 +1,6 @@
 """What follows when an attempt of a call fails: it is told to the throttle, and waits, or fails.
 
-`verdict` decides what an answer means. This module carries that out.
+`retry_rules` decides what an answer means. This module carries that out.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from propq_async._throttling.throttle import Permit
 from propq_async._wire.messages import Lost, Reply
-from propq_async._wire.replies import request_id
+from propq_async._wire.status_errors import request_id
 from propq_async._wire.statuses import Kind
 from propq_async.credentials import Token
 from propq_async.errors import (
@@ -26,15 +26,15 @@ from propq_async.hooks import CallObserver, EndedAttempt, WaitReason
 from .call_spec import BatchRow, Options, Request
 from .progress import Progress
 from .resources import LoopResources
-from .terms import Meaning, Others, Terms, Verdict
-from .unit_order import Contender, Crowd
-from .verdict import (
-    after_own_refusal,
+from .retry_after import after_own_refusal
+from .retry_rules import (
     error_of,
     judge,
     kind_of,
     may_pass,
 )
+from .terms import Meaning, Others, Terms, Verdict
+from .unit_order import Contender, Crowd
 
 logger = logging.getLogger("propq_async.calls")
 

@@ -13,8 +13,8 @@ from propq_async.models import Applied, Failed, UnitUpdate
 
 from .call import Run
 from .call_spec import BatchRow
+from .retry_after import LEAST_BLAMED
 from .unit_order import Unit
-from .verdict import LEAST_BLAMED
 
 LEAST_LIMIT_OF_CREDIT: Final = 16
 

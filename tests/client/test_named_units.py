@@ -24,7 +24,7 @@ from propq_async import (
     TokenRefusedError,
     TokenUnavailableError,
 )
-from propq_async._client.verdict import may_pass
+from propq_async._client.retry_rules import may_pass
 from propq_async._wire.messages import Lost, Reply
 from propq_async._wire.statuses import RULES, Kind
 from tests.helpers.support import Step, an_update, answer, playing, token_answer

@@ -18,7 +18,7 @@ from propq_async import (
     TokenKey,
 )
 from propq_async._wire.messages import Call, Reply
-from propq_async._wire.replies import status_error
+from propq_async._wire.status_errors import status_error
 
 __all__ = [
     "AT",

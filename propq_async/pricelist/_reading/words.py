@@ -18,8 +18,8 @@ from propq_async._messages import tr
 from propq_async.models import Direction, UnitStatus
 
 from .folding import fold
-from .languages import LANGUAGES
 from .status_notes import is_harmless, with_note
+from .vocabulary import LANGUAGES
 
 __all__ = [
     "COLUMNS",

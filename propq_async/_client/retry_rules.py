@@ -31,26 +31,21 @@ from collections.abc import Callable
 from typing import Final
 
 from propq_async._wire.messages import Call, Lost, Reply, lost_answer
-from propq_async._wire.replies import status_error
+from propq_async._wire.status_errors import status_error
 from propq_async._wire.statuses import Kind, rule_of
 from propq_async.credentials import Token
 from propq_async.errors import APIConnectionError, APIError, APIStatusError, APITimeoutError
 
 from .progress import Progress
+from .retry_after import LEAST_BLAMED, seconds_to_wait
 from .terms import Meaning, Others, Terms, Verdict
 
-# For a server that asks to wait without saying how long, or that says "no time at all".
-FIRST_UNSTATED_SECONDS: Final = 1.0
-LAST_UNSTATED_SECONDS: Final = 60.0
-LEAST_WAIT_SECONDS: Final = 0.05
 # Dead connections that one call may find in the pool before it takes them for an outage.
 MAX_DEAD_CONNECTIONS: Final = 10
 # The longest wait after a 503 without `Retry-After` that other calls do not get, and how many of
 # them cost no attempt.
 LAST_OVERLOAD_SECONDS: Final = 2.0
 FREE_OVERLOADS: Final = 10
-# A call fails for refusals of its own only after so many of them.
-LEAST_BLAMED: Final = 3
 _PASSING: Final = (Kind.LIMIT, Kind.UNAVAILABLE, Kind.BREAKDOWN, Kind.OUTAGE)
 
 
@@ -163,31 +158,6 @@ def _judge_unavailable(
     wait = min(LAST_OVERLOAD_SECONDS, terms.policy.delay_seconds(progress.waits + 1, random))
     is_over = progress.attempts + counts >= terms.policy.attempts or wait > terms.seconds_left
     return Verdict(Meaning.OVERLOAD, wait, fails=is_over, counts=counts)
-
-
-def seconds_to_wait(asked: float | None, waits: int) -> float:
-    """Return how long nobody is to call, if the server asked for that.
-
-    `asked` is how long it said, `None` if it did not. `waits` is how often it has asked this call
-    before: the less it says, the longer each next wait.
-    """
-    growth = 2.0 ** min(waits, 20)
-    if asked is None:
-        return min(LAST_UNSTATED_SECONDS, FIRST_UNSTATED_SECONDS * growth)
-    return max(asked, min(FIRST_UNSTATED_SECONDS, LEAST_WAIT_SECONDS * growth))
-
-
-def after_own_refusal(
-    wait_seconds: float, blamed: int, patience_seconds: float, progress: Progress, terms: Terms
-) -> float | None:
-    """Return how long a call waits that the server refuses while it takes others, or `None`.
-
-    `blamed` is how many refusals were its own fault. `None`: it fails.
-    """
-    is_over = progress.attempts >= terms.policy.attempts and blamed >= LEAST_BLAMED
-    if is_over or wait_seconds > patience_seconds or wait_seconds > terms.seconds_left:
-        return None
-    return wait_seconds
 
 
 def kind_of(outcome: Reply | Lost) -> Kind:

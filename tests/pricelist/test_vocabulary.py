@@ -11,7 +11,7 @@ from propq_async import UnitStatus
 from propq_async.pricelist._reading.compass import UnsettledError, meaning_of_o
 from propq_async.pricelist._reading.folding import fold
 from propq_async.pricelist._reading.heading_words import field_of
-from propq_async.pricelist._reading.languages import LANGUAGES, Language
+from propq_async.pricelist._reading.vocabulary import LANGUAGES, Language
 from propq_async.pricelist._reading.words import (
     O_IS_EAST,
     O_IS_WEST,

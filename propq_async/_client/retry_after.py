@@ -1,0 +1,43 @@
+"""How long a call waits after a 429, or after a 503 that asks for it. Pure.
+
+`Retry-After` itself is read in `_wire/headers.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from .progress import Progress
+from .terms import Terms
+
+# For a server that asks to wait without saying how long, or that says "no time at all".
+FIRST_UNSTATED_SECONDS: Final = 1.0
+LAST_UNSTATED_SECONDS: Final = 60.0
+LEAST_WAIT_SECONDS: Final = 0.05
+# A call fails for refusals of its own only after so many of them.
+LEAST_BLAMED: Final = 3
+
+
+def seconds_to_wait(asked: float | None, waits: int) -> float:
+    """Return how long nobody is to call, if the server asked for that.
+
+    `asked` is how long it said, `None` if it did not. `waits` is how often it has asked this call
+    before: the less it says, the longer each next wait.
+    """
+    growth = 2.0 ** min(waits, 20)
+    if asked is None:
+        return min(LAST_UNSTATED_SECONDS, FIRST_UNSTATED_SECONDS * growth)
+    return max(asked, min(FIRST_UNSTATED_SECONDS, LEAST_WAIT_SECONDS * growth))
+
+
+def after_own_refusal(
+    wait_seconds: float, blamed: int, patience_seconds: float, progress: Progress, terms: Terms
+) -> float | None:
+    """Return how long a call waits that the server refuses while it takes others, or `None`.
+
+    `blamed` is how many refusals were its own fault. `None`: it fails.
+    """
+    is_over = progress.attempts >= terms.policy.attempts and blamed >= LEAST_BLAMED
+    if is_over or wait_seconds > patience_seconds or wait_seconds > terms.seconds_left:
+        return None
+    return wait_seconds
