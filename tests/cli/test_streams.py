@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -67,6 +68,15 @@ def propq(*arguments: str, **streams: Any) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@contextmanager
+def leading_to(end: IO[bytes] | int, name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let a standard stream of this process lead to a file or pipe while the block runs."""
+    number = end if isinstance(end, int) else end.fileno()
+    with os.fdopen(os.dup(number), "w", encoding="utf-8") as stream, monkeypatch.context() as patch:
+        patch.setattr(sys, name, stream)
+        yield
+
+
 @pytest.mark.parametrize("to", ["full", "unread"])
 def test_progress_that_cannot_be_written_ends_no_push(
     to: str, emulator: PropQEmulator, request: pytest.FixtureRequest
@@ -93,57 +103,80 @@ def test_a_summary_goes_to_stderr_if_stdout_cannot_take_it(
 
 @pytest.mark.parametrize("to", ["full", "unread"])
 def test_a_push_that_can_say_nothing_still_has_its_status(
-    to: str, emulator: PropQEmulator, request: pytest.FixtureRequest
+    to: str,
+    emulator: PropQEmulator,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     stream = request.getfixturevalue(to)
     assert propq("push", "x.csv", FIRST, stdout=stream, stderr=stream).returncode == Exit.DONE
     assert emulator.applied == ROWS
     text_list(Path("x.csv"), *(unit(f"A-{n}", status="AVAILABLE") for n in range(ROWS)))
-    done = propq("push", "x.csv", FIRST, stdout=stream, stderr=stream)
-    assert done.returncode == Exit.UNCONFIRMED
-    done = propq("push", "nope.csv", stdout=stream, stderr=stream)
-    assert done.returncode == Exit.USAGE
+    for path, status in (("x.csv", Exit.UNCONFIRMED), ("nope.csv", Exit.USAGE)):
+        with leading_to(stream, "stdout", monkeypatch), leading_to(stream, "stderr", monkeypatch):
+            assert run(["push", path, FIRST]) == status
 
 
 def test_what_is_done_is_done_though_stdout_is_full(
-    emulator: PropQEmulator, full: IO[bytes]
+    emulator: PropQEmulator,
+    full: IO[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     for command, said in (
         (UPDATE, "applied: A-1 of 4711 is SOLD, 5,000 EUR, N"),
         (["token", "refresh"], "Fetched a new access token"),
         (["token", "clear"], "forgot the token of client 1"),
     ):
-        done = propq(*command, stdout=full)
-        assert done.returncode == Exit.DONE, command
-        assert done.stderr.startswith("propq: standard output cannot be written: No space left")
-        assert said in done.stderr
+        with leading_to(full, "stdout", monkeypatch):
+            assert run(command) == Exit.DONE, command
+        told = capsys.readouterr().err
+        assert told.startswith("propq: standard output cannot be written: No space left")
+        assert said in told
     assert emulator.applied == 1
+
+
+@pytest.mark.parametrize("command", [["plan", "x.csv", "--json"], ["--help"], ["--version"]])
+def test_a_process_that_only_shows_something_fails_if_it_cannot(
+    command: list[str], emulator: PropQEmulator, full: IO[bytes], unread: int
+) -> None:
+    """With all that Python itself writes and says at the end of a process."""
+    done = propq(*command, stdout=full)
+    assert (done.returncode, done.stderr) == (
+        Exit.UNUSABLE,
+        f"propq: {NOT_WHOLE}: No space left on device\n",
+    )
+    done = propq(*command, stdout=unread)
+    assert (done.returncode, "Traceback" in done.stderr) == (Exit.BROKEN_PIPE, False)
+    assert emulator.applied == 0
 
 
 @pytest.mark.parametrize(
     "command",
     [
         ["plan", "x.csv"],
-        ["plan", "x.csv", "--json"],
         ["push", "x.csv", "--dry-run"],
         ["token", "show"],
         ["emulate"],
         ["demo", "--units", "5"],
-        ["--help"],
-        ["--version"],
     ],
 )
 def test_what_only_shows_something_fails_if_it_cannot(
-    command: list[str], emulator: PropQEmulator, full: IO[bytes], unread: int
+    command: list[str],
+    emulator: PropQEmulator,
+    full: IO[bytes],
+    unread: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    with leading_to(full, "stdout", monkeypatch):
+        assert run(command) == Exit.UNUSABLE
+    said = capsys.readouterr().err.splitlines()
+    assert said[-1] == f"propq: {NOT_WHOLE}: No space left on device"
+    with leading_to(unread, "stdout", monkeypatch):
+        assert run(command) == Exit.BROKEN_PIPE
+    assert "Traceback" not in capsys.readouterr().err
     assert emulator.applied == 0
-    done = propq(*command, stdout=full)
-    assert (done.returncode, done.stderr.splitlines()[-1]) == (
-        Exit.UNUSABLE,
-        f"propq: {NOT_WHOLE}: No space left on device",
-    )
-    done = propq(*command, stdout=unread)
-    assert (done.returncode, "Traceback" in done.stderr) == (Exit.BROKEN_PIPE, False)
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -189,9 +222,13 @@ def test_output_that_is_full_is_told_from_other_errors(
     assert emulator.applied == 0
 
 
-def test_an_error_that_cannot_be_written_keeps_its_status(full: IO[bytes]) -> None:
+def test_an_error_that_cannot_be_written_keeps_its_status(
+    full: IO[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for arguments in (["plan", "nope.csv"], ["plan", "nope.csv", "--debug"], ["nonsense"]):
-        assert propq(*arguments, stderr=full).returncode == Exit.USAGE
+        with leading_to(full, "stderr", monkeypatch):
+            assert run(arguments) == Exit.USAGE
+    assert propq("plan", "nope.csv", stderr=full).returncode == Exit.USAGE
 
 
 def test_a_terminal_that_is_gone_ends_a_push_with_its_summary(emulator: PropQEmulator) -> None:
@@ -228,12 +265,15 @@ def test_a_push_under_nohup_goes_on(emulator: PropQEmulator) -> None:
     assert emulator.applied == ROWS
 
 
-def test_json_for_programs_holds_no_command_for_a_terminal(emulator: PropQEmulator) -> None:
+def test_json_for_programs_holds_no_command_for_a_terminal(
+    emulator: PropQEmulator, capsys: pytest.CaptureFixture[str]
+) -> None:
     names = ["Ático", "\x9b31m", "\u202egnp", "\U0001f3e0"]
     text_list(Path("x.csv"), *(unit(f"A{name}Z") for name in names))
-    done = propq("plan", "x.csv", "--json")
-    assert all(char.isprintable() or char == "\n" for char in done.stdout)
-    plan = json.loads(done.stdout)
+    run(["plan", "x.csv", "--json"])
+    out = capsys.readouterr().out
+    assert all(char.isprintable() or char == "\n" for char in out)
+    plan = json.loads(out)
     # A control character is no part of a name.
     assert [change["name"] for change in plan["changes"]] == [
         "AÁticoZ",
@@ -241,8 +281,9 @@ def test_json_for_programs_holds_no_command_for_a_terminal(emulator: PropQEmulat
         "A\U0001f3e0Z",
     ]
     assert [row["line"] for row in plan["broken"]] == [3]
-    done = propq("plan", "x.csv")
-    assert all(char.isprintable() or char == "\n" for char in done.stdout)
+    run(["plan", "x.csv"])
+    out = capsys.readouterr().out
+    assert all(char.isprintable() or char == "\n" for char in out)
     assert emulator.applied == 0
 
 

@@ -41,11 +41,8 @@ from propq_async import (
     TokenStore,
     UnitStatus,
     UnitUpdate,
-    pricelist,
 )
 from propq_async._auth import file_access, json_file
-from propq_async._cli import app
-from propq_async._throttling import leases
 from propq_async.ledger import Account, Ledger
 
 NOBODY = 65534
@@ -172,6 +169,7 @@ async def share(
     max_calls_per_second: float | None = None,
 ) -> Any:
     """Update each `count`-th row at the pace of a fleet; return how many were not applied."""
+    from propq_async._throttling import leases  # noqa: PLC0415 - most do without
     from propq_async.redis import RedisLimiter, _connection  # noqa: PLC0415 - most do without
 
     for module in (_connection, leases):
@@ -227,6 +225,8 @@ async def hold_ledger(path: str) -> Any:
 
 async def remembered(url: str, client_id: int, secret: str, ledger_path: str, path: str) -> Any:
     """Plan a push under the lock, wait, and push; return what became of the rows."""
+    from propq_async import pricelist  # noqa: PLC0415 - it is slow to import
+
     propq = AsyncPropQ(Credentials(client_id, secret), base_url=url, token_store=None)
     async with propq, Ledger(ledger_path) as ledger, ledger.exclusive():
         made = await pricelist.plan(pricelist.read(path), propq, ledger)
@@ -270,6 +270,8 @@ async def read_ledger(path: str) -> Any:
 
 def run_as_stranger(directory: str, commands: list[list[str]], variables: dict[str, str]) -> Any:
     """Run commands as an unknown user; return the status of each, and what it said."""
+    from propq_async._cli import app  # noqa: PLC0415 - it is slow to import
+
     for module in pkgutil.walk_packages(propq_async.__path__, "propq_async."):
         if module.name not in ("propq_async.__main__", "propq_async.testing.plugin"):
             importlib.import_module(module.name)
