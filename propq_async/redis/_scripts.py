@@ -22,7 +22,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local state, members, channel = KEYS[1], KEYS[2], KEYS[3]
 local names = {'epoch', 'phase', 'limit', 'stated', 'window', 'begins', 'given', 'lo', 'least',
                'probed', 'probes', 'prober', 'failed', 'whole', 'anchor', 'taken', 'crowded',
-               'unclear', 'ceiling', 'base', 'tried'}
+               'unclear', 'ceiling', 'base', 'tried', 'margin'}
 local values = redis.call('HMGET', state, unpack(names))
 local s = {}
 for i, name in ipairs(names) do
@@ -38,6 +38,10 @@ local function keep()
   redis.call('PEXPIRE', state, 3600000)
 end
 for _, name in ipairs(names) do if s[name] == '' then s[name] = nil end end
+-- How long after a window the next one is tried: calls do not all take as long to the server.
+local function margin()
+  return s.margin or math.max(20, math.floor(s.window / 100))
+end
 local function pace()
   return {s.limit or 0, s.window or math.max(1000, s.least or 0), s.stated or 0}
 end
@@ -100,7 +104,7 @@ if s.phase == 'open' then
   s.anchor = s.given >= s.limit and s.begins or nil
   s.crowded = nil
   if over then
-    s.lo = over + math.max(20, math.floor(s.window / 100))
+    s.lo = over + margin()
   else
     s.lo = s.begins + (s.least or 0)
     -- Half a second from where a window of whole seconds may end, so that a refusal tells its end.
@@ -140,7 +144,7 @@ if fresh then
   if s.tried then
     -- It was the call that tried more, and when this window is over is known.
     s.limit, s.base, s.crowded = s.base, nil, nil
-    s.lo = math.max(s.lo, s.begins + s.window + math.max(20, math.floor(s.window / 100)))
+    s.lo = math.max(s.lo, s.begins + s.window + margin())
   end
   if s.begins and not s.window then
     s.least = math.max(s.least or 0, now - s.begins + least)
@@ -153,7 +157,9 @@ elseif s.probes > 0 then
     -- It took as long to the server as the call with which the window began.
     local seconds = s.probed - s.anchor + wait
     s.window = whole == 1 and math.max(1, math.floor(seconds / 1000)) * 1000 or seconds
-    s.lo = s.anchor + s.window + math.max(20, math.floor(s.window / 100))
+    s.lo = s.anchor + s.window + margin()
+  elseif s.anchor then
+    s.margin = math.min(2 * margin(), math.max(20, math.floor(s.window / 20)))
   end
 elseif s.base then
   -- It was the last step that was too much.

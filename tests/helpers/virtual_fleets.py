@@ -129,11 +129,12 @@ def run_jobs(
     size: int = SIZE,
     pause_seconds: float = 0.0,
     cap: float | None = None,
+    jitter: float = 0.0,
 ) -> list[Ran]:
     """Let fleets of so many processes update so many rows, one after the other."""
 
     async def job(clock: Clock) -> Ran:
-        server = Simulated(clock, answer)
+        server = Simulated(clock, answer, jitter=jitter)
         redis = VirtualRedis(redis_server, clock)
 
         async def process(number: int) -> None:

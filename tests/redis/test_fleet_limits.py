@@ -50,3 +50,14 @@ def test_a_fleet_keeps_to_a_limit_of_any_size(
         # When the first window is over shows to a quarter of a second.
         assert ran.seconds <= 1.08 * ((rows - 1) // limit * seconds) + 0.25
         assert ran.scripts <= scripts * rows
+
+
+@pytest.mark.campaign
+def test_calls_that_take_unequally_long_to_the_server_are_not_refused_for_long(
+    redis_server: RedisServer,
+) -> None:
+    first, *later = run_jobs(
+        redis_server, fixed_windows(1_000, 1, headers=True), rows=5_500, jobs=3, jitter=0.9
+    )
+    assert first.refused(after_seconds=first.refused_at[0] + 2 * LATENCY_SECONDS) <= 10
+    assert [ran.refused() for ran in later] == [0, 0]
