@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
-from ._entries import Account, Claim, LedgerError, Unit
+from ._entries import Account, Claim, LedgerError
 
 __all__ = ["NO_VALUES", "Backend", "Rows", "Session", "as_given"]
 
@@ -36,10 +36,14 @@ class Session(Protocol):
     Attributes:
         location: the file or the server, for messages.
         state: the condition that chooses the row of the table `state` of `:account`.
+        alike: what joins to the rows of `given` the units of `:account` that are alike to them.
+            Each is looked up by itself: a server that has to guess how many there are would rather
+            compare all with all.
     """
 
     location: str
     state: str
+    alike: str
 
     def given(self, *columns: str) -> str:
         """Return a subquery for the rows that are given as `:given`, made by `as_given`."""
@@ -53,12 +57,22 @@ class Session(Protocol):
         """Run a statement for each of these values."""
         ...
 
-    def enter(self, number: int) -> None:
-        """Keep others from changing this account until the end of the transaction."""
+    def enter(self, account: Account) -> int | None:
+        """Keep others from changing this account until the end of the transaction.
+
+        Returns:
+            Its number, `None` if it has none yet.
+        """
         ...
 
-    def units(self, condition: str, values: Mapping[str, object]) -> list[Unit]:
-        """Return the units that meet a condition."""
+    def add_account(self, account: Account) -> None:
+        """Give an account a number, unless somebody else has done so."""
+        ...
+
+    def rows(
+        self, columns: Sequence[str], source: str, values: Mapping[str, object]
+    ) -> list[Sequence[Any]]:
+        """Return these columns of what a `FROM` clause finds."""
         ...
 
 

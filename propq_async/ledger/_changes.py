@@ -5,8 +5,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 
-import attrs
-
 from propq_async._comparison import alike
 from propq_async.models import UnitUpdate
 
@@ -17,7 +15,7 @@ from ._queries import (
     account_number,
     alike_to,
     columns_of,
-    generation,
+    generation_of,
     stored_units,
     these,
     units_of,
@@ -38,26 +36,23 @@ __all__ = [
 
 def mark(db: Session, account: Account, updates: list[UnitUpdate], now: float) -> Marks:
     """Mark units in doubt."""
-    values = {"account": number_of(db, account), "given": units_of(updates), "now": now}
-    given = db.given("development_id", "name", "alike")
+    number = number_of(db, account)
+    values: dict[str, object] = {"account": number, "given": units_of(updates), "now": now}
+    known = alike_to(db, "TRUE", values, "unit.in_doubt_since")
+    units = dict.fromkeys((*((one.development_id, one.name) for one in updates), *known))
+    values["given"] = as_given((*unit, alike(unit[1])) for unit in units)
+    _move_on(db, values)
     db.execute(
-        "INSERT INTO unit (account, development_id, name, alike) "  # noqa: S608 - constants
-        f"SELECT :account, development_id, name, alike FROM {given} AS given "
-        "WHERE TRUE ON CONFLICT DO NOTHING",
+        "INSERT INTO unit (account, development_id, name, alike, in_doubt_since, marked) "  # noqa: S608
+        "SELECT :account, development_id, name, alike, :now, "
+        f"(SELECT generation FROM state WHERE {db.state}) "
+        f"FROM {db.given('development_id', 'name', 'alike')} AS given WHERE TRUE {_REPLACE} "
+        "in_doubt_since = coalesce(unit.in_doubt_since, excluded.in_doubt_since), "
+        "marked = excluded.marked",
         values,
     )
-    # Not `IS NULL`: of a new table PostgreSQL takes that to be true of hardly any row, and then
-    # compares each row with all that are given.
-    unmarked = "coalesce(in_doubt_since, -1) < 0"
-    new = db.units(f"account = :account AND {unmarked} AND {alike_to(db)}", values)
-    _move_on(db, values)
-    made = generation(db, account)
-    db.execute(
-        "UPDATE unit SET marked = :made, in_doubt_since = coalesce(in_doubt_since, :now) "  # noqa: S608
-        f"WHERE account = :account AND {alike_to(db)}",
-        {**values, "made": made},
-    )
-    return Marks(made, new)
+    made = generation_of(db, number)
+    return Marks(made, [unit for unit in units if known.get(unit, (None,))[0] is None])
 
 
 def unmark(
@@ -96,6 +91,8 @@ def acknowledge(
     values = {"account": number_of(db, account), "source": source, "now": now}
     generations = until or {}
     columns = "development_id", "name", "alike", "status", "price", "directions", "generation"
+    noted = ", ".join(columns[:6])
+    replaced = ", ".join(f"{one} = excluded.{one}" for one in (*columns[2:6], "acknowledged_at"))
     for group in each_alike_once(updates):
         values["given"] = as_given(
             (
@@ -109,27 +106,25 @@ def acknowledge(
             )
             for one in group
         )
+        if others := alike_to(db, "unit.name <> given.name", values):
+            db.execute(
+                "UPDATE unit SET in_doubt_since = coalesce(in_doubt_since, :now) "  # noqa: S608
+                f"WHERE account = :account AND {these(db)}",
+                {**values, "given": as_given(others)},
+            )
         db.execute(
-            "UPDATE unit SET in_doubt_since = coalesce(in_doubt_since, :now) "  # noqa: S608
-            f"WHERE account = :account AND {alike_to(db, *columns[3:])} AND NOT {these(db)}",
-            values,
-        )
-        db.execute(
-            "INSERT INTO unit (account, development_id, name, alike, status, price, directions, "  # noqa: S608
-            "acknowledged_at, source, missed_at, in_doubt_since, marked) "
-            "SELECT :account, given.development_id, given.name, given.alike, given.status, "
-            "given.price, given.directions, :now, "
+            f"INSERT INTO unit (account, {noted}, acknowledged_at, source, marked) "  # noqa: S608
+            f"SELECT :account, {noted}, :now, :source, generation "
+            f"FROM {db.given(*columns)} AS given WHERE TRUE {_REPLACE} {replaced}, "
             # A unit that is updated by itself still belongs to its list.
-            "coalesce(:source, before.source), "
+            "source = coalesce(excluded.source, unit.source), "
             # As long as its list is the same, that others do not have it stays known.
-            "CASE WHEN before.source = coalesce(:source, before.source) THEN before.missed_at END, "
-            "CASE WHEN before.marked > given.generation THEN :now END, "
+            "missed_at = CASE WHEN unit.source = coalesce(excluded.source, unit.source) "
+            "THEN unit.missed_at END, "
+            "in_doubt_since = CASE WHEN unit.marked > excluded.marked "
+            "THEN excluded.acknowledged_at END, "
             # One more, so that the other one notices as well when it acknowledges.
-            "before.marked + CASE WHEN before.marked > given.generation THEN 1 ELSE 0 END "
-            f"FROM {db.given(*columns)} AS given LEFT JOIN unit AS before "
-            "ON before.account = :account AND before.development_id = given.development_id "
-            "AND before.name = given.name "
-            f"WHERE TRUE {_REPLACE} {', '.join(map('{0} = excluded.{0}'.format, _NOTED))}",
+            "marked = unit.marked + CASE WHEN unit.marked > excluded.marked THEN 1 ELSE 0 END",
             values,
         )
     _move_on(db, values)
@@ -193,9 +188,11 @@ def add(db: Session, account: Account, theirs: Mapping[Unit, StoredUnit], now: f
     changes = merged(stored_units(db).get(account, {}), theirs, now)
     if changes:
         _move_on(db, {"account": number})
-    columns = columns_of(db.execute("SELECT * FROM unit LIMIT 0"))
+    looked = db.execute("SELECT * FROM unit LIMIT 0")
+    looked.fetchall()
+    columns = columns_of(looked)
     # As if all were marked now: the numbers of another ledger say nothing here.
-    new = {"account": number, "marked": generation(db, account)}
+    new = {"account": number, "marked": generation_of(db, number)}
     db.execute_many(
         f"INSERT INTO unit ({', '.join(columns)}) VALUES ({', '.join(map(':{}'.format, columns))}) "  # noqa: S608
         f"{_REPLACE} {', '.join(map('{0} = excluded.{0}'.format, _NOTED))}",
@@ -217,16 +214,11 @@ def number_of(db: Session, account: Account) -> int:
 
     It is made if it has none.
     """
-    number = account_number(db, account)
+    number = db.enter(account)
     if number is None:
-        db.execute(
-            "INSERT INTO account (base_url, client_id) VALUES (:base_url, :client_id) "
-            "ON CONFLICT DO NOTHING",
-            attrs.asdict(account),
-        )
-        number = account_number(db, account)
+        db.add_account(account)
+        number = db.enter(account)
         assert number is not None  # noqa: S101 - for the type checker
-    db.enter(number)
     return number
 
 

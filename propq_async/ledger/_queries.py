@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 
 import attrs
@@ -17,12 +18,14 @@ from ._entries import Account, Entry, LedgerError, Unit, entry_of
 from ._merging import StoredUnit
 
 __all__ = [
+    "ADD_ACCOUNT",
     "account_number",
     "alike_to",
     "columns_of",
     "entries",
     "everything",
     "generation",
+    "generation_of",
     "is_outdated",
     "named",
     "spoiled_values",
@@ -47,23 +50,32 @@ _COLUMNS: Final = (
 )
 
 
-def alike_to(db: Session, *more: str) -> str:
-    """Return the condition for all units that are alike to the given ones.
+ADD_ACCOUNT: Final = (
+    "INSERT INTO account (base_url, client_id) VALUES (:base_url, :client_id) "
+    "ON CONFLICT DO NOTHING"
+)
 
-    They are given with `development_id`, `name`, `alike`, and perhaps more columns.
+
+def alike_to(
+    db: Session, which: str, values: Mapping[str, object], *more: str
+) -> dict[Unit, Sequence[Any]]:
+    """Return the units that are alike to the given ones and meet a condition.
+
+    They are given with `development_id`, `name` and `alike`. Each has the values of `more`.
     """
-    return _in(db, ("development_id", "alike"), ("development_id", "name", "alike", *more))
+    found = db.rows(
+        ["unit.development_id", "unit.name", *more],
+        f"{db.given('development_id', 'name', 'alike')} AS given {db.alike} WHERE {which}",
+        values,
+    )
+    return {(development_id, name): rest for development_id, name, *rest in found}
 
 
 def these(db: Session) -> str:
     """Return the condition for the given units alone."""
-    return _in(db, ("development_id", "name"), ("development_id", "name"))
-
-
-def _in(db: Session, compared: Sequence[str], columns: Sequence[str]) -> str:
-    names = ", ".join(compared)
-    given = db.given(*columns)
-    return f"({names}) IN (SELECT {names} FROM {given} AS given)"  # noqa: S608 - constants
+    names = "development_id", "name"
+    given = f"SELECT {', '.join(names)} FROM {db.given(*names)} AS given"  # noqa: S608 - constants
+    return f"({', '.join(names)}) IN ({given})"
 
 
 def units_of(updates: list[UnitUpdate]) -> str:
@@ -127,8 +139,17 @@ def _spoiled(db: Session, row: Sequence[object], what: str) -> LedgerError:
 
 def generation(db: Session, account: Account | None) -> int:
     """Return a number that changes with each change of an account, or of any; 0 if none was."""
-    number = None if account is None else account_number(db, account)
-    which = "TRUE" if account is None else db.state
+    if account is None:
+        return _generation(db, "TRUE", None)
+    return generation_of(db, account_number(db, account))
+
+
+def generation_of(db: Session, number: int | None) -> int:
+    """Return the same of the account with this number."""
+    return _generation(db, db.state, number)
+
+
+def _generation(db: Session, which: str, number: int | None) -> int:
     found = db.execute(f"SELECT generation FROM state WHERE {which}", {"account": number})  # noqa: S608
     rows = found.fetchall()
     if not all(isinstance(one, int) for (one,) in rows) or (db.state == "TRUE" and len(rows) != 1):
@@ -153,14 +174,12 @@ def is_outdated(db: Session, account: Account, since: int) -> bool:
 
 def touched(db: Session, account: Account, updates: list[UnitUpdate], since: int) -> list[Unit]:
     """Return which of these units, or of those alike to them, were marked since a generation."""
-    return db.units(
-        f"account = :account AND marked > :since AND {alike_to(db)}",
-        {
-            "account": account_number(db, account),
-            "since": since,
-            "given": units_of(updates),
-        },
-    )
+    values = {
+        "account": account_number(db, account),
+        "since": since,
+        "given": units_of(updates),
+    }
+    return list(alike_to(db, "unit.marked > :since", values))
 
 
 def named(
@@ -213,8 +232,10 @@ def _units(db: Session) -> Iterator[tuple[Account, StoredUnit, Entry | LedgerErr
         "SELECT account.base_url, account.client_id, unit.* FROM unit "
         "JOIN account ON account.id = unit.account ORDER BY account, development_id, name"
     )
+    # What the columns are is known with the first row.
+    first = found.fetchone()
     columns = columns_of(found)
-    for values in found:
+    for values in () if first is None else chain((first,), found):
         row: dict[str, Any] = dict(zip(columns, values, strict=True))
         account = Account(row.pop("base_url"), row.pop("client_id"))
         cells = [row[column] for column in _COLUMNS]

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import attrs
 
 from propq_async._messages import tr
 
 from ._backend import NO_VALUES
-from ._entries import LedgerError, Unit
+from ._entries import Account, LedgerError
 from ._files import APPLICATION_ID, BUSY_SECONDS, empty, is_ledger
+from ._queries import ADD_ACCOUNT, account_number
 
 __all__ = ["SqliteSession", "check_version", "open_for_writing"]
 
@@ -47,6 +50,10 @@ class SqliteSession:
     """The session of a file. All accounts in it share a row of the table `state`."""
 
     state = "TRUE"
+    alike = (
+        "CROSS JOIN unit INDEXED BY unit_alike ON unit.account = :account "
+        "AND unit.development_id = given.development_id AND unit.alike = given.alike"
+    )
 
     def __init__(self, db: sqlite3.Connection, location: str) -> None:
         self.db = db
@@ -67,18 +74,25 @@ class SqliteSession:
         """Run a statement for each of these values."""
         self.db.executemany(statement, values)
 
-    def enter(self, number: int) -> None:
-        """Do nothing: a transaction has the whole file for itself."""
+    def enter(self, account: Account) -> int | None:
+        """Return the number of an account. A transaction has the whole file for itself."""
+        return account_number(self, account)
 
-    def units(self, condition: str, values: Mapping[str, object]) -> list[Unit]:
-        """Return the units that meet a condition."""
+    def add_account(self, account: Account) -> None:
+        """Give an account a number, unless somebody else has done so."""
+        self.execute(ADD_ACCOUNT, attrs.asdict(account))
+
+    def rows(
+        self, columns: Sequence[str], source: str, values: Mapping[str, object]
+    ) -> list[Sequence[Any]]:
+        """Return these columns of what a `FROM` clause finds."""
         # As one value: each row would cost a wait for the GIL.
         (found,) = self.db.execute(
-            "SELECT json_group_array(json_array(development_id, name)) FROM unit "  # noqa: S608
-            f"WHERE {condition}",
+            f"SELECT json_group_array(json_array({', '.join(columns)})) FROM {source}",  # noqa: S608
             values,
         ).fetchone()
-        return [(development_id, name) for development_id, name in json.loads(found)]
+        rows: list[Sequence[Any]] = json.loads(found)
+        return rows
 
     def be_durable(self, *, durably: bool) -> None:
         """Choose whether a transaction survives a power cut."""

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-__all__ = ["BAD_PROXIES", "PASSWORD", "Proxy", "TLSFront", "serving"]
+__all__ = ["BAD_PROXIES", "PASSWORD", "Listener", "Proxy", "TLSFront", "serving"]
 
 PASSWORD = "Pr0xyPassw0rd"
 BAD_PROXIES = [
@@ -125,12 +125,34 @@ class _TLSHandler(socketserver.BaseRequestHandler):
             relay(here, there)
 
 
-def relay(here: socket.socket, there: socket.socket) -> None:
-    """Hand on what either side sends, until one has no more to say."""
+class Listener(socketserver.ThreadingTCPServer):
+    """Hands on to a server on loopback, and keeps what the clients send."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self, port: int) -> None:
+        super().__init__(("127.0.0.1", 0), _ListeningHandler)
+        self.behind = port
+        self.sent = bytearray()
+
+
+class _ListeningHandler(socketserver.BaseRequestHandler):
+    server: Listener
+
+    def handle(self) -> None:
+        with socket.create_connection(("127.0.0.1", self.server.behind)) as there:
+            relay(self.request, there, self.server.sent)
+
+
+def relay(here: socket.socket, there: socket.socket, sent: bytearray | None = None) -> None:
+    """Hand on what either side sends, until one has no more. `sent` keeps what `here` sends."""
 
     def hand_on(source: socket.socket, target: socket.socket) -> None:
         with suppress(OSError):
             while chunk := source.recv(65536):
+                if sent is not None and source is here:
+                    sent.extend(chunk)
                 target.sendall(chunk)
         for one in (source, target):
             with suppress(OSError):
@@ -147,6 +169,8 @@ def serving(server: socketserver.ThreadingTCPServer) -> Iterator[None]:
     with server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield
-        server.shutdown()
-        thread.join()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()

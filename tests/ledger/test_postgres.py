@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import re
 import signal
@@ -23,9 +24,12 @@ from propq_async.testing import PropQEmulator
 from tests.helpers.ledgers import ME, change, entry, spoil, take_lock
 from tests.helpers.postgres import ENCODED, PASSWORD, Server, a_pooler, free_port
 from tests.helpers.processes import Process, hold_ledger
+from tests.helpers.proxies import Listener, serving
 from tests.helpers.support import an_update
 
 OTHER = Account(ME.base_url, 8)
+# A statement alone, or Flush or Sync after several: then the client waits for what it has asked.
+WAITS = re.compile(rb"Q\x00\x00\x00\x0aBEGIN\x00|(?:[HS]\x00\x00\x00\x04)+")
 BUSY = r"another push is at work with the ledger .* \(process \d+ on host .*, since .*\): wait for"
 
 
@@ -318,14 +322,15 @@ async def test_an_older_ledger_is_brought_up_to_date_at_once_or_not_at_all(
     def version() -> object:
         return postgres.ask(url, "SELECT number FROM propq.version")
 
+    now = len(session._VERSIONS)
     step = "ALTER TABLE unit ADD COLUMN note TEXT;"
     monkeypatch.setattr(session, "_VERSIONS", (*session._VERSIONS, step, "SELECT 1 / 0"))
     with pytest.raises(LedgerError, match="division by zero"):
         await again()
-    assert version() == [(1,)]
-    monkeypatch.setattr(session, "_VERSIONS", session._VERSIONS[:2])
+    assert version() == [(now,)]
+    monkeypatch.setattr(session, "_VERSIONS", session._VERSIONS[: now + 1])
     await again()
-    assert version() == [(2,)]
+    assert version() == [(now + 1,)]
     change(url, "UPDATE unit SET note = 'x'")
     await again()
 
@@ -499,6 +504,85 @@ async def test_a_copy_of_a_server_is_a_file(postgres: Server, tmp_path: Path) ->
         with pytest.raises(LedgerError, match="exists already"):
             await ledger.backup(tmp_path / "copy")
     assert names_in(tmp_path) == {"copy"}
+
+
+# --- what it costs -------------------------------------------------------------------------------
+
+
+async def test_to_note_rows_takes_few_round_trips(postgres: Server) -> None:
+    url = postgres.new_database()
+    listener = Listener(postgres.port)
+    with serving(listener):
+        through = url.replace(f":{postgres.port}/", f":{listener.server_address[1]}/")
+        async with Ledger(through) as ledger:
+            updates = [an_update(f"A-{number}") for number in range(500)]
+            await ledger.mark(ME, updates)
+            trips = []
+            for work in (ledger.mark(ME, updates), ledger.acknowledge(ME, updates, "list")):
+                listener.sent.clear()
+                await work
+                trips.append(len(WAITS.findall(listener.sent)))
+    # Each begins, enters, looks for units alike, writes, and makes plans out of date.
+    assert trips == [6, 5]
+
+
+async def test_a_long_ledger_costs_no_more_than_a_short_one(postgres: Server) -> None:
+    """Of a table that was filled just now the server knows nothing."""
+    url = postgres.new_database()
+    async with Ledger(url) as ledger:
+        for part in range(8):
+            await ledger.mark(ME, [an_update(f"{part}-{number}") for number in range(500)])
+        updates = [an_update(f"A-{number}") for number in range(100)]
+        read = [_rows_read(postgres, ledger, url)]
+        for work in (
+            ledger.mark(ME, updates),
+            ledger.acknowledge(ME, updates),
+            ledger.touched(ME, updates, 0),
+        ):
+            await work
+            read.append(_rows_read(postgres, ledger, url))
+    costs = [after - before for before, after in itertools.pairwise(read)]
+    assert all(0 <= cost <= 5 * len(updates) for cost in costs), costs
+
+
+def _rows_read(postgres: Server, ledger: Ledger, url: str) -> int:
+    connection(ledger).execute("SELECT pg_stat_force_next_flush()")
+    connection(ledger).execute("SELECT 1")
+    question = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'unit'"
+    ((count,),) = postgres.ask(url, question)
+    assert isinstance(count, int)
+    return count
+
+
+async def test_a_client_library_that_sends_nothing_ahead_serves(
+    postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(psycopg.Pipeline, "is_supported", lambda: False)
+    async with Ledger(postgres.new_database()) as ledger:
+        marks = await ledger.mark(ME, [an_update()])
+        assert marks.new == [("4711", "A-101")]
+        await ledger.acknowledge(ME, [an_update()])
+        found = await entry(ledger)
+        assert found is not None
+        assert not found.is_in_doubt
+
+
+async def test_the_first_version_of_the_tables_goes_on(
+    postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgres.new_database()
+    with monkeypatch.context() as earlier:
+        earlier.setattr(session, "_VERSIONS", session._VERSIONS[:1])
+        async with Ledger(url) as ledger:
+            await ledger.acknowledge(ME, [an_update("a-101")], "list")
+    async with Ledger(url) as ledger:
+        # It is alike to one that an earlier version has noted.
+        await ledger.mark(ME, [an_update("A-101")])
+        entries = await ledger.entries(ME, ["4711"])
+    assert {name: one.is_in_doubt for (_, name), one in entries.items()} == {
+        "A-101": True,
+        "a-101": True,
+    }
 
 
 # --- a server that dies ---------------------------------------------------------------------------
