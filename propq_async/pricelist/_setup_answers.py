@@ -21,6 +21,8 @@ __all__ = ["line_of", "stated_by"]
 
 _FILES: Final = (".csv", ".tsv", ".txt", ".xlsx", ".xls", ".ods", ".jsonl", ".json")
 _COLUMNS: Final = ("name", "development_id")
+# What fills a field, and is no column, whatever columns are called.
+_FILLING: Final = frozenset({"ledger", *UnitStatus.__members__})
 # Answers that state nothing.
 _NOTHING: Final = {"sheets": ("-",), "not_units": ("yes",), "fill": ("none",)}
 _CHOICES: Final = {
@@ -49,9 +51,9 @@ def stated_by(before: ListProfile, question: Question, text: str, folder: Path) 
     if not text or text in _NOTHING.get(table, ()):
         return before
     if table in FILLED:
-        is_column = text != "ledger" and text in dict(question.choices)
+        is_column = text not in _FILLING and text in dict(question.choices)
         is_filled = not is_column and (
-            text == "ledger"
+            text in _FILLING
             or text.casefold().endswith(_FILES)
             or (table == "directions" and isinstance(directions_in(text, O_IS_WEST), tuple))
         )

@@ -110,6 +110,12 @@ def about_column(
         hint = tr("; several columns make it as in {Portal}-{Puerta}")
     if field in FILLED:
         choices = [*choices, ("ledger", tr("none: as the server has acknowledged it last"))]
+        if field == "status":
+            # Lists without one have what is for sale, and words in place of other prices.
+            free = UnitStatus.AVAILABLE.name
+            shown = tr("none: AVAILABLE, unless a word stands in place of the price")
+            choices = [(free, shown), *choices]
+            default = default or free
         hint = tr("; or a file that has it, such as units.csv")
     if field == "directions":
         hint += tr(", or one for all, such as S")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from openpyxl import load_workbook
 
 from propq_async import UnitStatus, pricelist
+from propq_async.ledger import Entry
 from propq_async.pricelist import (
     BrokenRow,
     Fill,
@@ -399,3 +400,41 @@ def test_only_columns_that_are_left_are_offered(tmp_path: Path) -> None:
     assert [one.key for one in questions] == ["directions", "development", "file"]
     offered = [choice for choice, _ in questions[0].choices]
     assert offered == ["Portal", "PVP con IVA", "Vistas", "ledger"]
+
+
+def test_a_list_without_a_status_has_what_is_for_sale_and_words_for_the_rest(
+    tmp_path: Path,
+) -> None:
+    rows = [["A-1", 2, "250000", "S"], ["A-2", 3, "VENDIDO", "N"], ["A-3", 3, "Reservado", "N"]]
+    header = ["Vivienda", "Dorm.", "PVP", "Orientación"]
+    path = text_list(tmp_path / "x.csv", *rows, header=header, delimiter=";")
+    asked: dict[str, Question] = {}
+
+    def answer(question: Question) -> str:
+        asked[question.key] = question
+        return "4711" if question.key == "development" else ""
+
+    text = setup(path, answer).text()
+    assert [one for one, _ in asked["status"].choices] == ["AVAILABLE", "Dorm.", "ledger"]
+    assert '[list.fill]\nstatus = "AVAILABLE"\nprice = "ledger"\n' in text
+    (tmp_path / "propq.toml").write_text(text, encoding="utf-8")
+    known = {
+        ("4711", name): Entry(
+            development_id="4711",
+            name=name,
+            status=UnitStatus.AVAILABLE,
+            price=Decimal(260_000),
+            directions=("N",),
+            acknowledged_at=1.0,
+            is_in_doubt=False,
+            source=None,
+            is_missed=False,
+        )
+        for name in ("A-2", "A-3")
+    }
+    read = list(pricelist.read(path).with_entries(known))
+    assert [(row.update.status.name, row.update.price) for row in read if isinstance(row, Row)] == [
+        ("AVAILABLE", 250_000),
+        ("SOLD", 260_000),
+        ("RESERVED", 260_000),
+    ]

@@ -61,7 +61,9 @@ def test_sheets_with_a_header_are_read_and_hidden_ones_are_not(tmp_path: Path) -
     (old,) = good(path, sheet="Vieja")
     assert old.price == 1
     others = pricelist.read(path, sheet="Vieja").skipped_sheets
-    assert others == dict.fromkeys(["Fase1", "Notas", "Fase2"], "another one was asked for")
+    assert others == dict.fromkeys(
+        ["Fase1", "Notas", "Fase2"], "it is none of those that are stated"
+    )
     with pytest.raises(PriceListError, match="has no sheet 'X'; it has 'Fase1', 'Notas'"):
         pricelist.read(path, sheet="X")
     with pytest.raises(PriceListError, match="sheet Notas: no column for development_id, name"):

@@ -47,7 +47,7 @@ def sheets(path: Path, layout: Layout) -> tuple[list[Found], dict[str, str]]:
                     )
                 )
         names = list(layout.sheets)
-        why_hidden = tr("another one was asked for")
+        why_hidden = tr("it is none of those that are stated")
     if not names:
         raise PriceListError(tr("{path} has no sheet that is not hidden").format(path=path))
     try:
