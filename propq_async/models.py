@@ -113,19 +113,14 @@ class UnitUpdate:
         self._check()
 
     def _check(self) -> None:
-        development_id = development_id_problems(self.development_id)
-        name = string_problems(self.name)
-        status = _status_problems(self.status)
-        price = price_problems(self.price)
-        directions = directions_problems(self.directions)
-        if development_id or name or status or price or directions:
-            errors = {
-                "development_id": development_id,
-                "name": name,
-                "status": status,
-                "price": price,
-                "directions": directions,
-            }
+        errors = {
+            "development_id": development_id_problems(self.development_id),
+            "name": string_problems(self.name),
+            "status": _status_problems(self.status),
+            "price": price_problems(self.price),
+            "directions": directions_problems(self.directions),
+        }
+        if any(errors.values()):
             raise InvalidUpdateError({field: texts for field, texts in errors.items() if texts})
 
     @classmethod

@@ -58,11 +58,8 @@ class Fetcher:
     clock: Clock
     random: Callable[[], float]
     ask: AskToken
+    refused_secret: RefusedSecret
     refreshes: int = attrs.field(default=0, init=False)
-    refused_secret: RefusedSecret = attrs.field(
-        default=attrs.Factory(lambda self: RefusedSecret(self.clock.monotonic), takes_self=True),
-        init=False,
-    )
 
     async def bring(self, cause: Cause, progresses: Progresses) -> Outcome:
         """Return the next token, or the error that all attempts ended in.

@@ -32,6 +32,7 @@ from propq_async.retry import RetryPolicy
 from .fetching import Fetcher
 from .flight import Flight, Flights, Outcome, Progresses, landed
 from .guarded import GuardedStore
+from .refused_secret import RefusedSecret
 from .secrets import SecretReader
 from .state import Cause, TokenState
 from .stores import LOCK_MARGIN_SECONDS, TokenStore
@@ -105,6 +106,7 @@ class TokenManager(Unpicklable):
             clock=clock,
             random=random,
             ask=ask,
+            refused_secret=RefusedSecret(clock.monotonic),
         )
 
     def __repr__(self) -> str:

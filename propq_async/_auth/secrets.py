@@ -86,8 +86,6 @@ class SecretReader:
                     "the source of the secret took longer than {timeout_seconds:g} s"
                 ).format(timeout_seconds=timeout_seconds)
             )
-        elif task.cancelled():
-            said = _Said.failed(asyncio.CancelledError())
         else:
             said = task.result()
         secret = SecretStr(said.value) if isinstance(said.value, str) else None
@@ -104,7 +102,7 @@ class SecretReader:
         if isawaitable(said.value):
             try:
                 return _Said(await said.value)
-            except Exception as error:  # noqa: BLE001 - a user's source may raise anything
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - a user's source
                 return _Said.failed(error)
         return said
 

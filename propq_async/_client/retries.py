@@ -180,7 +180,7 @@ class RetriedCall(Permit, Contender, Progress):
         throttle = resources.throttle
         others = self._seen_of_others(outcome, error, token, successes)
         terms = self._judged_by()
-        verdict = judge(outcome, error, self, terms, others, resources.random)
+        verdict = judge(outcome, error, self, terms, others)
         self.attempts += verdict.counts
         delay = None if verdict.fails else verdict.wait_seconds
         is_unavailable = kind_of(outcome) is Kind.UNAVAILABLE
@@ -268,4 +268,6 @@ class RetriedCall(Permit, Contender, Progress):
         if policy.total_timeout_seconds is not None:
             elapsed = self.resources.clock.monotonic() - self.since
             left = policy.total_timeout_seconds - elapsed
-        return Terms(policy, self.request.repeatable, self.terms is not None, left)
+        return Terms(
+            policy, self.request.repeatable, self.terms is not None, left, self.resources.random
+        )

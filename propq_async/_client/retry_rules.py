@@ -27,7 +27,6 @@ A row of a batch is not to blame while nobody gets through: then it is the serve
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 from propq_async._wire.messages import Call, Lost, Reply, lost_answer
@@ -62,27 +61,22 @@ def error_of(outcome: Reply | Lost, call: Call, token: Token, *, now: float) -> 
 
 
 def judge(
-    outcome: Reply | Lost,
-    error: APIError,
-    progress: Progress,
-    terms: Terms,
-    others: Others,
-    random: Callable[[], float],
+    outcome: Reply | Lost, error: APIError, progress: Progress, terms: Terms, others: Others
 ) -> Verdict:
     """Return what an outcome other than a 2xx means for the call.
 
-    `progress` is that of the attempts before this one; `random` is a source of [0, 1).
+    `progress` is that of the attempts before this one.
     """
     kind = kind_of(outcome)
     if isinstance(outcome, Lost):
         settled = _judge_loss(outcome, progress, others)
     else:
-        settled = _judge_status(kind, error, progress, terms, others, random)
+        settled = _judge_status(kind, error, progress, terms, others)
     if settled is not None:
         return settled
     is_own = kind is Kind.BREAKDOWN and not others.all_break_down
     counts = not terms.is_batch_row or is_own or _is_to_blame(outcome, progress, others)
-    delay = _back_off(outcome, progress.attempts + counts, terms, random)
+    delay = _back_off(outcome, progress.attempts + counts, terms)
     return Verdict(
         Meaning.OWN if is_own else Meaning.OUTAGE,
         delay or 0.0,
@@ -103,18 +97,13 @@ def _judge_loss(lost: Lost, progress: Progress, others: Others) -> Verdict | Non
 
 
 def _judge_status(
-    kind: Kind,
-    error: APIError,
-    progress: Progress,
-    terms: Terms,
-    others: Others,
-    random: Callable[[], float],
+    kind: Kind, error: APIError, progress: Progress, terms: Terms, others: Others
 ) -> Verdict | None:
     """Return the verdict on an error status, `None` if it is a failure that may pass."""
     is_own = others.got_through or (others.ever_got_through and others.row_is_suspect)
     match kind:
         case Kind.LIMIT | Kind.UNAVAILABLE:
-            return _judge_unavailable(kind, error, progress, terms, others, random)
+            return _judge_unavailable(kind, error, progress, terms, others)
         case Kind.TOKEN:
             return _judge_refused_token(progress, terms, others)
         case Kind.REFUSAL:
@@ -139,12 +128,7 @@ def _judge_refused_token(progress: Progress, terms: Terms, others: Others) -> Ve
 
 
 def _judge_unavailable(
-    kind: Kind,
-    error: APIError,
-    progress: Progress,
-    terms: Terms,
-    others: Others,
-    random: Callable[[], float],
+    kind: Kind, error: APIError, progress: Progress, terms: Terms, others: Others
 ) -> Verdict | None:
     """Return the verdict on a server that does not take the call now, `None` if it is down."""
     asked = error.retry_after_seconds if isinstance(error, APIStatusError) else None
@@ -155,7 +139,7 @@ def _judge_unavailable(
         return None
     # It is not down, since it takes others: it does not take so many at once.
     counts = progress.waits >= FREE_OVERLOADS or terms.policy.attempts == 1
-    wait = min(LAST_OVERLOAD_SECONDS, terms.policy.delay_seconds(progress.waits + 1, random))
+    wait = min(LAST_OVERLOAD_SECONDS, terms.policy.delay_seconds(progress.waits + 1, terms.random))
     is_over = progress.attempts + counts >= terms.policy.attempts or wait > terms.seconds_left
     return Verdict(Meaning.OVERLOAD, wait, fails=is_over, counts=counts)
 
@@ -211,12 +195,9 @@ def _is_to_blame(outcome: Reply | Lost, progress: Progress, others: Others) -> b
     return is_sign and others.row_is_suspect
 
 
-def _back_off(
-    outcome: Reply | Lost, attempts: int, terms: Terms, random: Callable[[], float]
-) -> float | None:
-    if attempts >= terms.policy.attempts:
+def _back_off(outcome: Reply | Lost, attempts: int, terms: Terms) -> float | None:
+    is_unrepeatable = lost_answer(outcome) and not terms.is_repeatable
+    if attempts >= terms.policy.attempts or is_unrepeatable:
         return None
-    if lost_answer(outcome) and not terms.is_repeatable:
-        return None
-    delay = terms.policy.delay_seconds(max(attempts, 1), random)
+    delay = terms.policy.delay_seconds(max(attempts, 1), terms.random)
     return delay if delay <= terms.seconds_left else None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import random
+from collections.abc import Callable
 from enum import Enum, auto
 
 import attrs
@@ -28,13 +30,14 @@ class Terms:
     """What the caller allows.
 
     `is_repeatable`: whether the call may be made again when its answer was lost. `seconds_left`:
-    what remains of the total timeout.
+    what remains of the total timeout. `random`: a source of [0, 1) for the delay of a retry.
     """
 
     policy: RetryPolicy
     is_repeatable: bool
     is_batch_row: bool
     seconds_left: float = math.inf
+    random: Callable[[], float] = random.random
 
 
 @attrs.frozen

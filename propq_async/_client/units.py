@@ -60,7 +60,7 @@ class Units(Unpicklable):
         run.update = update
         development_id = update.development_id
         run.unit = development_id, alike(update.name)
-        request = self._requests.get(development_id) or self._request(development_id)
+        request = self._requests.get(development_id) or self._new_request(development_id)
         body, options = dump_update(update), self._options
         value: dict[str, Any] = await make(run, resources, request, body, options)
         return value
@@ -113,27 +113,25 @@ class Units(Unpicklable):
         return batch
 
     def _call(self, update: UnitUpdate) -> Call:
-        return self._request(update.development_id).call
+        return self._new_request(update.development_id).call
 
-    def _request(self, development_id: str) -> Request:
-        """Return the request of a development. Cached: only the bodies differ."""
-        request = self._requests.get(development_id)
-        if request is None:
-            if len(self._requests) >= MOST_REQUESTS:
-                self._requests.clear()
-            call = Call("POST", self._base_url + update_path(development_id))
-            request = self._requests[development_id] = Request(
-                call,
-                URL(call.url, encoded=True),
-                self._options.retry.retry_unacknowledged,
-                read_object,
-                UPDATE_ROUTE,
-            )
+    def _new_request(self, development_id: str) -> Request:
+        """Return the request of a development, and keep it: only the bodies differ."""
+        if len(self._requests) >= MOST_REQUESTS:
+            self._requests.clear()
+        call = Call("POST", self._base_url + update_path(development_id))
+        request = self._requests[development_id] = Request(
+            call,
+            URL(call.url, encoded=True),
+            self._options.retry.retry_unacknowledged,
+            read_object,
+            UPDATE_ROUTE,
+        )
         return request
 
     def _update(
         self, resources: LoopResources, update: UnitUpdate, run: Run
     ) -> Coroutine[Any, Any, dict[str, Any]]:
         development_id = update.development_id
-        request = self._requests.get(development_id) or self._request(development_id)
+        request = self._requests.get(development_id) or self._new_request(development_id)
         return make(run, resources, request, dump_update(update), self._options)

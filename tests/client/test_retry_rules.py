@@ -68,9 +68,9 @@ def verdict_on(
 ) -> Verdict:
     progress = Progress()
     vars(progress).update(so_far)
-    terms = Terms(POLICY, is_repeatable, is_batch_row, seconds_left)
+    terms = Terms(POLICY, is_repeatable, is_batch_row, seconds_left, lambda: 1.0)
     error = error_of(outcome, CALL, A_TOKEN, now=0.0)
-    return judge(outcome, error, progress, terms, others, lambda: 1.0)
+    return judge(outcome, error, progress, terms, others)
 
 
 @pytest.mark.parametrize(
