@@ -120,16 +120,20 @@ async def test_a_lock_that_is_never_released_only_delays_a_call(
     assert sum(record.levelname == "WARNING" for record in caplog.records) == 1
 
 
-@pytest.mark.parametrize(
-    "hanging", ["open_to_read", "read_if_token_file", "check_lock_file", "sync_directory"]
-)
 async def test_a_process_ends_though_the_disk_of_its_token_file_hangs(
-    emulator: PropQEmulator, token_file: Path, hanging: str
+    emulator: PropQEmulator, tmp_path: Path
 ) -> None:
-    job = await Process.start(processes.leave, *about(emulator, token_file), hanging, ready=False)
-    try:
-        async with asyncio.timeout(60):  # it would never end
-            assert await job.result() == "left"
-    finally:
-        if job.process.returncode is None:
-            await job.kill()
+    async def leave(hanging: str) -> None:
+        path = tmp_path / hanging / "token.json"
+        job = await Process.start(processes.leave, *about(emulator, path), hanging, ready=False)
+        try:
+            assert await job.result() == "left", hanging
+        finally:
+            if job.process.returncode is None:
+                await job.kill()
+
+    # Side by side, since each waits for a while.
+    hanging = ("open_to_read", "read_if_token_file", "check_lock_file", "sync_directory")
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:  # they would never end
+        for function in hanging:
+            group.create_task(leave(function))

@@ -256,7 +256,9 @@ def test_whatever_happens_nothing_is_lost_and_nothing_is_claimed(seed: int) -> N
 
 
 @pytest.mark.campaign
-@pytest.mark.parametrize(("loop", "seed"), [(list(LOOPS)[seed % 2], seed) for seed in range(200)])
+@pytest.mark.parametrize(
+    ("loop", "seed"), [(list(LOOPS)[seed % 2], seed) for seed in range(12, 112)]
+)
 def test_campaign(loop: str, seed: int) -> None:
     with Ears() as ears:
         run(play(seed, ears), loop)

@@ -89,7 +89,7 @@ def test_rows_take_little_longer_than_the_least_time(
 @pytest.mark.campaign
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", ["fixed windows", "fixed windows, headers", "sliding window"])
-@pytest.mark.parametrize("limit", [5, 20, 60, 300, 1_000, 5_000])
+@pytest.mark.parametrize("limit", [5, 60, 300, 5_000])
 @pytest.mark.parametrize("seconds", [1, 10, 60])
 def test_rows_take_little_longer_for_every_limit_and_window(
     kind: str, limit: int, seconds: float
