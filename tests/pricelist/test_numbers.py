@@ -187,6 +187,22 @@ def test_where_no_decimals_can_be_stated_both_prices_are_named(
         assert broken(path, decimal=decimal)
 
 
+@pytest.mark.parametrize(
+    ("texts", "values"),
+    [
+        (["€345.000", "€ 345,000"], [345_000, 345_000]),
+        (["345.000", "1,345", "255,000"], [IN_DOUBT, IN_DOUBT, IN_DOUBT]),
+        (["345.000", "345,000", "250000"], [IN_DOUBT, IN_DOUBT, 250_000]),
+        (["345.000", "345,000", "1.250.000"], [345_000, IN_DOUBT, 1_250_000]),
+    ],
+)
+def test_where_all_prices_group_in_one_way_or_the_other_they_are_those_of_flats(
+    texts: list[str], values: list[Any]
+) -> None:
+    style = PriceStyle.of(texts, None)
+    assert [style.read(text) for text in texts] == values
+
+
 def test_prices_in_doubt_are_asked_for_by_place_and_value(tmp_path: Path) -> None:
     path = text_list(tmp_path / "x.csv", unit("A", "1.234"), unit("B", "250.000"), unit("C", 5))
     first, second = broken(path)

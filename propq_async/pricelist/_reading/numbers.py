@@ -16,6 +16,7 @@ thousandth because one was taken for the other. So:
   asks for the separator to be stated.
 - If all prices of a column are in doubt with one separator, it groups, unless they would be no
   prices of flats: nobody writes tenths of a cent throughout.
+- If they are in doubt with both separators, both group if all of them are then prices of flats.
 - Once it is stated, texts that contradict it are errors, and so are three decimals.
 """
 
@@ -191,9 +192,11 @@ def _read(text: str) -> _Reading | None:
     return _with_decimals("".join(groups[:-1]), groups[-1], last)
 
 
-def _are_of_flats(texts: Collection[str]) -> bool:
-    """Return whether prices are those of flats if their only separator groups."""
+def _are_of_flats(texts: Collection[str], *, all_of_them: bool = False) -> bool:
+    """Return whether prices, most or all, are those of flats if their only separator groups."""
     grouped = sorted(one.grouped for one in map(_read, texts) if one is not None and one.grouped)
+    if all_of_them:
+        return all(one in _OF_FLATS for one in grouped)
     return bool(grouped) and grouped[len(grouped) // 2] in _OF_FLATS
 
 
@@ -228,11 +231,13 @@ class PriceStyle:
     Args:
         stated: the separator of decimals that the user stated, `None` if none.
         shown: those that the column shows.
+        groups: the separators that group digits, if that is both of them.
         against: for each separator a price of the column that would be misread if it grouped.
     """
 
     stated: Decimals | None = None
     shown: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
     against: Mapping[str, str] = attrs.field(factory=dict)
     _shapes: dict[str, tuple[_Kind, str]] = attrs.field(factory=dict, init=False)
 
@@ -252,12 +257,15 @@ class PriceStyle:
         if len(separators) == 1 and separators <= _OTHER.keys() and _are_of_flats(texts):
             # Nobody gives prices in tenths of a cent.
             shown = {_OTHER[separator] for separator in separators}
+        elif separators == _OTHER.keys() and not shown and _are_of_flats(texts, all_of_them=True):
+            # Some of them are written otherwise, and neither kind has tenths of a cent.
+            return cls(None, groups=frozenset(separators))
         against: dict[str, str] = {}
         for separator in separators & _OTHER.keys():
             shapes = {shape for shape, one in readings.items() if one.mark == separator}
             if shapes:
                 against[separator] = min(text for text in texts if _shape(text) in shapes)
-        return cls(None, frozenset(shown), against)
+        return cls(None, frozenset(shown), against=against)
 
     def contrary(self, text: str) -> str | None:
         """Return a price of the column that keeps a text in doubt, also if decimals are stated.
@@ -302,7 +310,8 @@ class PriceStyle:
             if reading is None:
                 return _Kind.NONE, ""
             value, separator = reading.value, reading.decimals
-            if value is None and self.shown == {_OTHER[reading.separator]}:
+            separates = reading.separator
+            if value is None and (separates in self.groups or self.shown == {_OTHER[separates]}):
                 value = reading.grouped
             if value is None:
                 return _Kind.DOUBT, ""
