@@ -53,6 +53,14 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.fixture(autouse=True)
+def _aiohttp_stays_as_it_is() -> Iterator[None]:
+    """Fail the test that leaves a mock or an agent in aiohttp, and not those that come after it."""
+    before = dict(vars(aiohttp.ClientSession))
+    yield
+    assert vars(aiohttp.ClientSession) == before
+
+
+@pytest.fixture(autouse=True)
 def _scrubbed_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No test sees the developer's own settings, nor touches the developer's own cache."""
     for name in list(os.environ):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,3 +88,17 @@ def test_settings_of_retries_and_the_token_file() -> None:
     page = HOW_TO / "timeouts-and-retries.md"
     assert isinstance(execute(block(page, "RetryPolicy("), page)["patient"], PropQSession)
     assert execute(block(HOW_TO / "token-stores.md", "JsonFileTokenStore("), HOW_TO)["in_memory"]
+
+
+@pytest.mark.usefixtures("emulator")  # for the credentials
+def test_sentry_watches_a_client_that_is_made_after_it() -> None:
+    """In a process of its own: Sentry does not take back what it has replaced."""
+    code = block(HOW_TO / "error-trackers.md", "sentry_sdk.init") + (
+        "import aiohttp\n"
+        "from propq_async._http.pool import _is_replaced\n"
+        "print(propq.stats().in_flight, _is_replaced(aiohttp.ClientSession))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "0 True\n"
