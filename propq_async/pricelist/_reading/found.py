@@ -16,7 +16,7 @@ from propq_async.pricelist._template import is_template
 from .added_columns import Added, added_columns, with_added
 from .columns import check_above, columns_of
 from .headers import Header, Layout, Line, columns_named
-from .sheet_facts import SheetFacts
+from .sheet_facts import Facts
 from .text import BrokenLine, Record, bare
 from .words import fold
 
@@ -42,7 +42,7 @@ class Found:
     hidden: frozenset[int] = frozenset()
     few_texts: Mapping[int, set[str]] = attrs.field(factory=dict, repr=False)
     """All different texts of a column, where they are few and known from the first look."""
-    facts: Callable[[], SheetFacts | None] | None = attrs.field(default=None, repr=False)
+    facts: Callable[[], Facts | None] | None = attrs.field(default=None, repr=False)
     """What a sheet says of its cells beside their values."""
     heading: Callable[[Sequence[Any]], Mapping[str, list[int]]] = attrs.field(
         default=lambda _: {}, repr=False

@@ -10,9 +10,10 @@ from typing import Final
 from propq_async._messages import tr
 from propq_async.pricelist._problems import PriceListError
 
-__all__ = ["check_readable"]
+from .ole import OLE
 
-_OLE: Final = b"\xd0\xcf\x11\xe0"
+__all__ = ["check_readable", "has_password"]
+
 _ENCRYPTED: Final = "EncryptedPackage".encode("utf-16-le")
 _SAVE: Final = tr("open it in Excel or LibreOffice and save it as XLSX or CSV")
 _XML: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*<[?a-zA-Z!]")
@@ -55,20 +56,19 @@ def check_readable(path: Path, start: bytes) -> None:
                 path=path, what=_EXCEL_XML if _IS_EXCEL in start else _OTHER_XML
             )
         )
-    if start.startswith(_OLE):
-        if _ENCRYPTED in path.read_bytes():
-            raise PriceListError(
-                tr("{path} is a workbook with a password: open it and save it without one").format(
-                    path=path
-                )
-            )
-        raise PriceListError(
-            tr("{path} is a workbook of Excel 97 to 2003 (XLS): {save}").format(
-                path=path, save=_SAVE
-            )
-        )
+    if start.startswith(OLE) and _ENCRYPTED in path.read_bytes():
+        raise has_password(path)
     if start.startswith(b"PK\x03\x04"):
         _check_archive(path)
+
+
+def has_password(path: Path) -> PriceListError:
+    """Return the error for a workbook that is encrypted."""
+    return PriceListError(
+        tr("{path} is a workbook with a password: open it and save it without one").format(
+            path=path
+        )
+    )
 
 
 def _check_archive(path: Path) -> None:

@@ -10,14 +10,14 @@ import re
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
-from typing import IO, Final
+from typing import IO, Final, Protocol
 from xml.etree import ElementTree as ET
 
 import attrs
 
 from .formats import BUILT_IN, GENERAL
 
-__all__ = ["CellStyle", "SheetFacts", "WorkbookFacts"]
+__all__ = ["CellStyle", "Facts", "SheetFacts", "WorkbookFacts"]
 
 _RELATION: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _STRICT_RELATION: Final = "{http://purl.oclc.org/ooxml/officeDocument/relationships}id"
@@ -44,6 +44,24 @@ class CellStyle:
 
     code: str
     is_struck: bool
+
+
+class Facts(Protocol):
+    """What a sheet says of its cells beside their values."""
+
+    styles: list[CellStyle]
+
+    @property
+    def hidden_rows(self) -> Collection[int]:
+        """The rows that are hidden, or that a filter hides, from 1."""
+
+    def merged(self, index: int) -> list[range]:
+        """Return the rows, from 1, that are merged into one cell of a column."""
+
+    def styled(
+        self, columns: Collection[int], styles: Collection[int]
+    ) -> Mapping[int, list[tuple[int, CellStyle]]]:
+        """Return the cells in some columns that have one of some styles, by row."""
 
 
 class WorkbookFacts:

@@ -19,7 +19,7 @@ from propq_async.pricelist._kinds import WarningKind
 from .cells import text_of
 from .formats import EURO, GENERAL, is_of_euro, shown
 from .numbers import TOO_LARGE, exact_price
-from .sheet_facts import CellStyle, SheetFacts
+from .sheet_facts import CellStyle, Facts
 from .text import BrokenLine, Record
 
 __all__ = ["HIDDEN", "Noticed", "noticed_in", "with_shown"]
@@ -74,7 +74,7 @@ def _with_shown(
 
 
 def noticed_in(
-    facts: SheetFacts, columns: Mapping[str, int], records: Sequence[Record]
+    facts: Facts, columns: Mapping[str, int], records: Sequence[Record]
 ) -> dict[int, list[Noticed]]:
     """Return what is noticed in a sheet, by line.
 
@@ -109,7 +109,7 @@ def noticed_in(
 
 
 def _merged(
-    facts: SheetFacts, columns: Mapping[str, int], records: Sequence[Record], first: int
+    facts: Facts, columns: Mapping[str, int], records: Sequence[Record], first: int
 ) -> Iterator[tuple[int, Noticed]]:
     """Yield what merged cells say of the rows below their first, by line.
 
@@ -125,7 +125,7 @@ def _merged(
 
 
 def _to_be_looked_at(
-    facts: SheetFacts, columns: Mapping[str, int], records: Sequence[Record]
+    facts: Facts, columns: Mapping[str, int], records: Sequence[Record]
 ) -> Iterator[tuple[_Look, list[int], list[int]]]:
     """Yield how to look at which columns, and which styles matter there."""
     formats = [(number, one.code) for number, one in enumerate(facts.styles) if one.code != GENERAL]

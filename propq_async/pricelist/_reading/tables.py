@@ -20,6 +20,7 @@ from .headers import Header, Layout, match
 from .heading_rows import header_of
 from .jsonlines import json_header, json_rows
 from .markup import is_html, tables_of
+from .ole import OLE
 from .other_files import check_readable
 from .sheets import sheets
 from .text import BrokenLine, Record, encoding_of, open_text
@@ -51,7 +52,7 @@ def find_tables(path: Path, layout: Layout) -> tuple[list[Found], dict[str, str]
     if is_html(start):
         return [_html(path, layout)], {}
     check_readable(path, start)
-    if start.startswith(_WORKBOOK):
+    if start.startswith((_WORKBOOK, OLE)):
         return sheets(path, layout)
     starts_as_json = start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"{", b"["))
     if path.suffix.lower() in _JSON or starts_as_json:

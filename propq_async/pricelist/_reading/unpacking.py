@@ -20,7 +20,7 @@ from typing import Final
 from propq_async._messages import tr
 from propq_async.pricelist._problems import PriceListError
 
-__all__ = ["unpacked"]
+__all__ = ["check_extents", "unpacked"]
 
 MAX_BYTES: Final = 128 * 2**20
 """Of all parts together: a list of 100,000 rows has 20 MiB or so."""
@@ -74,7 +74,7 @@ def unpacked(path: Path) -> io.BytesIO:
             ).format(path=path, error=error)
         ) from None
     if sum(map(_cells_at_most, parts.values())) > MAX_CELLS:
-        _check_cells(path, parts.values())
+        check_extents(path, map(_extent, parts.values()))
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         for name, content in parts.items():
@@ -106,10 +106,18 @@ def _parts(path: Path) -> dict[str, bytes]:
     return parts
 
 
-def _check_cells(path: Path, parts: Iterable[bytes]) -> None:
+def check_extents(path: Path, extents: Iterable[tuple[int, int, str]]) -> None:
+    """Refuse sheets that reach too far.
+
+    Args:
+        path: the workbook.
+        extents: of each sheet how many rows and columns, and a cell that is far outside.
+
+    Raises:
+        PriceListError: they have too many cells.
+    """
     cells = 0
-    for content in parts:
-        rows, columns, cell = _extent(content)
+    for rows, columns, cell in extents:
         cells += rows * columns
         if cells > MAX_CELLS:
             raise PriceListError(

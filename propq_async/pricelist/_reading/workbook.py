@@ -1,8 +1,9 @@
-"""Workbooks in XLSX, which python-calamine reads. It comes with the extra `xlsx`."""
+"""Workbooks in XLSX and XLS, which python-calamine reads. It comes with the extra `xlsx`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -11,10 +12,13 @@ from typing import Any
 from propq_async._messages import tr
 from propq_async.pricelist._problems import PriceListError
 
+from .biff import BiffBook
+from .ole import OLE, workbook_stream
+from .other_files import has_password
 from .sheet_columns import hidden_columns
-from .sheet_facts import SheetFacts, WorkbookFacts
+from .sheet_facts import Facts, WorkbookFacts
 from .text import Record
-from .unpacking import unpacked
+from .unpacking import check_extents, unpacked
 
 __all__ = ["Workbook"]
 
@@ -36,11 +40,14 @@ class Workbook:
                     "'propq-async[xlsx]'"
                 ).format(path=path)
             ) from None
-        archive = unpacked(path)
-        self.hidden_columns = hidden_columns(archive)
         self._path = path
-        self._archive = archive
-        self._facts: WorkbookFacts | None = None
+        self._facts: Mapping[str, Facts] | WorkbookFacts | None = None
+        self.hidden_columns: Mapping[str, frozenset[int]]
+        with path.open("rb") as file:
+            is_old = file.read(len(OLE)) == OLE
+        archive = self._archive = self._of_old_excel() if is_old else unpacked(path)
+        if not is_old:
+            self.hidden_columns = hidden_columns(archive)
         with self._readable():
             self._workbook: Any = python_calamine.load_workbook(archive)
         self._kept: dict[str, list[list[Any]]] = {}
@@ -71,12 +78,32 @@ class Workbook:
                 ).format(path=self._path, error=error)
             ) from None
 
-    def facts(self, sheet: str) -> SheetFacts | None:
+    def _of_old_excel(self) -> io.BytesIO:
+        """Look at a workbook in XLS, and return its content.
+
+        Raises:
+            PriceListError: it cannot be read, has a password, or is too large.
+        """
+        content = self._path.read_bytes()
+        with self._readable():
+            book = BiffBook(workbook_stream(content))
+        if book.is_encrypted:
+            raise has_password(self._path)
+        extents = [(one.rows, one.columns, one.last_cell) for one in book.sheets.values()]
+        check_extents(self._path, extents)
+        self._facts = book.sheets
+        self.hidden_columns = {
+            name: frozenset(one.hidden_columns) for name, one in book.sheets.items()
+        }
+        return io.BytesIO(content)
+
+    def facts(self, sheet: str) -> Facts | None:
         """Return what a sheet says of its cells beside their values, `None` if nothing is known."""
         with self._readable():
             if self._facts is None:
                 self._facts = WorkbookFacts(self._archive)
-            return self._facts.sheet(sheet)
+            known = self._facts
+            return known.sheet(sheet) if isinstance(known, WorkbookFacts) else known.get(sheet)
 
     def records(self, sheet: str, limit: int | None = None) -> Iterator[Record]:
         """Yield the rows of a sheet, at most `limit`.
