@@ -33,6 +33,11 @@ def imported_by(code: str, *arguments: str, env: dict[str, str] | None = None) -
     return set(json.loads(run.stdout))
 
 
+@cache
+def with_aiohttp() -> frozenset[str]:
+    return frozenset(imported_by("import aiohttp"))
+
+
 def ours(modules: set[str]) -> set[str]:
     """Return the modules of the package and its packages, without its own name."""
     dotted = {name.partition(".") for name in modules}
@@ -81,7 +86,7 @@ WHEN_USED = {"_languages", "_keyring"}
     ],
 )
 def test_no_part_imports_what_is_above_it_or_an_extra(package: str, own: set[str]) -> None:
-    imported = imported_by(ALL_OF.format(package)) - imported_by("import aiohttp")
+    imported = imported_by(ALL_OF.format(package)) - with_aiohttp()
     assert ours(imported) & ABOVE == own
     assert not of_extras(imported)
     assert ("aiohttp.web" in imported) is (package == ".testing")
@@ -95,7 +100,7 @@ def test_the_public_names_import_exactly_the_core() -> None:
 
 
 def test_the_public_names_do_not_import_what_few_scripts_need() -> None:
-    imported = imported_by(ALL_OF.format("")) - imported_by("import aiohttp")
+    imported = imported_by(ALL_OF.format("")) - with_aiohttp()
     assert not imported & {
         "aiofiles",
         "cattrs",
@@ -108,7 +113,7 @@ def test_the_public_names_do_not_import_what_few_scripts_need() -> None:
 
 
 def test_the_command_line_imports_no_emulator_until_needed() -> None:
-    imported = imported_by("import propq_async._cli.app") - imported_by("import aiohttp")
+    imported = imported_by("import propq_async._cli.app") - with_aiohttp()
     assert of_extras(imported) <= {"cyclopts", "rich"}
     assert ours(imported) & ABOVE == {"_cli"}
 

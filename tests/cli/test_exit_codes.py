@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from propq_async.errors import (
     UnexpectedResponseError,
 )
 from propq_async.testing import PropQEmulator
-from tests.helpers.commands import LIST, PROPQ
+from tests.helpers.commands import LIST
 from tests.helpers.lists import text_list, unit
 
 CALL: dict[str, Any] = {"method": "POST", "url": "https://api.propq.com/x"}
@@ -65,19 +66,25 @@ def test_numbers_that_jobs_rely_on_stay() -> None:
     }
 
 
-@pytest.mark.parametrize("command", [[], ["plan"], ["push"], ["update"], ["token", "show"]])
-def test_the_help_has_the_table_of_statuses(command: list[str]) -> None:
+def test_the_help_has_the_table_of_statuses() -> None:
     # In a process of its own: what prints the help keeps the standard output of its first use.
+    code = "import sys; from propq_async._cli.app import run; "
+    code += "[(run([*words.split(), '--help']), print('end of a page')) for words in sys.argv[1:]]"
+    commands = ["", "plan", "push", "update", "token show"]
     done = subprocess.run(
-        [*PROPQ, *command, "--help"],
+        [sys.executable, "-c", code, *commands],
         env={**os.environ, "COLUMNS": "200"},
         capture_output=True,
         check=True,
         text=True,
     )
-    out = " ".join(done.stdout.split())
-    for status in Exit:
-        assert f" {status.value} {status.meaning.replace('`', '')}" in out
+    *pages, _ = done.stdout.split("end of a page")
+    assert len(pages) == len(commands)
+    for command, page in zip(commands, pages, strict=True):
+        out = " ".join(page.split())
+        assert f"Usage: propq {command}".rstrip() in out
+        for status in Exit:
+            assert f" {status.value} {status.meaning.replace('`', '')}" in out, command
 
 
 def test_the_documentation_has_the_table_of_statuses() -> None:

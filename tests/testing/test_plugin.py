@@ -172,19 +172,9 @@ def test_a_failure_shows_what_the_emulator_was_asked(pytester: pytest.Pytester) 
     assert text.count("Captured PropQ emulator") == 2
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        pytest.param('"http://127.0.0.1:1"', id="a URL"),
-        pytest.param("None", id="None"),
-        pytest.param("Mock()", id="a mock"),
-        pytest.param("Mock(spec=PropQEmulator)", id="a mock of ours"),
-        pytest.param("Hostile()", id="one that raises"),
-    ],
-)
-def test_a_fixture_of_the_same_name_may_be_anything(pytester: pytest.Pytester, value: str) -> None:
+def test_a_fixture_of_the_same_name_may_be_anything(pytester: pytest.Pytester) -> None:
     pytester.makeconftest(
-        f"""
+        """
         from unittest.mock import Mock
 
         import pytest
@@ -195,9 +185,12 @@ def test_a_fixture_of_the_same_name_may_be_anything(pytester: pytest.Pytester, v
             def __getattribute__(self, name):
                 raise ZeroDivisionError(name)
 
-        @pytest.fixture(scope="session")
-        def propq_emulator():
-            return {value}
+        VALUES = ["http://127.0.0.1:1", None, Mock(), Mock(spec=PropQEmulator), Hostile()]
+
+        # By their numbers: pytest itself looks at parameters.
+        @pytest.fixture(scope="session", params=range(5))
+        def propq_emulator(request):
+            return VALUES[request.param]
         """
     )
     pytester.makepyfile(
@@ -211,7 +204,7 @@ def test_a_fixture_of_the_same_name_may_be_anything(pytester: pytest.Pytester, v
     )
     # pytest itself shows the arguments of a test in a long traceback.
     result = pytester.runpytest_subprocess(*ALONE, "--tb=short")
-    result.assert_outcomes(failed=1, passed=1)
+    result.assert_outcomes(failed=5, passed=5)
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
 
 
@@ -236,12 +229,9 @@ def test_an_emulator_of_the_projects_own_is_shown(pytester: pytest.Pytester) -> 
     assert "no requests" in result.stdout.lines
 
 
-@pytest.mark.parametrize("fixtures", ["None", "[]", "Hostile()"])
-def test_items_of_other_plugins_need_have_no_fixtures(
-    pytester: pytest.Pytester, fixtures: str
-) -> None:
+def test_items_of_other_plugins_need_have_no_fixtures(pytester: pytest.Pytester) -> None:
     pytester.makeconftest(
-        f"""
+        """
         import pytest
 
         class Hostile(dict):
@@ -252,13 +242,13 @@ def test_items_of_other_plugins_need_have_no_fixtures(
             def runtest(self):
                 assert False
 
-        class Equipped(Bare):
-            funcargs = {fixtures}
-
         class File(pytest.File):
             def collect(self):
                 yield Bare.from_parent(self, name="bare")
-                yield Equipped.from_parent(self, name="equipped")
+                for fixtures in (None, [], Hostile()):
+                    equipped = Bare.from_parent(self, name=f"equipped with {type(fixtures)}")
+                    equipped.funcargs = fixtures
+                    yield equipped
 
         def pytest_collect_file(file_path, parent):
             if file_path.suffix == ".mine":
@@ -268,7 +258,7 @@ def test_items_of_other_plugins_need_have_no_fixtures(
     pytester.makefile(".mine", "")
     pytester.makepyfile('def doctested():\n    """\n    >>> 1\n    2\n    """\n')
     result = pytester.runpytest_subprocess(*ALONE, "--doctest-modules", "--tb=short")
-    result.assert_outcomes(failed=3)
+    result.assert_outcomes(failed=5)
     result.stdout.no_fnmatch_line("*INTERNALERROR*")
 
 
