@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from tests.helpers.jobs import Job
 from tests.helpers.lists import text_list, unit
 from tests.helpers.postgres import Server
 
-# Several runs of a short list, which meet more beginnings and ends, and one of a long one.
-RUNS = [(0, 3_000), (1, 600), (2, 600), (3, 600)]
+# Many runs of a short list, which meet more beginnings and ends, and two of a long one, or as many
+# as one asks for.
+LONG_RUNS = int(os.environ.get("PROPQ_CAMPAIGN_RUNS", "2"))
+RUNS = [(seed, 6_000 if seed < LONG_RUNS else 600) for seed in range(LONG_RUNS + 4)]
 SHARDS = 4
 CONCURRENCY = 8
 
