@@ -20,6 +20,7 @@ class Host:
 
     name: str
     cable: str
+    address: str
 
     @property
     def prefix(self) -> list[str]:
@@ -66,13 +67,14 @@ def running_hosts(count: int) -> Iterator[Hosts]:
 
 
 def _add(stack: ExitStack, bridge: str, network: str, number: int, index: int) -> Host:
-    host = Host(f"propq-{number}-{index}", f"pqc{number}-{index}")
+    address = f"{network}.{index + 2}"
+    host = Host(f"propq-{number}-{index}", f"pqc{number}-{index}", address)
     _ip("netns", "add", host.name)
     stack.callback(_ip, "netns", "del", host.name)
     _ip("link", "add", host.cable, "type", "veth", "peer", "name", "eth0", "netns", host.name)
     _ip("link", "set", host.cable, "master", bridge, "up")
     inside = ["-n", host.name]
-    _ip(*inside, "addr", "add", f"{network}.{index + 2}/24", "dev", "eth0")
+    _ip(*inside, "addr", "add", f"{address}/24", "dev", "eth0")
     _ip(*inside, "link", "set", "lo", "up")
     _ip(*inside, "link", "set", "eth0", "up")
     return host

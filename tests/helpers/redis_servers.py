@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 
 from .frontends import free_port
 
-__all__ = ["RedisServer", "running_redis"]
+__all__ = ["RedisServer", "program", "running_redis"]
 
 _STARTS_WITHIN_SECONDS = 20.0
 
@@ -32,6 +32,9 @@ class RedisServer:
     port: int = attrs.field(factory=free_port)
     password: str | None = None
     certificate: Path | None = None
+    address: str = "127.0.0.1"
+    # What goes before the command, to run it on another host.
+    prefix: list[str] = attrs.field(factory=list)
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -43,8 +46,8 @@ class RedisServer:
     def url_for(self, user: str) -> str:
         """Return its URL with this user, which is empty or ends with an @."""
         if self.certificate is not None:
-            return f"rediss://{user}127.0.0.1:{self.port}/0?ssl_ca_certs={self.certificate}"
-        return f"redis://{user}127.0.0.1:{self.port}/0"
+            return f"rediss://{user}{self.address}:{self.port}/0?ssl_ca_certs={self.certificate}"
+        return f"redis://{user}{self.address}:{self.port}/0"
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -54,10 +57,11 @@ class RedisServer:
             files = [word for name in tls for word in (f"--tls-{name}-file", str(self.certificate))]
             ports = ["--port", "0", "--tls-port", str(self.port), *files]
             ports += ["--tls-auth-clients", "no"]
+        common = ["--bind", self.address, "--save", ""]
         log = (self.folder / f"redis-{self.port}.log").open("ab")
         with log:
             self.process = subprocess.Popen(
-                [_program(), *ports, "--bind", "127.0.0.1", "--save", "", *self.arguments],
+                [*self.prefix, program(), *ports, *common, *self.arguments],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -98,14 +102,15 @@ class RedisServer:
         self.process.send_signal(signal.SIGCONT)
 
 
-def _program() -> str:
-    program = shutil.which("redis-server")
-    if program is None:
+def program() -> str:
+    """Return the path of redis-server; skip the test if it is missing, or fail it in CI."""
+    found = shutil.which("redis-server")
+    if found is None:
         how = "redis-server is not installed: apt-get install redis-server"
         if os.environ.get("CI") or os.environ.get("PROPQ_CAMPAIGN"):
             pytest.fail(how)
         pytest.skip(how)
-    return program
+    return found
 
 
 @contextmanager
@@ -114,6 +119,8 @@ def running_redis(
     *arguments: str,
     password: str | None = None,
     certificate: Path | None = None,
+    address: str = "127.0.0.1",
+    prefix: Sequence[str] = (),
 ) -> Iterator[RedisServer]:
     """Run a server with these further arguments.
 
@@ -122,9 +129,17 @@ def running_redis(
         arguments: of redis-server.
         password: of the default user.
         certificate: with its key, for TLS only.
+        address: where it listens.
+        prefix: what goes before the command, to run it on another host.
     """
-    more = [] if password is None else ["--requirepass", password]
-    server = RedisServer(folder, [*arguments, *more], password=password, certificate=certificate)
+    server = RedisServer(
+        folder,
+        [*arguments, *([] if password is None else ["--requirepass", password])],
+        password=password,
+        certificate=certificate,
+        address=address,
+        prefix=[*prefix],
+    )
     server.start()
     try:
         yield server

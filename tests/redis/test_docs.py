@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from propq_async.redis import RedisLimiter
 from propq_async.testing import PropQEmulator
 from tests.helpers.redis_servers import RedisServer
 from tests.helpers.support import an_update
@@ -43,3 +44,14 @@ async def test_the_store_from_python_with_the_rights_that_are_named(
 
     await asyncio.gather(*(update() for _ in range(3)))
     assert emulator.token_requests == 1
+    # All that the pace of a fleet may need.
+    limiter = RedisLimiter(url)
+    await limiter.refused(0.05, 8)
+    while not (lease := await limiter.lease(1, None)).count:  # noqa: ASYNC110 - it says when
+        await asyncio.sleep(lease.starts_in)
+    await limiter.report(1, [0.1])
+    await limiter.proven(1)
+    assert await limiter.join() is not None
+    for _ in range(2):
+        assert (await limiter.allow(1, 50, 0.01)).count == 1
+        await asyncio.sleep(1.1)

@@ -28,7 +28,7 @@ CUT_OFF_AFTER_SECONDS, CUT_OFF_SECONDS = 3, 3
 
 @pytest.fixture
 def hosts() -> Iterator[Hosts]:
-    with running_hosts(SIZE) as running:
+    with running_hosts(SIZE + 1) as running:
         yield running
 
 
@@ -44,22 +44,26 @@ def certificate_of_this_host(hosts: Hosts, tmp_path: Path) -> Path:
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.parametrize("cut_off", [0, SIZE], ids=["worker", "redis"])
 async def test_a_host_that_is_cut_off_loses_no_row(
     hosts: Hosts,
     certificate_of_this_host: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    cut_off: int,
 ) -> None:
+    *workers, apart = hosts.others
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate_of_this_host.with_suffix(".crt")))
     seen: list[RecordedRequest] = []
-    reachable = ["--bind", hosts.address, "127.0.0.1", "--protected-mode", "no"]
     with (
         run_in_thread(PropQEmulator(on_request=seen.append)) as emulator,
         TLSFront(
             certificate_of_this_host, int(emulator.url.rpartition(":")[2]), hosts.address
         ) as front,
         serving(front),
-        running_redis(tmp_path, *reachable) as redis,
+        running_redis(
+            tmp_path, "--protected-mode", "no", address=apart.address, prefix=apart.prefix
+        ) as redis,
     ):
         for row in range(ROWS):
             emulator.add_unit("4711", f"A-{row}")
@@ -67,30 +71,30 @@ async def test_a_host_that_is_cut_off_loses_no_row(
         credentials = emulator.credentials
         about = (
             f"https://{hosts.address}:{front.server_address[1]}",
-            f"redis://{hosts.address}:{redis.port}/0",
+            redis.url,
             credentials.client_secret,
             credentials.client_id,
         )
         jobs = await asyncio.gather(
             *(
                 Process.start(processes.share, *about, number, SIZE, ROWS, 2, on=host.prefix)
-                for number, host in enumerate(hosts.others)
+                for number, host in enumerate(workers)
             )
         )
         for job in jobs:
             job.go()
         await asyncio.sleep(CUT_OFF_AFTER_SECONDS)
-        hosts.others[0].cut_off()
+        hosts.others[cut_off].cut_off()
         await asyncio.sleep(2)  # what had arrived is answered by then
         before = len(seen)
         await asyncio.sleep(CUT_OFF_SECONDS)
         by_others = {one.body["UntName"] for one in seen[before:] if one.status == 200}
-        hosts.others[0].connect()
+        hosts.others[cut_off].connect()
         assert await asyncio.gather(*(job.result() for job in jobs)) == [0] * SIZE
         prices = [emulator.unit("4711", f"A-{row}").price for row in range(ROWS)]
     assert prices == [1000 + row for row in range(ROWS)]
     # The others went on, and the one that was cut off did not.
     numbers = {int(name.removeprefix("A-")) % SIZE for name in by_others}
-    assert numbers == {1, 2}
+    assert numbers == {*range(SIZE)} - {cut_off}
     # Twice what an undisturbed first burst is.
     assert sum(one.status == 429 for one in seen) <= 2 * SIZE * 100
