@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import sys
+import time
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
@@ -614,7 +615,9 @@ async def test_the_lock_of_a_killed_process_is_free(postgres: Server) -> None:
         with pytest.raises(LedgerBusyError, match=f"process {other.process.pid} on host"):
             await take_lock(ledger, ME)
         await other.kill()
+        killed_at = time.monotonic()
         await waiting
+        assert time.monotonic() - killed_at < 1
 
 
 async def _held(ledger: Ledger, *, wait_seconds: float) -> None:
