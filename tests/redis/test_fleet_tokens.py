@@ -61,12 +61,12 @@ async def test_a_revocation_costs_a_fleet_one_token_request(
 
 @pytest.mark.campaign
 async def test_one_renews_the_token_ahead_for_all(emulator: PropQEmulator, fleet: Fleet) -> None:
-    emulator.token_lifetime_seconds = 10
-    ends = asyncio.get_running_loop().time() + 12
+    emulator.token_lifetime_seconds = 6
+    ends = asyncio.get_running_loop().time() + 7
     while asyncio.get_running_loop().time() < ends:
         await well(fleet)
         await asyncio.sleep(0.2)
-    # The first one was good for ten seconds, and the second one is for four more at the least.
+    # The first one was good for six seconds, and the second one is for two more at the least.
     assert emulator.token_requests == 2
 
 
