@@ -87,8 +87,8 @@ def _instructions(case: Case, server: Echo, calls: int, out: str) -> int:
         check=True,
         capture_output=True,
         text=True,
-        # The order of hashes must not differ from run to run.
-        env=os.environ | {"PYTHONHASHSEED": "0"},
+        # The order of hashes must not differ from run to run, nor what is still to be compiled.
+        env=os.environ | {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
     )
     found = re.search(r"Collected : (\d+)", done.stderr)
     if found is None:

@@ -657,25 +657,25 @@ def a_client(emulator: PropQEmulator, **kwargs: Any) -> AsyncPropQ:
 
 
 async def test_a_price_list_goes_through_a_rough_day(emulator: PropQEmulator) -> None:
-    for name in range(300):
+    for name in range(150):
         emulator.add_unit("4711", f"{name}")
     for status in (500, 502, 504):
         emulator.fail_next(status, times=5)
     emulator.drop_next(times=5, after_applying=True)
     emulator.drop_next(times=5, after_applying=False)
-    emulator.fail_next(429, times=3, retry_after=1)
+    emulator.fail_next(429, times=2, retry_after=1)
     emulator.fail_next(503, retry_after=1)
     outcomes: list[UnitOutcome] = []
     async with (
         a_client(emulator).session() as session,
-        session.units.update_many(named(range(300)), concurrency=50) as batch,
+        session.units.update_many(named(range(150)), concurrency=50) as batch,
     ):
         async for outcome in batch:
             outcomes.append(outcome)
-            if len(outcomes) == 100:
+            if len(outcomes) == 50:
                 emulator.revoke_tokens()
-    assert Counter(outcome.ok for outcome in outcomes) == {True: 300}
-    assert all(len(emulator.unit("4711", f"{name}").history) > 1 for name in range(300))
+    assert Counter(outcome.ok for outcome in outcomes) == {True: 150}
+    assert all(len(emulator.unit("4711", f"{name}").history) > 1 for name in range(150))
 
 
 async def test_a_revoked_client_ends_the_batch(emulator: PropQEmulator) -> None:

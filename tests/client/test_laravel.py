@@ -141,7 +141,7 @@ async def push(session: PropQSession, app: Laravel, *, at: int, what: Any) -> No
 
 
 async def test_a_batch_under_a_throttle(app: Laravel, session: PropQSession) -> None:
-    app.state(limit=25, per_seconds=2)
+    app.state(limit=25, per_seconds=1)
     await push(session, app, at=1, what=lambda: None)
     assert len(app.applied) == ROWS
 
