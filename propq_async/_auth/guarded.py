@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import attrs
 
@@ -106,10 +106,9 @@ class GuardedStore:
         return await self._asked("load", load)
 
     async def tell_refusal(self, refusal: SecretRefusal) -> None:
-        """Tell others that a secret was refused."""
-        store = self.store
-        if isinstance(store, RefusalStore):
-            await self._asked("save", lambda: store.save_refusal(self.key, refusal))
+        """Tell others that a secret was refused, if the store `shares_refusals`."""
+        store = cast("RefusalStore", self.store)
+        await self._asked("save", lambda: store.save_refusal(self.key, refusal))
 
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[bool]:
