@@ -17,7 +17,7 @@ from propq_async.pricelist._reading.evidence import SameUnitsError
 from propq_async.pricelist._reading.reader import PriceList, read
 from propq_async.pricelist._reading.rows import BrokenRow, Row
 from propq_async.pricelist._reading.shown import HIDDEN
-from propq_async.pricelist._reading.workbook import Workbook
+from propq_async.pricelist._reading.workbook import open_workbook
 
 from ._draft import Draft
 from ._problem_kinds import problem_kinds
@@ -135,7 +135,7 @@ class _Setup:
             if not self._needs_development or is_final:
                 raise
         # They are of several developments, most likely.
-        names = [name for name in Workbook(self._path).visible_sheets if self._is_list(name)]
+        names = [name for name in open_workbook(self._path).visible_sheets if self._is_list(name)]
         apart = {name: f"{_UNKNOWN}{name}" for name in names}
         return self._open(attrs.evolve(stated, sheets=apart, development=None))
 

@@ -7,13 +7,13 @@ records.
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from typing import Final
 
 import attrs
 
 from .formats import BUILT_IN, GENERAL
-from .sheet_facts import CellStyle
+from .sheet_facts import CellStyle, NotedFacts
 
 __all__ = ["BiffBook", "BiffSheet"]
 
@@ -31,37 +31,16 @@ _NO_FONT: Final = 4
 
 
 @attrs.define(eq=False)
-class BiffSheet:
-    """What a sheet says of its cells beside their values, as `SheetFacts` has it."""
+class BiffSheet(NotedFacts):
+    """What a sheet says, taken from its records."""
 
-    styles: list[CellStyle]
-    hidden_rows: set[int] = attrs.field(factory=set)
-    hidden_columns: set[int] = attrs.field(factory=set)
     rows: int = 0
     columns: int = 0
-    _merged: list[tuple[int, int, int]] = attrs.field(factory=list, init=False)
-    # By style: row and column.
-    _cells: dict[int, list[tuple[int, int]]] = attrs.field(factory=dict, init=False)
 
     @property
     def last_cell(self) -> str:
         """Return the place where its last row and column meet."""
         return f"R{self.rows}C{self.columns}"
-
-    def merged(self, index: int) -> list[range]:
-        """Return the rows, from 1, that are merged into one cell of a column."""
-        return [range(first, last + 1) for first, last, column in self._merged if column == index]
-
-    def styled(
-        self, columns: Collection[int], styles: Collection[int]
-    ) -> Mapping[int, list[tuple[int, CellStyle]]]:
-        """Return the cells in some columns that have one of some styles, by row."""
-        found: dict[int, list[tuple[int, CellStyle]]] = {}
-        for style in styles:
-            for row, column in self._cells.get(style, ()):
-                if column in columns:
-                    found.setdefault(row, []).append((column, self.styles[style]))
-        return found
 
     def take(self, kind: int, data: bytes) -> None:
         """Take what a record says."""
@@ -80,13 +59,13 @@ class BiffSheet:
         elif kind == _MERGECELLS:
             for first, last, column, other in struct.iter_unpack("<HHHH", data[2:]):
                 if column == other:
-                    self._merged.append((first + 1, last + 1, column))
+                    self.merged_cells.append((first + 1, last + 1, column))
 
     def _take_cells(self, data: bytes, count: int) -> None:
         row, column = struct.unpack_from("<HH", data)
         for number in range(count):
             (style,) = struct.unpack_from("<H", data, 4 + number * _RK_BYTES)
-            self._cells.setdefault(style, []).append((row + 1, column + number))
+            self.note(style, row + 1, column + number)
         self.rows = max(self.rows, row + 1)
         self.columns = max(self.columns, column + count)
 

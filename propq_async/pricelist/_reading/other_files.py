@@ -11,6 +11,7 @@ from propq_async._messages import tr
 from propq_async.pricelist._problems import PriceListError
 
 from .ole import OLE
+from .unpacking import is_spreadsheet
 
 __all__ = ["check_readable", "has_password"]
 
@@ -33,7 +34,7 @@ _BEGINNINGS: Final = (
     (b"Rar!", tr("an archive (RAR): unpack it first")),
 )
 _PARTS: Final = (
-    ("content.xml", tr("an OpenDocument file (such as ODS): {save}").format(save=_SAVE)),
+    ("content.xml", tr("an OpenDocument file, and no spreadsheet: {save}").format(save=_SAVE)),
     ("xl/workbook.bin", tr("a binary workbook (XLSB): {save}").format(save=_SAVE)),
     ("word/document.xml", tr("a document (DOCX): {save}").format(save=_SAVE)),
     ("Index/Document.iwa", tr("a list of Apple Numbers: export it as XLSX or CSV")),
@@ -75,6 +76,8 @@ def _check_archive(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as file:
             names = set(file.namelist())
+            if is_spreadsheet(file):
+                return
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
         # The workbook's own check says what is wrong with it.
         return

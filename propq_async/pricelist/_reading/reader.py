@@ -57,7 +57,7 @@ def read(
     profile: Profile | str | os.PathLike[str] | Nearest | None = NEAREST,
     shard: Shard | None = None,
 ) -> PriceList:
-    """Open a price list: CSV, TSV, a workbook (XLSX, XLS), JSON or HTML.
+    """Open a price list: CSV, TSV, a workbook (XLSX, XLS, ODS), JSON or HTML.
 
     What is not stated is recognised. What is stated here counts before what a profile states.
 

@@ -17,7 +17,7 @@ import attrs
 
 from .formats import BUILT_IN, GENERAL
 
-__all__ = ["CellStyle", "Facts", "SheetFacts", "WorkbookFacts"]
+__all__ = ["CellStyle", "Facts", "NotedFacts", "SheetFacts", "WorkbookFacts"]
 
 _RELATION: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _STRICT_RELATION: Final = "{http://purl.oclc.org/ooxml/officeDocument/relationships}id"
@@ -51,17 +51,57 @@ class Facts(Protocol):
 
     styles: list[CellStyle]
 
+    # The rows that are hidden, or that a filter hides, from 1.
     @property
-    def hidden_rows(self) -> Collection[int]:
-        """The rows that are hidden, or that a filter hides, from 1."""
+    def hidden_rows(self) -> Collection[int]: ...
+
+    # The rows, from 1, that are merged into one cell of a column.
+    def merged(self, index: int) -> list[range]: ...
+
+    # The cells in some columns that have one of some styles, by row.
+    def styled(
+        self, columns: Collection[int], styles: Collection[int]
+    ) -> Mapping[int, list[tuple[int, CellStyle]]]: ...
+
+
+@attrs.define(eq=False)
+class NotedFacts:
+    """The same, noted while a sheet is gone through.
+
+    Args:
+        styles: how cells look, by number.
+        hidden_rows: those, from 1.
+        hidden_columns: those, from 0.
+        merged_cells: the first and the last row of each, and the column.
+    """
+
+    styles: list[CellStyle]
+    hidden_rows: set[int] = attrs.field(factory=set)
+    hidden_columns: set[int] = attrs.field(factory=set)
+    merged_cells: list[tuple[int, int, int]] = attrs.field(factory=list)
+    # By style: row and column.
+    _cells: dict[int, list[tuple[int, int]]] = attrs.field(factory=dict, init=False)
+
+    def note(self, style: int, row: int, column: int) -> None:
+        """Note that a cell has a style."""
+        self._cells.setdefault(style, []).append((row, column))
 
     def merged(self, index: int) -> list[range]:
         """Return the rows, from 1, that are merged into one cell of a column."""
+        return [
+            range(first, last + 1) for first, last, column in self.merged_cells if column == index
+        ]
 
     def styled(
         self, columns: Collection[int], styles: Collection[int]
     ) -> Mapping[int, list[tuple[int, CellStyle]]]:
         """Return the cells in some columns that have one of some styles, by row."""
+        found: dict[int, list[tuple[int, CellStyle]]] = {}
+        for style in styles:
+            for row, column in self._cells.get(style, ()):
+                if column in columns:
+                    found.setdefault(row, []).append((column, self.styles[style]))
+        return found
 
 
 class WorkbookFacts:

@@ -17,8 +17,9 @@ from .found import HEADER_WITHIN_LINES, Found, below, found_in, lines_of, withou
 from .headers import Header, Layout, Line
 from .heading_rows import header_of
 from .likely import looks_like_unit
+from .opendocument import OpenDocument
 from .text import BrokenLine, Record
-from .workbook import Workbook
+from .workbook import Workbook, open_workbook
 
 __all__ = ["sheets"]
 
@@ -34,7 +35,7 @@ def sheets(path: Path, layout: Layout) -> tuple[list[Found], dict[str, str]]:
         PriceListError: there is none, or it is not certain which column is which.
         OSError: the file cannot be read.
     """
-    workbook = Workbook(path)
+    workbook = open_workbook(path)
     names = workbook.visible_sheets
     why_hidden = tr("it is hidden or a chart")
     if layout.sheets is not None:
@@ -78,13 +79,13 @@ class _Sheet:
     """
 
     name: str
-    workbook: Workbook
+    workbook: Workbook | OpenDocument
     header: Header
     layout: Layout
     as_stated: Header
 
     @classmethod
-    def of(cls, name: str, workbook: Workbook, layout: Layout) -> _Sheet:
+    def of(cls, name: str, workbook: Workbook | OpenDocument, layout: Layout) -> _Sheet:
         head: list[Line] = list(lines_of(workbook.records(name, HEADER_WITHIN_LINES)))
         hidden = workbook.hidden_columns.get(name, frozenset())
         header = header_of(head, layout, hidden)
@@ -133,7 +134,7 @@ def _to_be_read(path: Path, looked_at: Sequence[_Sheet], layout: Layout) -> list
     return complete
 
 
-def _found_in(workbook: Workbook, path: Path, sheet: _Sheet) -> Found:
+def _found_in(workbook: Workbook | OpenDocument, path: Path, sheet: _Sheet) -> Found:
     header, notes = sheet.header.without_notes(sheet.layout)
     sheet_records = _SheetRecords(workbook, sheet.name, header, notes)
     found = found_in(header, path, sheet.name, sheet.layout, sheet_records)
@@ -143,7 +144,7 @@ def _found_in(workbook: Workbook, path: Path, sheet: _Sheet) -> Found:
 
 @attrs.frozen
 class _SheetRecords:
-    workbook: Workbook
+    workbook: Workbook | OpenDocument
     sheet: str
     header: Header
     notes: Sequence[int]

@@ -20,13 +20,22 @@ from typing import Final
 from propq_async._messages import tr
 from propq_async.pricelist._problems import PriceListError
 
-__all__ = ["check_extents", "unpacked"]
+__all__ = [
+    "MAX_CELLS",
+    "check_extents",
+    "is_spreadsheet",
+    "open_document",
+    "unpacked",
+    "unreadable",
+]
 
 MAX_BYTES: Final = 128 * 2**20
 """Of all parts together: a list of 100,000 rows has 20 MiB or so."""
 MAX_CELLS: Final = 10_000_000
 """Of all sheets together, empty ones included."""
 
+_CONTENT, _KIND = "content.xml", "mimetype"
+_IS_SPREADSHEET: Final = b"application/vnd.oasis.opendocument.spreadsheet"
 _IS_XLSX: Final = "xl/workbook.xml"
 _IS_OTHER: Final = frozenset({"content.xml", "xl/workbook.bin"})
 
@@ -67,12 +76,7 @@ def unpacked(path: Path) -> io.BytesIO:
     except _BROKEN as error:
         if isinstance(error, PriceListError):
             raise
-        raise PriceListError(
-            tr(
-                "{path} cannot be read as a workbook: {error}; if it has a password, or "
-                "another program made it, save it as XLSX or CSV once more"
-            ).format(path=path, error=error)
-        ) from None
+        raise unreadable(path, error) from None
     if sum(map(_cells_at_most, parts.values())) > MAX_CELLS:
         check_extents(path, map(_extent, parts.values()))
     archive = io.BytesIO()
@@ -81,6 +85,52 @@ def unpacked(path: Path) -> io.BytesIO:
             file.writestr(zipfile.ZipInfo(name), content)
     archive.seek(0)
     return archive
+
+
+def open_document(path: Path) -> bytes | None:
+    """Return the content of a spreadsheet in ODS, `None` if it is none.
+
+    Raises:
+        PriceListError: it is too large.
+        OSError: it cannot be read.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            if not is_spreadsheet(file):
+                return None
+            content = _content(file, file.getinfo(_CONTENT), MAX_BYTES)
+    except _BROKEN:
+        return None
+    if len(content) > MAX_BYTES:
+        raise _too_large(path)
+    return content
+
+
+def unreadable(path: Path, error: BaseException) -> PriceListError:
+    """Return the error for a workbook that cannot be read."""
+    return PriceListError(
+        tr(
+            "{path} cannot be read as a workbook: {error}; if it has a password, or "
+            "another program made it, save it as XLSX or CSV once more"
+        ).format(path=path, error=error)
+    )
+
+
+def is_spreadsheet(file: zipfile.ZipFile) -> bool:
+    """Return whether an archive is a spreadsheet in ODS."""
+    if not {_CONTENT, _KIND} <= set(file.namelist()):
+        return False
+    with file.open(_KIND) as kind:
+        return kind.read(len(_IS_SPREADSHEET)) == _IS_SPREADSHEET
+
+
+def _too_large(path: Path) -> PriceListError:
+    return PriceListError(
+        tr(
+            "{path} is too large: unpacked it has more than {most} MiB; delete "
+            "pictures and sheets that are no price lists, or save it as CSV"
+        ).format(path=path, most=MAX_BYTES // 2**20)
+    )
 
 
 def _parts(path: Path) -> dict[str, bytes]:
@@ -96,12 +146,7 @@ def _parts(path: Path) -> dict[str, bytes]:
             content = _content(file, part, left)
             left -= len(content)
             if left < 0:
-                raise PriceListError(
-                    tr(
-                        "{path} is too large: unpacked it has more than {most} MiB; delete "
-                        "pictures and sheets that are no price lists, or save it as CSV"
-                    ).format(path=path, most=MAX_BYTES // 2**20)
-                )
+                raise _too_large(path)
             parts[part.filename] = content
     return parts
 

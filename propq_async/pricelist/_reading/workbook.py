@@ -14,13 +14,25 @@ from propq_async.pricelist._problems import PriceListError
 
 from .biff import BiffBook
 from .ole import OLE, workbook_stream
+from .opendocument import OpenDocument
 from .other_files import has_password
 from .sheet_columns import hidden_columns
 from .sheet_facts import Facts, WorkbookFacts
 from .text import Record
-from .unpacking import check_extents, unpacked
+from .unpacking import check_extents, open_document, unpacked, unreadable
 
-__all__ = ["Workbook"]
+__all__ = ["Workbook", "open_workbook"]
+
+
+def open_workbook(path: Path) -> Workbook | OpenDocument:
+    """Open a workbook of any kind.
+
+    Raises:
+        PriceListError: it cannot be read, or what reads it is not installed.
+        OSError: it cannot be read.
+    """
+    content = open_document(path)
+    return Workbook(path) if content is None else OpenDocument(path, content)
 
 
 class Workbook:
@@ -71,12 +83,7 @@ class Workbook:
             # Its panics are no `Exception`, and come from a module that cannot be imported.
             if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
                 raise
-            raise PriceListError(
-                tr(
-                    "{path} cannot be read as a workbook: {error}; if it has a password, or "
-                    "another program made it, save it as XLSX or CSV once more"
-                ).format(path=self._path, error=error)
-            ) from None
+            raise unreadable(self._path, error) from None
 
     def _of_old_excel(self) -> io.BytesIO:
         """Look at a workbook in XLS, and return its content.
