@@ -14,7 +14,7 @@ from tests.helpers.jobs import Job
 from tests.helpers.lists import text_list, unit
 from tests.helpers.postgres import Server
 
-# Runs of a short list, which meet more beginnings and ends, and of a long one. Either takes as long:
+# Runs of a short list, which meet more beginnings and ends, and of a long one. Both take as long:
 # most of it is to start so many processes.
 RUNS = [(0, 6_000), (1, 6_000), (2, 600), (3, 600)]
 # As many more as one asks for.
