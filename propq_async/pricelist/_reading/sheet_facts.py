@@ -164,7 +164,7 @@ class SheetFacts:
     _content: bytes = attrs.field(repr=False)
     styles: list[CellStyle]
 
-    @cached_property
+    @property
     def hidden_rows(self) -> frozenset[int]:
         """Return the rows that are hidden, or that a filter hides, from 1."""
         if b"hidden=" not in self._content:
