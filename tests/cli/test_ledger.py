@@ -135,25 +135,27 @@ def test_what_there_is_not_is_no_success(path: Path, propq: Any) -> None:
 # --- backup and check -----------------------------------------------------------------------------
 
 
-async def test_looking_is_possible_during_a_push_and_changing_is_not(path: Path) -> None:
-    known_here = await asyncio.to_thread(known, path, an_update())
-    holder = await Process.start(hold_ledger, path)
-    for arguments, status in (
-        (("show",), Exit.DONE),
-        (("check",), Exit.DONE),
-        (("backup", "copy"), Exit.DONE),
-        (("forget", "A-101", "--yes"), Exit.BUSY),
-        (("import", "copy"), Exit.BUSY),
-    ):
-        with started("ledger", *arguments) as process:
-            out, err = await asyncio.to_thread(process.communicate)
-        assert process.returncode == status, err
-        if arguments[0] == "check":
-            lines(out, rf"^  in use +another push \(process {holder.process.pid}, since ")
-        if status == Exit.BUSY:
-            assert err.startswith(f"propq: another push is at work with the ledger {path} (proc")
-    await holder.kill()
-    assert await asyncio.to_thread(units_of, known_here) == [("4711", "A-101")]
+def test_looking_is_possible_during_a_push_and_changing_is_not(path: Path, propq: Any) -> None:
+    known_here = known(path, an_update())
+    with asyncio.Runner() as runner:
+        holder = runner.run(Process.start(hold_ledger, path))
+        for arguments, status in (
+            (("show",), Exit.DONE),
+            (("check",), Exit.DONE),
+            (("backup", "copy"), Exit.DONE),
+            (("forget", "A-101", "--yes"), Exit.BUSY),
+            (("import", "copy"), Exit.BUSY),
+        ):
+            said = propq("ledger", *arguments)
+            assert said.status == status, said.err
+            if arguments[0] == "check":
+                pid = holder.process.pid
+                lines(said.out, rf"^  in use +another push \(process {pid}, since ")
+            if status == Exit.BUSY:
+                busy = f"propq: another push is at work with the ledger {path} (proc"
+                assert said.err.startswith(busy)
+        runner.run(holder.kill())
+    assert units_of(known_here) == [("4711", "A-101")]
 
 
 def test_a_killed_push_can_be_copied_and_gone_on_with(

@@ -87,29 +87,32 @@ def test_wrong_usage(arguments: list[str], problem: str, propq: Any) -> None:
     assert problem in said.err
 
 
-@pytest.mark.usefixtures("emulator")
-@pytest.mark.parametrize(
-    ("command", "path"),
-    [
-        (["plan"], "-"),
-        (["push"], "-"),
-        (["plan"], "/dev/stdin"),
-        (["push"], "fifo"),
-        (["emulate", "--units"], "/dev/stdin"),
-    ],
-)
-def test_a_list_that_comes_through_a_pipe_is_refused(command: list[str], path: str) -> None:
-    text_list(Path("x.csv"), *LIST)
-    os.mkfifo("fifo")
-    process = subprocess.run(
-        [*PROPQ, *command, path],
-        input=Path("x.csv").read_text(), capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert (process.returncode, process.stdout) == (Exit.USAGE, "")
-    assert process.stderr == (
+def is_no_file(path: str) -> str:
+    return (
         f"propq: {path} is no file: a price list is read more than once, which a pipe cannot be; "
         "save it as a file, and name that\n"
     )
+
+
+@pytest.mark.usefixtures("emulator")
+@pytest.mark.parametrize("command", [["plan"], ["emulate", "--units"]])
+def test_a_list_that_comes_through_a_pipe_is_refused(command: list[str]) -> None:
+    text_list(Path("x.csv"), *LIST)
+    process = subprocess.run(
+        [*PROPQ, *command, "/dev/stdin"],
+        input=Path("x.csv").read_text(), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (process.returncode, process.stdout) == (Exit.USAGE, "")
+    assert process.stderr == is_no_file("/dev/stdin")
+
+
+@pytest.mark.usefixtures("emulator")
+@pytest.mark.parametrize("command", ["plan", "push"])
+@pytest.mark.parametrize("path", ["-", "fifo"])
+def test_a_list_that_is_a_pipe_is_refused(command: str, path: str, propq: Any) -> None:
+    os.mkfifo("fifo")
+    said = propq(command, path)
+    assert (said.status, said.out, said.err) == (Exit.USAGE, "", is_no_file(path))
 
 
 @pytest.mark.usefixtures("emulator")
