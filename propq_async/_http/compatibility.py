@@ -18,8 +18,8 @@ from yarl import URL
 
 from propq_async._wire.messages import Lost
 
-from .connections import FastConnection
 from .fast import FastTransport
+from .fast_connection import FastConnection
 from .transport import Attempt
 
 logger = logging.getLogger("propq_async.http")
@@ -82,7 +82,8 @@ class _Echo(asyncio.Transport):
         if piece is None:
             self._connection.connection_lost(None)
         else:
-            self._connection.data_received(piece)
+            self._connection.get_buffer(-1)[: len(piece)] = piece
+            self._connection.buffer_updated(len(piece))
 
     def resume_reading(self) -> None: ...
 
@@ -97,8 +98,8 @@ class _TrialConnector(aiohttp.TCPConnector):
         self._trials = trials
         self._due = due
 
-    async def _create_connection(self, *_: object, **__: object) -> FastConnection:
-        connection = cast("FastConnection", self._factory())
+    async def _create_connection(self, *_: object, **__: object) -> Any:
+        connection: Any = self._factory()
         connection.connection_made(_Echo(connection, self._trials, self._due))
         return connection
 
@@ -149,7 +150,5 @@ def _run(coroutine: Coroutine[Any, Any, _T], due: _Due) -> _T:
             return cast("_T", end.value)
         while due and not waits_for.done():
             due.pop(0)()
-        if waits_for and not waits_for.done():
-            break
     coroutine.close()
     raise RuntimeError("it waits")

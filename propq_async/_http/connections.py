@@ -7,81 +7,33 @@ from __future__ import annotations
 
 import asyncio
 import select
-import ssl
 import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 # The ioctl for the bytes that the other side has not acknowledged yet.
 _SIOCOUTQ: Final = 0x5411 if sys.platform == "linux" else None
 
-# With TLS, the event loop sees after several turns that a connection was closed.
+# With asyncio's TLS, the event loop sees after several turns that a connection was closed.
 _TURNS_TO_SEE: Final = 4
 
 # A call that is cancelled earlier than this says nothing about its connection.
 SILENCE_SECONDS: Final = 1.0
 
-
 # A connection goes back to aiohttp's connector after between one and two times as long without use.
 IDLE_SECONDS: Final = 1.0
 
-# asyncio reads into a new buffer of 256 KiB. For each small answer, the allocator takes that from
-# the operating system and returns it (python/cpython#85451). Up to this size it does not.
-READ_BYTES: Final = 65_536
 
+def poll_of(transport: asyncio.BaseTransport) -> Callable[[int], object]:
+    """Return a function that tells whether something has arrived that nobody has read yet.
 
-class Connection(ResponseHandler):
-    """A connection to the server.
-
-    `is_idle`: no request is waiting for an answer on it. `idle_since`: the loop's time of its last
-    answer, 0 if there was none. `has_unread(0)`: whether something has arrived that the event loop
-    has not read yet. On an idle connection that is the end of it, most of the time: a server that
-    closes connections at a reload, for example, has closed it before the next request is sent.
-    `closed_first`: the server closed it before it had all of the request, so it did not act on it.
+    Its argument is for how many milliseconds it may wait.
     """
-
-    is_idle = False
-    idle_since = 0.0
-    _said_goodbye = False
-    has_unread: Callable[[int], object] = bool
-    closed_first = False
-
-    def __init__(self, connections: OpenConnections, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop)
-        self._connections = connections
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Register."""
-        super().connection_made(transport)
-        self._connections.all.add(self)
-        socket = transport.get_extra_info("socket")
-        if socket is not None:
-            self.has_unread = _poll(socket)
-
-    def eof_received(self) -> None:
-        """Note whether the server had the whole request when it said goodbye.
-
-        Its goodbye acknowledges what it had received by then.
-        """
-        self._said_goodbye = _is_goodbye(self.transport)
-        self.closed_first = _unacknowledged_bytes(self.transport) > 0
-        # With TLS it takes some more turns until the transport is closing.
-        self._should_close = True
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """Unregister, and let no answer end that was cut off.
-
-        aiohttp takes any end of the connection for the end of an answer without a length.
-        """
-        self._connections.all.discard(self)
-        payload = getattr(self, "_payload", None)
-        if payload is not None and not self._said_goodbye and not payload.is_eof():
-            payload.set_exception(aiohttp.ClientPayloadError("the answer was cut off"))
-        super().connection_lost(exc)
+    socket = transport.get_extra_info("socket")
+    return bool if socket is None else _poll(socket)
 
 
 def _poll(socket: Any) -> Callable[[int], object]:
@@ -92,7 +44,8 @@ def _poll(socket: Any) -> Callable[[int], object]:
     return poll.poll
 
 
-def _unacknowledged_bytes(transport: asyncio.Transport | None) -> int:
+def unacknowledged_bytes(transport: asyncio.Transport | None) -> int:
+    """Return how much of what was sent the other side has not acknowledged."""
     socket = None if transport is None else transport.get_extra_info("socket")
     if socket is None or _SIOCOUTQ is None:
         return 0
@@ -101,18 +54,25 @@ def _unacknowledged_bytes(transport: asyncio.Transport | None) -> int:
     return int.from_bytes(fcntl.ioctl(socket, _SIOCOUTQ, bytes(4)), sys.byteorder)
 
 
-def _is_goodbye(transport: asyncio.Transport | None) -> bool:
-    """Return whether the other side itself has ended the connection.
+class Connection(Protocol):
+    """A connection to the server.
 
-    With TLS that takes a `close_notify`, since anybody can end what TLS runs over.
+    `is_idle`: no request is waiting for an answer on it. `idle_since`: the loop's time of its last
+    answer, 0 if there was none. `has_unread(0)`: whether something has arrived that the event loop
+    has not read yet. On an idle connection that is the end of it, most of the time: a server that
+    closes connections at a reload, for example, has closed it before the next request is sent.
+    `closed_first`: the server closed it before it had all of the request, so it did not act on it.
     """
-    tls = None if transport is None else transport.get_extra_info("ssl_object")
-    if tls is None:
-        return True
-    try:
-        return not tls.read(1)
-    except ssl.SSLError as error:
-        return isinstance(error, ssl.SSLZeroReturnError)
+
+    transport: asyncio.Transport | None
+    is_idle: bool
+    idle_since: float
+    has_unread: Callable[[int], object]
+    closed_first: bool
+
+    def force_close(self) -> None:
+        """Let no other request use it."""
+        ...
 
 
 class OpenConnections:
@@ -143,51 +103,26 @@ async def let_the_loop_see() -> None:
         await asyncio.sleep(0)
 
 
-class _Answer:
-    """What the parser has read. Its head may echo the token, so it has no repr of its own."""
-
-    __slots__ = ("head",)
-
-    head: Any
-
-
-class FastConnection(Connection):
-    """A connection with a parser only while a request waits for its answer.
-
-    Data that arrives at any other time stays unread, and so it is noticed.
-
-    `lease` is aiohttp's `Connection`, which counts against the connector's limit until it is
-    released or closed. `spare_parser` has read one whole answer at once, one that could have a
-    body, and can read the next. Without one the next answer needs a new parser. `was_used` says
-    whether there was a request since the last look for unused connections.
-    """
-
-    lease: Any
-    spare_parser: Any = None
-    was_used = False
-
-    def __init__(self, connections: OpenConnections, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(connections, loop)
-        self.answer = _Answer()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Register, and read in small pieces."""
-        super().connection_made(transport)
-        selector: Any = transport  # only the transport of a selector event loop has the attribute
-        if hasattr(selector, "max_size"):
-            selector.max_size = READ_BYTES
-
-
 class Origin(aiohttp.ClientRequest):
-    """Scheme, host and port, in the form that a connector takes, and the idle connections there."""
+    """Scheme, host and port, in the form that a connector takes, and the idle connections there.
+
+    The connector opens connections without TLS: the fast transport has its own.
+    """
 
     connection_key: Any = None
 
     def __init__(self, url: URL, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__("GET", url, loop=loop)
-        # Computed once, and not for each connection.
+        # Computed once, and not for each connection. It differs for http and https.
         self.connection_key = super().connection_key
-        self.idle: list[FastConnection] = []
+        self.has_tls = url.scheme == "https"
+        # Certificates name hosts without the dot at the end of a complete name, as aiohttp has it.
+        self.server_name = (url.raw_host or "").rstrip(".")
+        self.idle: list[Any] = []
+
+    def is_ssl(self) -> bool:
+        """Return `False`: the connector has nothing to do with TLS."""
+        return False
 
 
 class IdleConnections:

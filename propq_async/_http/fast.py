@@ -8,33 +8,25 @@ from __future__ import annotations
 
 import asyncio
 import math
+import ssl
 from functools import partial
 from typing import Any, Final
 
 import aiohttp
-import attrs
 from yarl import URL
 
+from propq_async._secret import SecretBytes
 from propq_async._wire.messages import Lost, Reply
 from propq_async.credentials import Token
 
-from .connections import (
-    READ_BYTES,
-    FastConnection,
-    IdleConnections,
-    OpenConnections,
-    Origin,
-    let_the_loop_see,
-)
+from .connections import IdleConnections, OpenConnections, Origin, let_the_loop_see
+from .fast_connection import Buffers, FastConnection
 from .heads import Head
 from .losses import LOSSES, bare, lost_on_the_way, ran_out_of_time
-from .transport import MAX_HEADER_BYTES, Attempt, Body, Form
+from .transport import Attempt, Form
 
 MOST_TARGETS: Final = 1024
-_EMPTY_LINES: Final = b"\r\n\r\n"
 _NEVER: Final = aiohttp.ClientTimeout()
-_FIRST_FINAL: Final = 200
-_SWITCHING: Final = 101
 
 
 class _Deadlines:
@@ -67,15 +59,6 @@ class _Deadlines:
             self.set_timer(min(self.running.values()))
 
 
-def _keep_memory() -> None:
-    """Let glibc serve the buffers of 256 KiB that event loops read into from memory that it keeps.
-
-    Otherwise it takes each from the operating system, and returns it. It does so up to the size of
-    the largest block that it has returned.
-    """
-    bytes(1 << 20)
-
-
 class _Target(Head):
     """A URL that requests go to."""
 
@@ -92,13 +75,13 @@ class FastTransport:
     ones go back to the connector, since they count against its limit.
     """
 
-    def __init__(self, connector: Any) -> None:
+    def __init__(self, connector: Any, ssl_context: ssl.SSLContext | None = None) -> None:
+        self._ssl_context: Any = ssl_context
         self._loop = asyncio.get_running_loop()
-        _keep_memory()
         # A TCPConnector. Untyped, since not all that is used of it is public.
         self._connector = connector
         self._open = OpenConnections()
-        self._connector._factory = partial(FastConnection, self._open, self._loop)  # noqa: SLF001
+        self._connector._factory = partial(FastConnection, self._open, Buffers(), self._loop)  # noqa: SLF001
         self._deadlines = _Deadlines(self._loop)
         self._idle = IdleConnections(self._loop)
         self._targets: dict[URL, _Target] = {}
@@ -159,73 +142,45 @@ class FastTransport:
             if transport is None or transport.is_closing() or connection.has_unread(0):
                 connection = await self._looked_at(connection, origin)
                 transport = connection.transport
-            # Unread data answers no request. The rest of `should_close` was checked when the
-            # connection became idle.
-            if transport is None or connection._should_close or connection._tail:  # noqa: SLF001
+            # What has arrived unasked answers no request.
+            if transport is None or connection.should_close:
                 attempt.stale = True
                 raise aiohttp.ServerDisconnectedError
-            is_head = method == "HEAD"
-            if is_head or connection.spare_parser is None:
-                connection.set_response_params(
-                    skip_payload=is_head,
-                    read_until_eof=True,
-                    read_bufsize=READ_BYTES,
-                    max_line_size=MAX_HEADER_BYTES,
-                    max_field_size=MAX_HEADER_BYTES,
-                )
-            else:
-                # The parser skips empty lines between two answers. If another answer has begun
-                # behind the last one, they are an error, or complete it.
-                attempt.stale = True
-                if connection.spare_parser.feed_data(_EMPTY_LINES)[0]:
-                    raise aiohttp.ServerDisconnectedError
-                connection._parser = connection.spare_parser  # noqa: SLF001
-            connection.spare_parser = None
-            connection.is_idle = False
             if token is not target.token or method != target.method:
                 target.prepare(method, token)
-            transport.write(
-                b"%bContent-Length: %d\r\n\r\n%b" % (target.prefix, len(body), body)
-                if isinstance(body, bytes)
-                else target.request(body)
+            answer = connection.answer
+            answer.expect(is_head_only=method == "HEAD")
+            connection.is_idle = False
+            (connection.tls or transport).write(
+                SecretBytes(
+                    b"%bContent-Length: %d\r\n\r\n%b" % (target.prefix, len(body), body)
+                    if isinstance(body, bytes)
+                    else target.request(body)
+                )
             )
             attempt.sent, attempt.stale = True, False
-            # As connection.read() does it.
-            connection._waiter = loop.create_future()  # noqa: SLF001
-            await connection._waiter  # noqa: SLF001
-            answer = connection.answer
-            answer.head, payload = connection._buffer.popleft()[0]  # noqa: SLF001
-            while answer.head.code < _FIRST_FINAL and answer.head.code != _SWITCHING:
-                answer.head, payload = await connection.read()
-            if payload.is_eof() and payload.exception() is None:
-                connection.spare_parser = None if is_head else connection._parser  # noqa: SLF001
-                # Not with `read_nowait`, which makes parser and transport ask for more.
-                reply = Reply(
-                    answer.head.code,
-                    answer.head.headers,
-                    b"".join(payload._buffer) if payload.total_bytes else b"",  # noqa: SLF001
-                )
-            else:
-                # The status is known now, even if the body gets lost.
-                reply = Reply(answer.head.code, answer.head.headers, b"", truncated=True)
-                reply = await _with_body(reply, payload)
-            if reply.truncated:
+            connection.waiter = waiter = connection.new_waiter()
+            await waiter
+            if connection.error is not None:
+                if answer.has_head:
+                    # The status is known, even if the body gets lost.
+                    reply = answer.reply
+                raise connection.error
+            reply = answer.reply
+            connection.is_idle, connection.idle_since = True, self._active_at
+            if not answer.is_reusable or connection.should_close:
                 connection.lease.close()
             elif transport.get_write_buffer_size():
                 # The server has not read the whole request, so it may never read the next one.
-                # A graceful close would not get through either.
-                transport.abort()
                 connection.lease.close()
+            elif self._connecting:
+                # A request that waits for a connection may be waiting for this one.
+                connection.lease.release()
             else:
-                connection.is_idle, connection.idle_since = True, self._active_at
-                if self._connecting or connection.should_close:
-                    # A request that waits for a connection may be waiting for this one.
-                    connection.lease.release()
-                else:
-                    connection.was_used, connection._parser = True, None  # noqa: SLF001
-                    origin.idle.append(connection)
-                    if self._idle.timer is None:
-                        self._idle.set_timer()
+                connection.was_used = True
+                origin.idle.append(connection)
+                if self._idle.timer is None:
+                    self._idle.set_timer()
             connection = None
         except asyncio.CancelledError as error:
             timed_out = task not in deadlines.running and task.uncancel() <= cancelling
@@ -234,6 +189,8 @@ class FastTransport:
             if not timed_out:
                 raise bare(error) from None
             lost = ran_out_of_time(attempt, timeout_seconds)
+            if connection is not None and attempt.sent and connection.answer.has_head:
+                reply = connection.answer.reply
         except LOSSES as error:
             if reply is None and connection is not None and connection.closed_first:
                 attempt.sent, attempt.stale = False, bool(connection.idle_since)
@@ -266,20 +223,27 @@ class FastTransport:
             self._connecting -= 1
         try:
             connection: FastConnection = lease.protocol
-        except AttributeError:
+            if origin.has_tls and connection.tls is None:
+                await self._secure(connection, origin)
+        except BaseException:
             lease.close()
             raise
         connection.lease = lease
         return connection
+
+    async def _secure(self, connection: FastConnection, origin: Origin) -> None:
+        """Begin TLS on a new connection. What goes wrong is told as aiohttp tells it."""
+        try:
+            await connection.start_tls(self._ssl_context, origin.server_name)
+        except ssl.SSLCertVerificationError as error:
+            raise aiohttp.ClientConnectorCertificateError(origin.connection_key, error) from error
+        except ssl.SSLError as error:
+            raise aiohttp.ClientConnectorSSLError(origin.connection_key, error) from error
+        except OSError as error:
+            raise aiohttp.ClientConnectorError(origin.connection_key, error) from error
 
     def _target(self, url: URL) -> _Target:
         if len(self._targets) >= MOST_TARGETS:
             self._targets.clear()
         target = self._targets[url] = _Target(url, self._idle.origin(url))
         return target
-
-
-async def _with_body(reply: Reply, payload: aiohttp.StreamReader) -> Reply:
-    body = Body.of(reply.status)
-    await body.read(payload)
-    return attrs.evolve(reply, body=bytes(body), truncated=body.is_too_long)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import ssl
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from functools import partial
 from http import HTTPStatus
@@ -11,13 +12,14 @@ from typing import Any, Final
 
 import aiohttp
 import attrs
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from propq_async._secret import SecretDict
 from propq_async._wire.messages import Lost, Reply
 from propq_async.credentials import Token
 
-from .connections import Connection, OpenConnections, let_the_loop_see
+from .connections import OpenConnections, let_the_loop_see, poll_of, unacknowledged_bytes
 from .losses import LOSSES, bare, lost_on_the_way, raised_by_hook, ran_out_of_time
 from .proxies import proxy_for
 from .transport import HEADERS, MAX_HEADER_BYTES, Attempt, Body, Form, PoolSettings
@@ -59,12 +61,49 @@ class _Answer:
     response: aiohttp.ClientResponse = attrs.field(init=False, repr=False)
 
 
-class _PlainConnection(Connection):
-    """A connection of aiohttp's pool that is not used again after data has arrived unasked.
+class _PlainConnection(ResponseHandler):
+    """A connection of aiohttp's pool, as `connections.Connection` describes it.
 
-    Between two requests it has no parser, so such data stays unread. aiohttp would take it for the
-    beginning of the next answer.
+    It is not used again after data has arrived unasked. Between two requests it has no parser, so
+    such data stays unread. aiohttp would take it for the beginning of the next answer.
     """
+
+    is_idle = False
+    idle_since = 0.0
+    has_unread: Callable[[int], object] = bool
+    closed_first = False
+    _said_goodbye = False
+
+    def __init__(self, connections: OpenConnections, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop)
+        self._connections = connections
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Register."""
+        super().connection_made(transport)
+        self._connections.all.add(self)
+        self.has_unread = poll_of(transport)
+
+    def eof_received(self) -> None:
+        """Note whether the server had the whole request when it said goodbye.
+
+        Its goodbye acknowledges what it had received by then.
+        """
+        self._said_goodbye = _is_goodbye(self.transport)
+        self.closed_first = unacknowledged_bytes(self.transport) > 0
+        # With TLS it takes some more turns until the transport is closing.
+        self._should_close = True
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Unregister, and let no answer end that was cut off.
+
+        aiohttp takes any end of the connection for the end of an answer without a length.
+        """
+        self._connections.all.discard(self)
+        payload = getattr(self, "_payload", None)
+        if payload is not None and not self._said_goodbye and not payload.is_eof():
+            payload.set_exception(aiohttp.ClientPayloadError("the answer was cut off"))
+        super().connection_lost(exc)
 
     def set_response_params(self, **params: Any) -> None:
         """Prepare for an answer."""
@@ -76,6 +115,20 @@ class _PlainConnection(Connection):
         """Note that no request is waiting for an answer any more."""
         self.is_idle, self.idle_since = True, self._loop.time()
         self._parser = None
+
+
+def _is_goodbye(transport: asyncio.Transport | None) -> bool:
+    """Return whether the other side itself has ended the connection.
+
+    With TLS that takes a `close_notify`, since anybody can end what TLS runs over.
+    """
+    tls = None if transport is None else transport.get_extra_info("ssl_object")
+    if tls is None:
+        return True
+    try:
+        return not tls.read(1)
+    except ssl.SSLError as error:
+        return isinstance(error, ssl.SSLZeroReturnError)
 
 
 class _Request(aiohttp.ClientRequest):

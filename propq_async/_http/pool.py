@@ -86,7 +86,7 @@ class Pool:
 
                 self.transport = PlainTransport(settings, url)
             else:
-                self.transport = FastTransport(settings.connector())
+                self.transport = FastTransport(settings.connector(), settings.ssl_context)
         return await self.transport.send(method, url, token, body, timeout_seconds, attempt)
 
 

@@ -71,6 +71,11 @@ class Form:
     data: bytes = attrs.field(repr=False)
 
 
+def most_bytes(status: int) -> int:
+    """Return how long the body of an answer of this status may be."""
+    return MAX_BODY_BYTES if is_success(status) else MAX_ERROR_BYTES
+
+
 @attrs.define
 class Body:
     """The part of an answer that has been read. It may hold a token, so the repr omits it."""
@@ -82,7 +87,7 @@ class Body:
     @classmethod
     def of(cls, status: int) -> Body:
         """Return an empty body, with the limit for answers of this status."""
-        return cls(most_bytes=MAX_BODY_BYTES if is_success(status) else MAX_ERROR_BYTES)
+        return cls(most_bytes=most_bytes(status))
 
     @property
     def is_too_long(self) -> bool:

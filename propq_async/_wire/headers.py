@@ -33,7 +33,7 @@ class RateLimit:
 def rate_limit(reply: Reply) -> RateLimit | None:
     """Return what the reply says of the rate limit, `None` if it has neither header."""
     # The headers may echo the token, so no variable holds them.
-    if _REMAINING not in reply.headers and _LIMIT not in reply.headers:
+    if reply.headers.get(_REMAINING) is None and reply.headers.get(_LIMIT) is None:
         return None
     return RateLimit(_number(reply.headers.get(_LIMIT)), _number(reply.headers.get(_REMAINING)))
 

@@ -13,22 +13,19 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import BaseConnector, Connection
-from aiohttp.streams import DataQueue
 from yarl import URL
 
 from propq_async import AsyncPropQ, UnitStatus
 from propq_async._http import connections
 from propq_async._http.compatibility import fits
-from propq_async._http.connections import READ_BYTES
 from propq_async._http.fast import MOST_TARGETS, FastTransport
 from propq_async._http.plain import PlainTransport
 from propq_async._http.pool import Pool
 from propq_async._http.transport import Attempt, PoolSettings
 from propq_async._wire.messages import Reply
 from propq_async.testing import PropQEmulator
-from tests.helpers.http import OK, TOKEN, call, hold
+from tests.helpers.http import OK, OK_BODY, TOKEN, call, hold
 from tests.helpers.support import ScriptedServer, an_update, until
 
 
@@ -51,16 +48,10 @@ async def test_the_installed_aiohttp_fits(caplog: pytest.LogCaptureFixture) -> N
 
 
 NEEDED = [
-    (DataQueue, "read"),
-    (ResponseHandler, "should_close"),
-    (ResponseHandler, "set_response_params"),
-    (ResponseHandler, "data_received"),
     (BaseConnector, "connect"),
     (aiohttp.ClientRequest, "connection_key"),
     (Connection, "protocol"),
     (Connection, "release"),
-    (aiohttp.StreamReader, "is_eof"),
-    (aiohttp.StreamReader, "exception"),
 ]
 
 
@@ -103,18 +94,11 @@ def _keeps_none(self: Connection) -> None:
     self.close()
 
 
-async def _reads_too_much(_: object) -> Any:
-    raise aiohttp.ClientPayloadError
+async def _connects_otherwise(*_: object) -> Any:
+    raise aiohttp.ClientConnectionError
 
 
-def _wakes_nobody(self: ResponseHandler, data: Any, _: int = 0) -> None:
-    self._buffer.append((data, 0))
-
-
-def _ignores(*_: object) -> None: ...
-
-
-async def _never(_: object) -> Any:
+async def _never(*_: object) -> Any:
     while True:  # noqa: ASYNC110 - what it must not do
         await asyncio.sleep(0)
 
@@ -125,14 +109,8 @@ async def _never(_: object) -> Any:
     [
         (aiohttp, "__version__", "4.0.0", "major version"),
         (Connection, "release", _keeps_none, "an answer was read as Reply(status=404"),
-        (DataQueue, "read", _reads_too_much, "an answer was read as Lost"),
-        (DataQueue, "read", _never, "it waits"),
-        (ResponseHandler, "should_close", "yes", "an answer was read as Reply(status=404"),
-        (ResponseHandler, "feed_data", _wakes_nobody, "it waits"),
-        # A loss that wakes nobody would be waited for until the timeout.
-        (ResponseHandler, "connection_lost", _ignores, "it waits"),
-        (ResponseHandler, "set_exception", _ignores, "it waits"),
-        (aiohttp.StreamReader, "set_exception", _ignores, "it waits"),
+        (BaseConnector, "connect", _connects_otherwise, "an answer was read as Lost"),
+        (BaseConnector, "connect", _never, "it waits"),
     ],
     ids=lambda part: part if isinstance(part, str) else "",
 )
@@ -304,14 +282,14 @@ async def test_a_closed_transport_has_no_timer_and_keeps_nothing() -> None:
         await until(lambda: len(server.seen) == 2)
         (origin,) = transport._idle._origins.values()
         (handler,) = transport._connector._acquired
-        feed = handler.feed_data
+        updated = handler.buffer_updated
 
-        def tell_and_feed(*data: Any) -> None:
+        def tell_and_update(nbytes: int) -> None:
+            updated(nbytes)
             arrives.set()
-            feed(*data)
 
         # Its answer arrives, and before the call has its turn, the transport is closed.
-        handler.feed_data = tell_and_feed
+        handler.buffer_updated = tell_and_update
         serves.set()
         await arrives.wait()
         await pool.close()
@@ -345,14 +323,22 @@ async def test_targets_are_remembered_within_bounds() -> None:
     assert [seen.path for seen in server.seen] == [f"/{n}" for n in range(MOST_TARGETS + 10)]
 
 
-async def test_small_answers_are_read_into_small_buffers() -> None:
-    sizes: list[int] = []
+async def test_all_connections_read_into_the_same_memory() -> None:
+    async with Pool(PoolSettings()) as pool, ScriptedServer(OK) as server:
+        replies = await asyncio.gather(*(call(pool, server) for _ in range(3)))
+        (origin,) = pool.transport._idle._origins.values()  # type: ignore[union-attr]
+        assert len(origin.idle) == 3
+        assert len({id(one.get_buffer(-1).obj) for one in origin.idle}) == 1
+    assert [reply.body for reply in replies if isinstance(reply, Reply)] == [OK_BODY] * 3
 
-    async def look(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        (handler,) = pool.transport._connector._acquired  # type: ignore[union-attr]
-        sizes.append(handler.transport.max_size)
-        writer.write(OK)
 
-    async with Pool(PoolSettings()) as pool, ScriptedServer(look) as server:
-        await call(pool, server)
-    assert sizes == [READ_BYTES]
+async def test_where_reads_overlap_each_connection_has_its_own_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on Windows."""
+    loop = type(asyncio.get_running_loop())
+    monkeypatch.setattr(asyncio, "ProactorEventLoop", loop, raising=False)
+    async with Pool(PoolSettings()) as pool, ScriptedServer(OK) as server:
+        await asyncio.gather(*(call(pool, server) for _ in range(3)))
+        (origin,) = pool.transport._idle._origins.values()  # type: ignore[union-attr]
+        assert len({id(one.get_buffer(-1).obj) for one in origin.idle}) == 3

@@ -27,6 +27,7 @@ from propq_async import (
     UnitUpdate,
 )
 from propq_async._http import connections
+from propq_async._http.fast import FastTransport
 from propq_async._http.pool import Pool
 from propq_async._http.transport import MAX_HEADER_BYTES, Attempt, PoolSettings
 from propq_async._wire.messages import Lost, Reply
@@ -162,9 +163,10 @@ async def test_an_answer_that_has_begun_is_not_finished_as_the_next(
         third = await call(pool, server)
     assert isinstance(first, Reply)
     assert first.body == OK_BODY
-    # With a head that is whole, it is seen at once.
+    # aiohttp's parser sees it only when its head is whole.
     head_ends = UNASKED.index(b"\r\n\r\n") + 4
-    assert isinstance(second, Lost if cut < head_ends else Reply)
+    is_seen_at_once = isinstance(pool.transport, FastTransport) or cut >= head_ends
+    assert isinstance(second, Reply if is_seen_at_once else Lost)
     assert isinstance(second, Lost) or second.body == OK_BODY
     assert isinstance(third, Reply)
     assert third.body == OK_BODY

@@ -85,6 +85,14 @@ def test_a_stale_connection_is_said_to_be_one() -> None:
     assert lost_on_the_way(attempt(stale=True), aiohttp.ServerDisconnectedError()).stale
 
 
+def test_half_a_head_is_not_shown() -> None:
+    head: Any = {"X-Echo": "t0ken"}
+    lost = lost_on_the_way(attempt(sent=True), aiohttp.ServerDisconnectedError(head))
+    assert lost.reason == (
+        "the connection was lost: the server disconnected in the middle of its answer"
+    )
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import ssl
+import termios
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from itertools import cycle
@@ -11,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
+import attrs
 import pytest
 import uvloop
 from hypothesis import example, given, settings
@@ -21,6 +25,7 @@ from propq_async._http.pool import Pool
 from propq_async._http.transport import Attempt, PoolSettings
 from propq_async._wire.messages import Lost, Reply
 from tests.helpers.http import OK, OK_BODY, TOKEN
+from tests.helpers.support import until
 
 # It takes several records of TLS.
 BODY: Final = b"0123456789abcdef" * 1_250
@@ -216,3 +221,171 @@ def test_a_certificate_is_shown_to_who_asks_for_it(
             assert isinstance(reply, Reply if shows_one else Lost)
 
     run(loop, main())
+
+
+@attrs.frozen
+class OpenSSL:
+    """OpenSSL's server, which sends what it reads, or does what a letter says."""
+
+    port: int
+    lines: asyncio.StreamReader
+    pipe: int
+
+    async def until_said(self, what: bytes) -> None:
+        while what not in await self.lines.readline():
+            assert not self.lines.at_eof()
+
+    async def read(self, what: bytes) -> None:
+        """Let it read this at once, and nothing else with it."""
+        os.write(self.pipe, what)
+        await until(lambda: not any(fcntl.ioctl(self.pipe, termios.FIONREAD, bytes(4))))
+
+
+@asynccontextmanager
+async def openssl(pem: Path, *options: str) -> AsyncIterator[OpenSSL]:
+    command = ["openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", str(pem), "-key", str(pem)]
+    stdin, pipe = os.pipe()
+    process = await asyncio.create_subprocess_exec(
+        *command, *options, stdin=stdin, stdout=asyncio.subprocess.PIPE
+    )
+    os.close(stdin)
+    try:
+        assert process.stdout is not None
+        while b"ACCEPT " not in (line := await process.stdout.readline()):
+            assert line
+        yield OpenSSL(int(line.rpartition(b":")[2]), process.stdout, pipe)
+    finally:
+        process.kill()
+        os.close(pipe)
+        await process.communicate()
+
+
+@loops
+def test_new_keys_are_taken_and_given(certificate: Path, loop: Callable[[], Any]) -> None:
+    """RFC 8446 section 4.6.3: the server changes its keys, and asks for ours to change."""
+
+    async def main() -> None:
+        settings = PoolSettings(ssl_context=client_context(certificate))
+        async with openssl(certificate, "-tls1_3") as server, Pool(settings) as pool:
+            for _ in range(2):
+                task = asyncio.create_task(ask(pool, server.port))
+                await server.until_said(b"POST /")
+                await server.read(b"K\n")
+                await server.read(OK)
+                reply = await task
+                assert isinstance(reply, Reply)
+                assert reply.body == OK_BODY
+            # The second request was read with the new keys of the first.
+            (connection,) = pool.transport._open.all  # type: ignore[union-attr]
+            assert connection.transport is not None
+
+    run(loop, main())
+
+
+@loops
+def test_a_renegotiation_is_refused(certificate: Path, loop: Callable[[], Any]) -> None:
+    async def main() -> None:
+        settings = PoolSettings(ssl_context=client_context(certificate))
+        async with openssl(certificate, "-tls1_2") as server, Pool(settings) as pool:
+            task = asyncio.create_task(ask(pool, server.port))
+            await server.until_said(b"POST /")
+            await server.read(b"r\n")
+            lost = await task
+            assert isinstance(lost, Lost)
+            assert lost.sent
+            assert "the server wants to renegotiate TLS, which is refused" in lost.reason
+
+    run(loop, main())
+
+
+@loops
+@versions
+def test_a_server_that_goes_during_the_handshake_was_sent_nothing(
+    certificate: Path, loop: Callable[[], Any], version: ssl.TLSVersion
+) -> None:
+    async def go(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+
+    async def main() -> None:
+        context = client_context(certificate)
+        context.maximum_version = version
+        async with listening(go) as port, Pool(PoolSettings(ssl_context=context)) as pool:
+            for _ in range(2):
+                lost = await ask(pool, port)
+                assert isinstance(lost, Lost)
+                assert (lost.sent, lost.timed_out) == (False, False)
+                assert "there is no connection: Cannot connect to host localhost" in lost.reason
+
+    run(loop, main())
+
+
+@loops
+@versions
+def test_a_server_that_says_goodbye_and_stays_is_left(
+    certificate: Path, loop: Callable[[], Any], version: ssl.TLSVersion
+) -> None:
+    """Its half of the connection is closed, and it waits for ours."""
+
+    async def main() -> None:
+        left = asyncio.Event()
+
+        async def bid_farewell(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            tls = server_context(certificate, version).wrap_bio(
+                incoming, outgoing, server_side=True
+            )
+            for step in (
+                tls.do_handshake,
+                lambda: tls.read(65_536),
+                lambda: tls.write(OK),
+                tls.unwrap,
+            ):
+                while True:
+                    try:
+                        step()
+                    except ssl.SSLWantReadError:
+                        writer.write(outgoing.read())
+                        received = await reader.read(65_536)
+                        incoming.write(received)
+                        if not received:
+                            break
+                    else:
+                        break
+            left.set()
+
+        settings = PoolSettings(ssl_context=client_context(certificate))
+        async with listening(bid_farewell) as port, Pool(settings) as pool:
+            for _ in range(2):
+                left.clear()
+                reply = await ask(pool, port)
+                assert isinstance(reply, Reply)
+                assert reply.body == OK_BODY
+                await left.wait()
+
+    run(loop, main())
+
+
+async def test_a_request_that_the_server_does_not_read_is_no_reason_to_wait(
+    certificate: Path,
+) -> None:
+    """Neither its answer nor the end of the pool waits until the rest can be written."""
+    done = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        await done.wait()
+        writer.transport.abort()
+
+    settings = PoolSettings(ssl_context=client_context(certificate))
+    context = server_context(certificate)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context, limit=1024)
+    async with server:
+        url = URL(f"https://localhost:{server.sockets[0].getsockname()[1]}/")
+        async with Pool(settings) as pool:
+            reply = await pool.send("POST", url, TOKEN, b"x" * 20_000_000, 5, Attempt())
+            assert isinstance(reply, Reply)
+            assert reply.body == OK_BODY
+            lost = await pool.send("POST", url, TOKEN, b"x" * 20_000_000, 5, Attempt())
+            assert isinstance(lost, Reply)
+        done.set()
