@@ -59,8 +59,6 @@ class Pace(Windows):
     def __init__(self, window: Window | None = None) -> None:
         super().__init__(window)
         self._test_seconds = FIRST_TEST_SECONDS
-        # Whether only calls were refused since the last reopening that hurried after another.
-        self._only_hurried: bool | None = None
 
     def refused(
         self, sent_at: float, now: float, in_flight: int = 1, *, is_rate_limit: bool
@@ -72,9 +70,6 @@ class Pace(Windows):
         self.seen.refused(sent_at, now, in_flight if is_rate_limit else math.inf)
         if not is_rate_limit:
             return
-        if self.rate is not None:
-            is_hurried = sent_at in self.rate.spacing.hurried
-            self._only_hurried = is_hurried and self._only_hurried is not False
         for window in self.windows:
             if sent_at in window.sent_at:
                 # The server does not count what it refuses.
@@ -123,7 +118,7 @@ class Pace(Windows):
                     stated = stated or self._stated
                 self._learn(self.seen.began_at, at, wait, stated, is_wait_stated=is_wait_stated)
         self.seen.begin()
-        self._remaining = self._only_hurried = None
+        self._remaining = None
         return step
 
     # --- what a refusal shows -----------------------------------------------------------------
@@ -195,6 +190,8 @@ class Pace(Windows):
         self.rate = TrialRate.of(
             calls / window.seconds, now, growth=LEAST_GROWTH, scale_seconds=window.seconds
         )
+        # What the window had let go at once has to be over, or the first call would be too much.
+        self.rate.spacing.next_at = now + window.delay(now)
         self._changed(now)
 
     def _try_rate(self, began_at: float, refused_at: float, now: float) -> None:
@@ -206,10 +203,6 @@ class Pace(Windows):
                 self._test_seconds = min(LAST_TEST_SECONDS, 2 * self._test_seconds)
                 self.rate = None
                 self._changed(now)
-            elif self._only_hurried and self.rate.spacing.catches_up:
-                # The rate is right. But the server counts in less time than lies between two calls,
-                # as one does that lets a bucket leak and allows for no burst.
-                self.rate.spacing.catches_up = False
             else:
                 floor = self.seen.floor(self.rate.scale_seconds, now)
                 since = self.rate.refused_since

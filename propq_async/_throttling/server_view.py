@@ -177,6 +177,9 @@ class ServerView:
             self._pace.forget()
         if fault is not Fault.LIMIT:
             return False
+        is_stated = reply is None or "Retry-After" in reply.headers
+        if not is_stated and self._pace.rate is not None and self._pace.rate.forgives():
+            return True
         believed = min(seconds, self._max_closed_seconds)
         told = None if reply is None else rate_limit(reply)
         closing = Closing(
@@ -185,7 +188,7 @@ class ServerView:
             now + seconds,
             believed,
             limited,
-            is_stated=reply is None or "Retry-After" in reply.headers,
+            is_stated=is_stated,
             limit=None if told is None else told.limit,
         )
         if limited and closing.is_stated and self.fleet is not None:

@@ -12,12 +12,9 @@ import attrs
 
 __all__ = ["Cap", "Spacing", "Window"]
 
-# So far calls may fall behind their even distances and catch up: timers are not more exact.
-CATCHING_UP_SECONDS: Final = 0.01
-
-# A call hurries that comes before this part of its distance is over. So many are remembered.
-HURRIED_PART: Final = 0.99
-MAX_HURRIED_CALLS: Final = 100
+# So far calls may fall behind their even distances and catch up: event loops wait for whole
+# milliseconds. More would bring two calls too close for a server that allows for no burst.
+CATCHING_UP_SECONDS: Final = 0.0015
 
 
 @attrs.define
@@ -49,17 +46,10 @@ class Window:
 
 @attrs.define
 class Spacing:
-    """Calls at even distances. `next_at` is when the next one is due.
-
-    `catches_up`: whether a call may follow sooner on one that was a little late. `hurried` has when
-    the last calls went out that did so.
-    """
+    """Calls at even distances. `next_at` is when the next one is due."""
 
     per_second: float
     next_at: float = -math.inf
-    catches_up: bool = True
-    hurried: deque[float] = attrs.field(factory=lambda: deque(maxlen=MAX_HURRIED_CALLS))
-    _last_at: float = -math.inf
 
     def delay(self, now: float) -> float:
         """Return the seconds until one more call may go out."""
@@ -67,12 +57,7 @@ class Spacing:
 
     def sent(self, now: float) -> None:
         """Take note of a call that goes out."""
-        distance = 1 / self.per_second
-        if now < self._last_at + HURRIED_PART * distance:
-            self.hurried.append(now)
-        self._last_at = now
-        is_late = self.catches_up and now - self.next_at <= CATCHING_UP_SECONDS
-        self.next_at = (self.next_at if is_late else now) + distance
+        self.next_at = max(self.next_at, now - CATCHING_UP_SECONDS) + 1 / self.per_second
 
 
 class Cap:
