@@ -43,9 +43,10 @@ CEILING_SECONDS: Final = 60.0
 # more time than that.
 BLOCKED_LENGTHS: Final = 2.0
 
-# One refusal of so many calls is no harm: the server may count in so little time that it takes two
-# calls for too many of which one was on its way for longer.
+# One refusal of so many calls is no harm: calls take their way unevenly, so that now and then one
+# comes too close to another, or beside too many. So many refusals may come in a row.
 CALLS_FOR_A_REFUSAL: Final = 50
+MAX_FORGIVEN: Final = 3
 
 # Which part of a rate goes if it is refused although it had been borne. It is doubled each time
 # until a rate is borne.
@@ -75,8 +76,8 @@ class TrialRate:
     # Whether a call had to wait for this rate: otherwise the server has not shown that it bears it.
     _is_kept: bool = False
     _is_doubtful: bool = False
-    # How many calls were taken since the last refusal.
-    _taken_in_a_row: int = 0
+    # How many refusals are no harm.
+    _forgiven: float = 0.0
     _ceiling: float = math.inf
     _ceiling_ends_at: float = -math.inf
     # When this rate was refused first, if it has not been borne since.
@@ -116,8 +117,10 @@ class TrialRate:
 
     def forgives(self) -> bool:
         """Take note that a call was refused. Returns whether that is one of so many, and no harm."""
-        taken, self._taken_in_a_row = self._taken_in_a_row, 0
-        return taken >= CALLS_FOR_A_REFUSAL
+        if self._forgiven < 1:
+            return False
+        self._forgiven -= 1
+        return True
 
     def delay(self, now: float) -> float:
         """Return the seconds until one more call may go out."""
@@ -129,7 +132,7 @@ class TrialRate:
     def answered(self, now: float) -> None:
         """Take note of a call that the server took, and perhaps try the next rate."""
         self._calls += 1
-        self._taken_in_a_row += 1
+        self._forgiven = min(MAX_FORGIVEN, self._forgiven + 1 / CALLS_FOR_A_REFUSAL)
         if (
             not self._is_kept
             or self._calls < TRIAL_CALLS
