@@ -55,10 +55,8 @@ class BatchRow:
 
     It is held while nobody gets through, for at most `max_outage_seconds`. `is_suspect` says
     whether a failure is more likely the fault of this row than of the server, when no other call
-    can tell. `some_never_pass` says whether several rows were given up because the server never
-    took them.
+    can tell.
     """
 
     max_outage_seconds: float
     is_suspect: Callable[[], bool]
-    some_never_pass: Callable[[], bool] = lambda: False

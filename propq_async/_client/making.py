@@ -118,7 +118,7 @@ def make(
         resources.retry_budget.calls.append(run.since)
     # What every call reads is found faster in the object than in the class.
     run.crowd = run.refused = run.observer = None
-    run.requests = run.attempts = run.refusals = 0
+    run.requests = run.attempts = run.put_off = 0
     if options.on_call is not None:
         run.observer = observer_of(run, options.on_call)
     return run.run() if options.is_plain and run.observer is None else _run_wrapped(run)

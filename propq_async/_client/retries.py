@@ -56,8 +56,6 @@ class RetriedCall(Permit, Contender, Progress):
     crowd: Crowd | None = None
     refused: tuple[Token, APIError] | None = None
     _first_refused_at: float | None = None
-    # How many calls had got through when this row got its last 503.
-    _unavailable_after: int | None = None
     # How many calls had got through when a single one failed that is to be retried.
     failed_after: int | None = None
     # It is made by the thousand, and the attributes have defaults.
@@ -223,16 +221,16 @@ class RetriedCall(Permit, Contender, Progress):
     ) -> Others:
         """Return what other calls show of the server. Takes note of a 500, and of a row's 503."""
         row, throttle = self.terms, self.resources.throttle
-        if row is not None and kind_of(outcome) is Kind.UNAVAILABLE:
+        got_through = throttle.successes > successes
+        if kind_of(outcome) is Kind.UNAVAILABLE:
             # Who got through since its last 503 counts, too: rows that get nothing else are most of
             # those under way after a while.
-            last, self._unavailable_after = self._unavailable_after, throttle.successes
-            successes = successes if last is None else last
+            got_through |= throttle.unavailable(self)
         return Others(
-            got_through=throttle.successes > successes,
+            got_through=got_through,
             ever_got_through=throttle.successes > 0,
             row_is_suspect=row is not None and row.is_suspect(),
-            some_never_pass=row is not None and row.some_never_pass(),
+            are_overloads_of_calls=throttle.are_overloads_of_calls,
             prove_credentials=isinstance(error, AuthenticationError)
             and self.are_credentials_proven(token),
             all_break_down=kind_of(outcome) is Kind.BREAKDOWN and throttle.broke_down(self, error),

@@ -9,6 +9,7 @@ of is in `_wire/statuses.py`:
     ... while others get through    WAIT         if to blame         this call waits, or fails
     UNAVAILABLE while others get    OVERLOAD     not the first ten   back off, or fail; fewer go
       through                                                        out at once
+    ... if it takes all others      OWN          yes                 back off, or fail
     TOKEN                           TOKEN        the second one      once more with another token
     ... a revoked token again       TOKEN        yes; a row: no      again with another token
     REFUSAL; a loss that would      FINAL        yes                 fail
@@ -74,7 +75,9 @@ def judge(
         settled = _judge_status(kind, error, progress, terms, others)
     if settled is not None:
         return settled
-    is_own = kind is Kind.BREAKDOWN and not others.all_break_down
+    is_own = (kind is Kind.BREAKDOWN and not others.all_break_down) or (
+        kind is Kind.UNAVAILABLE and others.got_through
+    )
     counts = not terms.is_batch_row or is_own or _is_to_blame(outcome, progress, others)
     delay = _back_off(outcome, progress.attempts + counts, terms)
     return Verdict(
@@ -130,12 +133,15 @@ def _judge_refused_token(progress: Progress, terms: Terms, others: Others) -> Ve
 def _judge_unavailable(
     kind: Kind, error: APIError, progress: Progress, terms: Terms, others: Others
 ) -> Verdict | None:
-    """Return the verdict on a server that does not take the call now, `None` if it is down."""
+    """Return the verdict on a server that does not take the call now.
+
+    `None`: it is down, or does not take this one call.
+    """
     asked = error.retry_after_seconds if isinstance(error, APIStatusError) else None
     if kind is Kind.LIMIT or asked is not None:
         is_limit = kind is Kind.LIMIT
         return Verdict(Meaning.WAIT, seconds_to_wait(asked, progress.waits), is_limit=is_limit)
-    if not others.got_through:
+    if not others.got_through or others.are_overloads_of_calls:
         return None
     # It is not down, since it takes others: it does not take so many at once.
     counts = progress.waits >= FREE_OVERLOADS or terms.policy.attempts == 1
@@ -181,17 +187,16 @@ def _is_to_blame(outcome: Reply | Lost, progress: Progress, others: Others) -> b
     """Return whether a failure is the fault of the row, and not of the server.
 
     It is if another call got through meanwhile. If there is no other, the sign is a server that
-    broke down over the row: it closed the connection instead of answering. Another sign is a server
-    that has turned the row away several times while it took others. Once is enough if there are
-    rows that it never took.
+    broke down over the row: it closed the connection instead of answering. Or it did not take the
+    row several times when it took others, or takes all others.
     """
     if others.got_through:
         return True
     if isinstance(outcome, Lost):
         is_sign = outcome.sent and not outcome.timed_out
     else:
-        least = 1 if others.some_never_pass else LEAST_BLAMED
-        is_sign = kind_of(outcome) is Kind.UNAVAILABLE and progress.waits >= least
+        is_repeated = others.are_overloads_of_calls or progress.waits >= LEAST_BLAMED
+        is_sign = kind_of(outcome) is Kind.UNAVAILABLE and is_repeated
     return is_sign and others.row_is_suspect
 
 

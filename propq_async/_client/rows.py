@@ -13,7 +13,6 @@ from propq_async.models import Applied, Failed, UnitUpdate
 
 from .call import Run
 from .call_spec import BatchRow
-from .retry_after import LEAST_BLAMED
 from .unit_order import Unit
 
 LEAST_LIMIT_OF_CREDIT: Final = 16
@@ -89,7 +88,6 @@ class Credit:
         # One to begin with, so that the first row, alone, can be to blame.
         self._rows = 1
         self._most = max(concurrency, LEAST_LIMIT_OF_CREDIT)
-        self._never_passed = 0
 
     def earn(self) -> None:
         """Note a row that got through."""
@@ -110,13 +108,8 @@ class Credit:
                 pass
             case Kind.LIMIT | Kind.UNAVAILABLE:
                 self._rows = max(0, self._rows - 1)
-                self._never_passed += kind is Kind.UNAVAILABLE
             case _:
                 self._rows //= 2
-
-    def some_never_pass(self) -> bool:
-        """Return whether several rows were given up because the server never took them."""
-        return self._never_passed >= LEAST_BLAMED
 
     def covers(self, open_rows: int) -> bool:
         """Return whether a row is more likely to blame than the server, with so many open."""

@@ -46,11 +46,10 @@ class Others:
 
     `got_through`: whether one of them did since this attempt began. `ever_got_through`: whether any
     call ever did. `row_is_suspect`: whether, if no other call can tell, a row that breaks the
-    server is more likely to blame than the server. `some_never_pass`: whether there are several
-    rows that the server never took, however often they were sent, while it took others.
-    `all_break_down`: whether calls of several developments got a 500, and nobody got through.
-    `prove_credentials`: whether one of them got through with the token that was refused to this
-    call, or with a newer one.
+    server is more likely to blame than the server. `are_overloads_of_calls`:
+    whether a 503 is the call's own, since the server takes all others. `all_break_down`: whether
+    calls of several developments got a 500, and nobody got through. `prove_credentials`: whether
+    one of them got through with the token that was refused to this call, or with a newer one.
     """
 
     got_through: bool
@@ -58,7 +57,7 @@ class Others:
     row_is_suspect: bool = False
     prove_credentials: bool = False
     all_break_down: bool = False
-    some_never_pass: bool = False
+    are_overloads_of_calls: bool = False
 
 
 @attrs.frozen

@@ -70,7 +70,7 @@ class Workers(Unpicklable):
         self._occupied = 0
         self._open = OpenRows()
         self._credit = Credit(concurrency)
-        self._terms = BatchRow(max_outage_seconds, self._is_suspect, self._credit.some_never_pass)
+        self._terms = BatchRow(max_outage_seconds, self._is_suspect)
         self._ready: deque[UnitOutcome] = deque()
         self._consumers: dict[asyncio.Future[None], None] = {}
         self._room: deque[asyncio.Future[None]] = deque()

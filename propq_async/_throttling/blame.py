@@ -1,4 +1,4 @@
-"""Whose fault a refusal is: the rate limit's, or the one call's."""
+"""Whose fault it is that the server does not take a call: a limit's, or the call's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 from .permit import Counts, Permit
 
-__all__ = ["OTHERS_TO_BLAME", "Blame", "Fault"]
+__all__ = ["OTHERS_TO_BLAME", "Blame", "Fault", "Overloads"]
 
 # This many others have to get through between two refusals of a call before it is to blame.
 OTHERS_TO_BLAME: Final = 20
@@ -59,6 +59,7 @@ class Blame:
         were none, a suspect is suspected, and everybody waits as well.
         """
         last = permit.last_refusal
+        permit.put_off += 1
         permit.refusals += 1
         if last is None:
             self._signs_of_limit += 1
@@ -79,3 +80,39 @@ class Blame:
         is_again = is_sign_free and others == 0 and is_suspect
         permit.suspected = permit.suspected + 1 if is_again else 0
         return Fault.CALL if others > 0 and (permit.blamed or is_sign_free) else Fault.LIMIT
+
+
+class Overloads:
+    """Tells calls that the server never takes from a limit to how many it takes at once.
+
+    Both get a 503 that does not say how long to wait, while others get through. Under a limit such
+    a call is taken later, as likely as any other. If the server does not take a call again, though
+    it has taken others, and none that had got a 503 before, it is these calls that it does not
+    take.
+
+    Attributes:
+        are_of_calls: whether that is so.
+    """
+
+    def __init__(self) -> None:
+        self.are_of_calls = False
+        self._taken_later = 0
+
+    def ended(self) -> None:
+        """Take note that the server took a call that had got a 503."""
+        self._taken_later += 1
+        self.are_of_calls = False
+
+    def noticed(self, permit: Permit, successes: int) -> bool:
+        """Take note of a 503. `successes`: how many calls the server has taken so far.
+
+        Returns:
+            Whether the server has taken others since the last one that this call got.
+        """
+        last, permit.last_overload = permit.last_overload, Counts(successes, self._taken_later)
+        permit.put_off += 1
+        if last is None or successes == last.successes:
+            return False
+        if last.signs_of_limit == self._taken_later:
+            self.are_of_calls = True
+        return True

@@ -178,6 +178,11 @@ class CircuitBreaker:
             self._slowed_at = now
             self._slow_start, self._slow_start_step = max(1, in_flight // 2), 0
 
+    def not_overloaded(self) -> None:
+        """Take note that it was no overload: let as many go out at once as before."""
+        if self._slow_start_step == 0:
+            self._slow_start = None
+
     def delay(self, permit: Permit, now: float, in_flight: int) -> float:
         """Return the seconds until the call may go out; infinity if only an event can tell."""
         if self._next_probe_at is not None:

@@ -32,22 +32,26 @@ class Permit:
         sent_at: when it last went out.
         waits_since: when it last began to wait for its turn.
         max_wait_seconds: how long it waits for that while the throttle is open.
+        put_off: how often the server did not take it, but others.
         refusals: how often the server refused it with the request to wait.
         blamed: how many of these refusals were its own fault, since many others got through.
         suspected: how many of the last ones may have been, since no other was made.
         successes_at_first_refusal: how many calls had succeeded by then.
         last_refusal: what had been counted by then.
+        last_overload: what had been counted when the server last did not take it without a word.
         broke_down_in: the last run of breakdowns in which the server broke down over it.
     """
 
     sent_at: float = 0.0
     waits_since: float = 0.0
     max_wait_seconds: float = math.inf
+    put_off: int = 0
     refusals: int = 0
     blamed: int = 0
     suspected: int = 0
     successes_at_first_refusal: int = 0
     last_refusal: Counts | None = None
+    last_overload: Counts | None = None
     broke_down_in: int = 0
 
     def __init__(self, *, is_batch_row: bool, patience_seconds: float, since: float) -> None:

@@ -123,7 +123,7 @@ def _drop_answered(queue: _Queue) -> None:
 
 def _put_untried_first(queue: _Queue) -> None:
     for index, (answer, permit) in enumerate(queue):
-        if not permit.refusals and not answer.done():
+        if not permit.put_off and not answer.done():
             if index:
                 waiter = queue[index]
                 del queue[index]

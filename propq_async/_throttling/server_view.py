@@ -15,7 +15,7 @@ from propq_async._wire.messages import Reply
 from propq_async.clock import Clock
 from propq_async.errors import APIError, APIStatusError
 
-from .blame import Blame, Fault
+from .blame import Blame, Fault, Overloads
 from .outage import Breakdowns, CircuitBreaker, Outage
 from .pace import Pace
 from .permit import Blocking, Permit
@@ -90,6 +90,7 @@ class ServerView:
         self._breaker = CircuitBreaker(max_in_flight, random)
         self._pace = Pace()
         self._blame = Blame()
+        self._overloads = Overloads()
 
     @property
     def is_probing(self) -> bool:
@@ -123,8 +124,11 @@ class ServerView:
         monotonic = self._monotonic  # a variable, since to call an attribute takes longer
         now = monotonic()
         self.successes += 1
-        if permit.refusals:
-            self._blame.succeeded_after_refusal()
+        if permit.put_off:
+            if permit.refusals:
+                self._blame.succeeded_after_refusal()
+            if permit.last_overload is not None:
+                self._overloads.ended()
         self._pace.seen.answered(permit.sent_at, now, self.in_flight)
         told = None if reply is None else rate_limit(reply)
         if self._at_once:
@@ -220,6 +224,18 @@ class ServerView:
                 self._outage.ended()
             self._breaker.succeeded()
         return False
+
+    @property
+    def are_overloads_of_calls(self) -> bool:
+        """Return whether the server does not take some calls, and takes all others."""
+        return self._overloads.are_of_calls
+
+    def unavailable(self, permit: Permit) -> bool:
+        """Take note of a 503. Returns whether others got through since the call's last one."""
+        others_got_through = self._overloads.noticed(permit, self.successes)
+        if self._overloads.are_of_calls:
+            self._breaker.not_overloaded()
+        return others_got_through
 
     def overloaded(self, permit: Permit, error: APIError) -> None:
         """Take note that the server does not take a call now, although it takes others."""

@@ -77,8 +77,8 @@ async def test_one_queue_that_is_stuck_does_not_stop_the_other() -> None:
 async def test_calls_that_were_refused_go_last_in_an_outage() -> None:
     waiting = Waiting()
     waiting.add("row 1", "row 2", "row 3", "row 4")
-    for (answer, permit), refusals in zip(waiting.rows, (1, 2, 0, 0), strict=True):
-        permit.refusals = refusals
+    for (answer, permit), put_off in zip(waiting.rows, (1, 2, 0, 0), strict=True):
+        permit.put_off = put_off
         if permit is waiting.rows[2][1]:
             answer.cancel()
     assert waiting.go(9, untried_first=True) == ["row 4", "row 1", "row 2"]

@@ -109,21 +109,24 @@ def test_a_copy_goes_its_own_way() -> None:
     assert copy.delay(0.0) == 0
 
 
-def test_calls_that_are_a_little_late_catch_up_and_late_ones_do_not() -> None:
+def test_late_calls_keep_their_distance() -> None:
     spacing = Spacing(10.0)
     spacing.sent(100.0)
     assert spacing.delay(100.0) == pytest.approx(0.1)
-    spacing.sent(100.105)
-    assert spacing.delay(100.105) == pytest.approx(0.095)
-    spacing.sent(100.5)
-    assert spacing.delay(100.5) == pytest.approx(0.1)
+    spacing.sent(100.101)
+    assert spacing.delay(100.101) == pytest.approx(0.1)
 
 
-def test_calls_that_do_not_catch_up_keep_their_distance() -> None:
-    spacing = Spacing(10.0, catches_up=False)
+def test_late_calls_catch_up_where_timers_are_not_exact_enough() -> None:
+    spacing = Spacing(1_000.0)
     spacing.sent(100.0)
-    spacing.sent(100.105)
-    assert spacing.delay(100.105) == pytest.approx(0.1)
+    spacing.sent(100.0015)
+    assert spacing.delay(100.0015) == pytest.approx(0.0005)
+    # But no burst follows on a long pause.
+    spacing.sent(101.0)
+    spacing.sent(101.0)
+    spacing.sent(101.0)
+    assert spacing.delay(101.0) == pytest.approx(0.001)
 
 
 # --- what the pace makes of it --------------------------------------------------------------------
@@ -155,42 +158,6 @@ def test_a_refusal_of_the_very_first_calls_shows_no_rate() -> None:
     pace.sent(100.0)
     pace.reopened(101.0, 1.0, is_rate_limit=True, is_wait_stated=False)
     assert not pace.is_limited
-
-
-def go_and_be_refused(pace: Pace, *sent_at: float) -> None:
-    """Let calls go out and be refused, and open again a second after the last one."""
-    for at in sent_at:
-        pace.sent(at)
-        pace.refused(at, at, is_rate_limit=True)
-    pace.reopened(sent_at[-1] + 1.0, 1.0, is_rate_limit=True, is_wait_stated=False)
-
-
-def test_a_refusal_of_a_call_that_hurries_costs_the_rate_nothing() -> None:
-    pace = Pace()
-    take(pace, *[100 + number / 100 for number in range(20)])
-    go_and_be_refused(pace, 100.25)
-    assert pace.per_second == 20
-    take(pace, 102.0, 102.054)
-    go_and_be_refused(pace, 102.1)
-    assert pace.per_second == 20
-    # From now on no call hurries after a late one.
-    take(pace, 104.0, 104.054)
-    assert pace.delay(104.1) == pytest.approx(0.004)
-    pace.sent(104.104)
-    go_and_be_refused(pace, 104.2)
-    take(pace, 106.0)
-    go_and_be_refused(pace, 106.1)
-    assert pace.per_second < 20
-
-
-def test_a_refusal_of_a_call_that_keeps_its_distance_is_of_the_rate() -> None:
-    pace = Pace()
-    take(pace, *[100 + number / 100 for number in range(20)])
-    go_and_be_refused(pace, 100.25)
-    take(pace, *[102 + number / 20 for number in range(40)], 104.004)
-    go_and_be_refused(pace, 104.054, 104.1)
-    take(pace, 106.0)
-    assert pace.delay(106.0) > 0.05
 
 
 def test_a_server_that_refuses_all_for_long_counts_in_longer_times() -> None:
