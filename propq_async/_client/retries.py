@@ -230,7 +230,7 @@ class RetriedCall(Permit, Contender, Progress):
             got_through=got_through,
             ever_got_through=throttle.successes > 0,
             row_is_suspect=row is not None and row.is_suspect(),
-            are_overloads_of_calls=throttle.are_overloads_of_calls,
+            are_overloads_of_calls=throttle.overloads.are_of_calls,
             prove_credentials=isinstance(error, AuthenticationError)
             and self.are_credentials_proven(token),
             all_break_down=kind_of(outcome) is Kind.BREAKDOWN and throttle.broke_down(self, error),

@@ -21,6 +21,18 @@ class Admission(ServerView):
         return self._shared.cap is not None or self._pace.is_limited
 
     @property
+    def opens_in_seconds(self) -> float:
+        """Return the seconds until the moment that the server named, 0 if it named none.
+
+        It may be asked from any thread.
+        """
+        own, shared = self._closing, self._shared.closing
+        until = -math.inf if own is None else own.asked_until
+        if shared is not None and shared is not self._noted:
+            until = max(until, shared.asked_until)
+        return max(0.0, until - self._monotonic())
+
+    @property
     def bounds(self) -> str:
         """Return in words how many calls may go out: at once, and in a time."""
         said = [f"{self.in_flight} of {self._max_in_flight} connections in use"]

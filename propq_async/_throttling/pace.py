@@ -18,9 +18,9 @@ from propq_async._wire.headers import RateLimit
 
 from .concurrency import TRIAL_SECONDS
 from .observed import LEAST_PART
-from .rate import LEAST_GROWTH, TrialRate
+from .rate import LEAST_GROWTH, MOST_GROWTH, TrialRate
 from .window import Window
-from .windows import MIN_TELLING_CALLS, Windows, longest_wait
+from .windows import MAX_SCARCE, MIN_TELLING_CALLS, Windows, longest_wait
 
 __all__ = ["Pace"]
 
@@ -59,6 +59,8 @@ class Pace(Windows):
     def __init__(self, window: Window | None = None) -> None:
         super().__init__(window)
         self._test_seconds = FIRST_TEST_SECONDS
+        # When the call went out that was refused last.
+        self._refused_sent_at = math.inf
 
     def refused(
         self, sent_at: float, now: float, in_flight: int = 1, *, is_rate_limit: bool
@@ -70,6 +72,7 @@ class Pace(Windows):
         self.seen.refused(sent_at, now, in_flight if is_rate_limit else math.inf)
         if not is_rate_limit:
             return
+        self._refused_sent_at = sent_at
         for window in self.windows:
             if sent_at in window.sent_at:
                 # The server does not count what it refuses.
@@ -149,6 +152,10 @@ class Pace(Windows):
             self._shrink(window, at, wait)
         else:
             self._measure(window, began_at, at, wait)
+            if self._scarce == MAX_SCARCE:
+                taken = max(1, self.seen.taken(began_at))
+                calls = taken * window.seconds / (at - began_at)
+                self._space(window, calls, at, growth=MOST_GROWTH)
 
     def _is_of_a_window(self, wait: float) -> bool:
         """Return whether a wait that the server states is longer than the rate can explain."""
@@ -184,11 +191,13 @@ class Pace(Windows):
         else:
             self._space(window, SHRINK_FACTOR * window.limit, at)
 
-    def _space(self, window: Window, calls: float, now: float) -> None:
+    def _space(
+        self, window: Window, calls: float, now: float, *, growth: float = LEAST_GROWTH
+    ) -> None:
         """Go over from a window that is none to a rate."""
         self.windows.remove(window)
         self.rate = TrialRate.of(
-            calls / window.seconds, now, growth=LEAST_GROWTH, scale_seconds=window.seconds
+            calls / window.seconds, now, growth=growth, scale_seconds=window.seconds
         )
         # What the window had let go at once has to be over, or the first call would be too much.
         self.rate.spacing.next_at = now + window.delay(now)
@@ -197,6 +206,8 @@ class Pace(Windows):
     def _try_rate(self, began_at: float, refused_at: float, now: float) -> None:
         """Set the rate from a refusal that shows no window."""
         if self.rate is not None:
+            if self.rate.is_newer_than(self._refused_sent_at):
+                return
             if self._tested is not None and self.rate.per_second < MUCH_MORE * self._tested.rate:
                 # It is a window after all.
                 self.windows.append(self._tested)

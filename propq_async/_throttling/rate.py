@@ -20,8 +20,10 @@ __all__ = ["TrialRate"]
 # with each rate that is borne, but is never shorter than the time in which the server counts.
 LAST_TRIAL_SECONDS: Final = 60.0
 
-# The least number of calls at a rate before the next one is tried.
+# The least number of calls at a rate before it is doubled, and before it grows by less: where few
+# calls go out, those that a trial costs are a large part of them.
 TRIAL_CALLS: Final = 10
+MOST_TRIAL_CALLS: Final = 50
 
 # By which part of itself the rate grows: doubled with each rate that is borne, and halved with each
 # refusal.
@@ -116,7 +118,7 @@ class TrialRate:
         return self.spacing.per_second
 
     def forgives(self) -> bool:
-        """Take note that a call was refused. Returns whether that is one of so many, and no harm."""
+        """Take note that a call was refused. Returns whether that is no harm, as one of many."""
         if self._forgiven < 1:
             return False
         self._forgiven -= 1
@@ -135,7 +137,7 @@ class TrialRate:
         self._forgiven = min(MAX_FORGIVEN, self._forgiven + 1 / CALLS_FOR_A_REFUSAL)
         if (
             not self._is_kept
-            or self._calls < TRIAL_CALLS
+            or self._calls < min(MOST_TRIAL_CALLS, TRIAL_CALLS / self._growth)
             or now - self._changed_at < self._trial_seconds
         ):
             return
@@ -182,6 +184,10 @@ class TrialRate:
         )
         self._borne = None
         self._change(min(self.per_second, max(rate, floor)), now)
+
+    def is_newer_than(self, sent_at: float) -> bool:
+        """Return whether a call went out at another rate, so that it says nothing of this one."""
+        return sent_at < self._changed_at
 
     def unblocked(self, now: float) -> float | None:
         """Take note that the server took a call.

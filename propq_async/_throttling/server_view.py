@@ -46,6 +46,7 @@ class ServerView:
 
     Attributes:
         fleet: what it takes part in, `None` if this process is on its own.
+        overloads: tells calls that it does not take from a limit.
         successes: how many calls have shown the server at work.
         in_flight: how many calls are under way.
     """
@@ -90,24 +91,12 @@ class ServerView:
         self._breaker = CircuitBreaker(max_in_flight, random)
         self._pace = Pace()
         self._blame = Blame()
-        self._overloads = Overloads()
+        self.overloads = Overloads()
 
     @property
     def is_probing(self) -> bool:
         """Return whether nobody gets through, so that one call at a time tries."""
         return self._breaker.is_open
-
-    @property
-    def opens_in_seconds(self) -> float:
-        """Return the seconds until the moment that the server named, 0 if it named none.
-
-        It may be asked from any thread.
-        """
-        own, shared = self._closing, self._shared.closing
-        until = -math.inf if own is None else own.asked_until
-        if shared is not None and shared is not self._noted:
-            until = max(until, shared.asked_until)
-        return max(0.0, until - self._monotonic())
 
     @property
     def _is_in_fleet(self) -> bool:
@@ -128,7 +117,7 @@ class ServerView:
             if permit.refusals:
                 self._blame.succeeded_after_refusal()
             if permit.last_overload is not None:
-                self._overloads.ended()
+                self.overloads.ended()
         self._pace.seen.answered(permit.sent_at, now, self.in_flight)
         told = None if reply is None else rate_limit(reply)
         if self._at_once:
@@ -225,15 +214,10 @@ class ServerView:
             self._breaker.succeeded()
         return False
 
-    @property
-    def are_overloads_of_calls(self) -> bool:
-        """Return whether the server does not take some calls, and takes all others."""
-        return self._overloads.are_of_calls
-
     def unavailable(self, permit: Permit) -> bool:
         """Take note of a 503. Returns whether others got through since the call's last one."""
-        others_got_through = self._overloads.noticed(permit, self.successes)
-        if self._overloads.are_of_calls:
+        others_got_through = self.overloads.noticed(permit, self.successes)
+        if self.overloads.are_of_calls:
             self._breaker.not_overloaded()
         return others_got_through
 

@@ -9,7 +9,7 @@ from .limits import Limits
 from .observed import LEAST_PART, MAX_MARGIN
 from .window import Window
 
-__all__ = ["MIN_TELLING_CALLS", "Windows", "longest_wait"]
+__all__ = ["MAX_SCARCE", "MIN_TELLING_CALLS", "Windows", "longest_wait"]
 
 # Fewer calls in a window say that others use it, too, and not what it holds.
 MIN_TELLING_CALLS: Final = 5
@@ -30,6 +30,9 @@ MUCH_SHORTER: Final = 0.7
 MIN_MARGIN: Final = 0.02
 MAX_EARLY_REFUSALS: Final = 3
 
+# A window that takes so few calls so many times in a row is none: it was a bucket, full for once.
+MAX_SCARCE: Final = 3
+
 
 class Windows(Limits):
     """Limits whose windows are corrected by what the server refuses and states."""
@@ -37,6 +40,7 @@ class Windows(Limits):
     def __init__(self, window: Window | None = None) -> None:
         super().__init__(window)
         self._early = 0
+        self._scarce = 0
         self._is_doubtful = False
         self._changed_at = -math.inf
         self._calls_since_change = 0
@@ -75,9 +79,13 @@ class Windows(Limits):
             self._stretch(window)
 
     def _measure(self, window: Window, began_at: float, at: float, wait: float) -> None:
-        """Set a window from the one that the server began with the first call of all."""
+        """Set a window from the one that the server began with the first call of all.
+
+        If that took too few calls to tell, count it as scarce.
+        """
         limit = self.seen.taken(began_at)
         if limit < MIN_TELLING_CALLS:
+            self._scarce += 1
             return
         if limit < LEAST_PART * window.limit and not self._is_doubtful:
             # What was sent before the wait may still count.
@@ -104,7 +112,7 @@ class Windows(Limits):
 
     def _changed(self, now: float) -> None:
         self._changed_at, self._calls_since_change = now, 0
-        self._is_doubtful = False
+        self._is_doubtful, self._scarce = False, 0
 
 
 def longest_wait(window_seconds: float) -> float:

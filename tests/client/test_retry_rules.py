@@ -268,13 +268,21 @@ def test_a_row_that_others_have_passed_several_times_is_to_blame() -> None:
         assert (verdict.meaning, verdict.counts) == (Meaning.OUTAGE, counts)
 
 
-def test_a_row_that_others_have_passed_once_is_to_blame_if_some_never_pass() -> None:
+def test_a_row_that_gets_what_no_other_one_does_is_to_blame() -> None:
     others = Others(
-        got_through=False, ever_got_through=True, row_is_suspect=True, some_never_pass=True
+        got_through=False, ever_got_through=True, row_is_suspect=True, are_overloads_of_calls=True
     )
-    for waits, counts in ((0, False), (1, True)):
-        verdict = verdict_on(reply(503), is_batch_row=True, others=others, waits=waits)
-        assert (verdict.meaning, verdict.counts) == (Meaning.OUTAGE, counts)
+    verdict = verdict_on(reply(503), is_batch_row=True, others=others)
+    assert (verdict.meaning, verdict.counts) == (Meaning.OUTAGE, True)
+
+
+@pytest.mark.parametrize("is_batch_row", [True, False])
+def test_a_503_of_calls_that_the_server_never_takes_costs_an_attempt(*, is_batch_row: bool) -> None:
+    others = Others(got_through=True, ever_got_through=True, are_overloads_of_calls=True)
+    first = verdict_on(reply(503), is_batch_row=is_batch_row, others=others)
+    assert first == Verdict(Meaning.OWN, 1.0, counts=True)
+    last = verdict_on(reply(503), is_batch_row=is_batch_row, others=others, attempts=2)
+    assert last == Verdict(Meaning.OWN, **FAILS)
 
 
 def test_dead_connections_without_end_are_an_outage() -> None:

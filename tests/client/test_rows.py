@@ -32,15 +32,6 @@ def test_the_first_row_alone_is_to_blame() -> None:
     assert not credit.covers(2)
 
 
-def test_several_rows_that_are_given_up_for_a_503_never_pass() -> None:
-    credit = Credit(100)
-    for _ in range(3):
-        assert not credit.some_never_pass()
-        credit.note(a_status(RateLimitError, 429))
-        credit.note(a_status(ServerError, 503))
-    assert credit.some_never_pass()
-
-
 @pytest.mark.parametrize("concurrency", [1, 100])
 def test_credit_is_earned_up_to_a_limit(concurrency: int) -> None:
     credit = Credit(concurrency)

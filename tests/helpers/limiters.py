@@ -164,6 +164,7 @@ def watch(
         async with batch:
             async for outcome in batch:
                 assert outcome.ok, outcome.error
+                # One that is refused by chance, twice in a row, may count as refused alone.
                 assert outcome.attempts <= 2
                 if clock.monotonic() >= ends:
                     break

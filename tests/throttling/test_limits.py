@@ -65,6 +65,8 @@ LIMITS: dict[str, tuple[Callable[[], Answer], float]] = {
         100,
     ),
     "nginx: limit_req 10r/s burst=5": (lambda: leaky_bucket(10, 5), 10),
+    "nginx: limit_req 100r/s": (lambda: leaky_bucket(100, 0), 100),
+    "nginx: limit_req 10r/s": (lambda: leaky_bucket(10, 0), 10),
     "nginx: limit_conn 10": (lambda: ConnectionLimit(10, 0.1), 100),
     "nginx: limit_conn 10, Retry-After": (lambda: ConnectionLimit(10, 0.1, IN_A_SECOND), 100),
     "nginx: limit_conn 1, Retry-After": (lambda: ConnectionLimit(1, 0.1, IN_A_SECOND), 10),
@@ -88,6 +90,7 @@ LIMITS: dict[str, tuple[Callable[[], Answer], float]] = {
         100,
     ),
     "token bucket: 100 in a second": (lambda: token_bucket(100, 1), 100),
+    "token bucket: 100 in a minute": (lambda: token_bucket(100, 60), 100 / 60),
     "token bucket: 300 in 30 s": (lambda: token_bucket(300, 30), 10),
     "token bucket: 300 in 30 s, no Retry-After": (
         lambda: without_a_wait(token_bucket(300, 30)),
@@ -140,16 +143,57 @@ def test_the_pace_of_a_large_bucket_is_what_flows_into_it() -> None:
     )
 
 
-def test_late_timers_cost_little_where_no_burst_is_allowed() -> None:
-    """Such a server refuses a call that makes up for a late one before it."""
+def check_late_timers(answer: Answer, bears: float, late_seconds: float) -> None:
     _, then = watch(
-        leaky_bucket(50, 0),
+        answer,
         latency_seconds=0.005,
+        jitter=0.05,
         learning_seconds=60.0,
-        seconds=20.0,
-        late_seconds=0.004,
+        seconds=30.0,
+        late_seconds=late_seconds,
     )
-    assert then.per_second >= 0.88 * 50
+    assert then.per_second >= LEAST_TAKEN * bears
+    assert then.refused_part < MOST_REFUSED
+
+
+@pytest.mark.parametrize(("per_second", "late_seconds"), [(50, 0.004), (100, 0.001)])
+def test_late_timers_cost_little_where_no_burst_is_allowed(
+    per_second: int, late_seconds: float
+) -> None:
+    """Such a server refuses a call that makes up for a late one before it."""
+    check_late_timers(leaky_bucket(per_second, 0), per_second, late_seconds)
+
+
+def test_late_timers_cost_little_where_a_bucket_asks_to_wait() -> None:
+    """What it took at once is no window, since it takes as much again at even distances."""
+    check_late_timers(leaky_bucket(100, 20, IN_A_SECOND), 100, 0.004)
+
+
+@pytest.mark.parametrize("refusal", [status(429), IN_A_SECOND], ids=["no wait", "a second"])
+def test_a_long_way_leaves_a_limit_of_concurrency_what_it_bears(refusal: Reply) -> None:
+    """Calls on their way are in flight for the client, and not for the server."""
+    _, then = watch(
+        ConnectionLimit(4, 0.1, refusal), latency_seconds=0.1, learning_seconds=120.0, seconds=20.0
+    )
+    assert then.per_second >= LEAST_TAKEN * 40
+    assert then.refused_part < MOST_REFUSED
+
+
+def test_a_long_way_does_not_show_a_rate_refusals_of_the_one_before() -> None:
+    """Calls come back refused for longer than the server asks to wait."""
+
+    def in_no_time(answer: Answer) -> Answer:
+        def changed(now: float, name: str) -> Reply | Lost:
+            reply = answer(now, name)
+            assert isinstance(reply, Reply)
+            return status(429, Retry_After="0.01") if reply.status == 429 else reply
+
+        return changed
+
+    _, then = watch(
+        in_no_time(token_bucket(100, 1)), latency_seconds=0.6, learning_seconds=30.0, seconds=20.0
+    )
+    assert then.per_second >= LEAST_TAKEN * 100
     assert then.refused_part < MOST_REFUSED
 
 

@@ -209,12 +209,12 @@ def bad_rows(count: int, where: str, rows: int) -> set[int]:
     return set(range(first[where], first[where] + count))
 
 
-def check_bad_rows(count: int, where: str, concurrency: int) -> None:
+def check_bad_rows(count: int, where: str, concurrency: int, code: int = 500) -> None:
     """Each costs its attempts and back-offs, divided by the concurrency, and no other row."""
     rows, latency, attempts = 3_000, 0.05, RetryPolicy().attempts
     bad = bad_rows(count, where, rows)
     server, outcomes, elapsed = play(
-        lambda _, name: status(500) if int(name) in bad else OK,
+        lambda _, name: status(code) if int(name) in bad else OK,
         rows=rows,
         concurrency=concurrency,
         max_outage_seconds=20.0,
@@ -224,9 +224,11 @@ def check_bad_rows(count: int, where: str, concurrency: int) -> None:
     for outcome in outcomes:
         if not outcome.ok:
             assert isinstance(outcome.error, ServerError)
-            assert (outcome.error.status, outcome.attempts) == (500, attempts)
-            assert outcome.error.may_have_been_applied
-    assert len(server.arrived) == rows + (attempts - 1) * count
+            assert (outcome.error.status, outcome.attempts) == (code, attempts)
+            assert outcome.error.may_have_been_applied is (code == 500)
+    sent = rows + (attempts - 1) * count
+    # A 503 costs no attempt before one row has got it twice.
+    assert sent <= len(server.arrived) <= sent + (concurrency + 20 if code == 503 else 0)
     # The random source says 0.5, so a back-off takes half of what it may take.
     back_off = sum(RetryPolicy().delay_seconds(n, lambda: 0.5) for n in range(1, attempts))
     of_one = attempts * latency + back_off
@@ -248,6 +250,21 @@ def test_any_number_of_rows_that_get_a_500_cost_their_attempts_only(
     count: int, where: str, concurrency: int
 ) -> None:
     check_bad_rows(count, where, concurrency)
+
+
+@pytest.mark.parametrize("concurrency", [5, 100])
+def test_a_500_for_every_row_of_the_only_development_names_each(concurrency: int) -> None:
+    """It may be the development that the server breaks down over, so no row waits for another."""
+    rows, attempts = 300, RetryPolicy().attempts
+    server, outcomes, elapsed = play(
+        lambda *_: status(500), rows=rows, concurrency=concurrency, max_outage_seconds=20.0
+    )
+    assert all(
+        isinstance(outcome.error, ServerError) and outcome.attempts == attempts
+        for outcome in outcomes
+    )
+    assert len(server.arrived) == rows * attempts
+    assert elapsed < (rows / concurrency + 1) * (attempts * 0.05 + 2)
 
 
 def test_what_failed_is_tried_again_after_what_was_not_tried() -> None:
@@ -338,19 +355,55 @@ def test_a_row_that_alone_gets_a_503_fails_alone(concurrency: int) -> None:
     assert elapsed < 3_000 * 0.05 / concurrency + 60
 
 
-@pytest.mark.parametrize("count", [10, 100])
-def test_scattered_rows_that_get_a_503_fail_alone(count: int) -> None:
-    """They neither end the batch nor hold it for as long as an outage may take."""
-    bad = bad_rows(count, "scattered", 3_000)
-    _, outcomes, elapsed = play(
-        lambda _, name: status(503) if int(name) in bad else OK,
-        rows=3_000,
-        concurrency=100,
-        max_outage_seconds=300.0,
-    )
-    assert {outcome.index for outcome in outcomes if not outcome.ok} == bad
-    assert all(outcome.ok or outcome.attempts == RetryPolicy().attempts for outcome in outcomes)
-    assert elapsed < 200
+@pytest.mark.parametrize(
+    ("count", "where", "concurrency"),
+    [
+        *[(count, "scattered", 100) for count in (1, 10, 100, 1_000)],
+        *[(count, "middle", 100) for count in (1, 10)],
+        *[(count, "scattered", 5) for count in (1, 10, 100)],
+        pytest.param(1_000, "scattered", 5, marks=pytest.mark.campaign),
+        (2, "middle", 5),
+    ],
+)
+def test_rows_that_get_a_503_while_others_get_through_cost_their_attempts_only(
+    count: int, where: str, concurrency: int
+) -> None:
+    check_bad_rows(count, where, concurrency, 503)
+
+
+@pytest.mark.parametrize("count", [100, 1_000])
+def test_rows_that_get_a_503_while_nobody_gets_through_are_an_outage(count: int) -> None:
+    """With all places taken by such rows, nothing tells them from one. No other row is harmed."""
+
+    async def main(clock: Clock) -> None:
+        bad = bad_rows(count, "middle", 3_000)
+        server = Simulated(clock, lambda _, name: status(503) if int(name) in bad else OK)
+        outcomes: list[UnitOutcome] = []
+        batch = units(clock, server).update_many(
+            (an_update(f"{number}") for number in range(3_000)),
+            concurrency=100,
+            max_outage_seconds=60.0,
+        )
+        with pytest.raises(ServerError):
+            await drain(batch, outcomes)
+        assert {outcome.index for outcome in outcomes if not outcome.ok} == set(range(1_500, 1_600))
+        assert {outcome.index for outcome in outcomes if outcome.ok} == set(range(1_500))
+        assert clock.monotonic() - START < 1.5 + 60.0 + 1.0
+
+    run_virtual(main)
+
+
+def test_a_server_that_takes_fewer_later_costs_no_row_after_rows_that_it_never_takes() -> None:
+    """One row shows that a 503 is a row's own, and then there is a limit after all."""
+    limit = limit_req(100, 10)
+
+    def answer(now: float, name: str) -> Reply | Lost:
+        if name == "10":
+            return status(503)
+        return limit(now, name) if now > START + 5 else OK
+
+    _, outcomes, _ = play(answer, rows=10_000, concurrency=50, max_outage_seconds=300.0)
+    assert [outcome.index for outcome in outcomes if not outcome.ok] == [10]
 
 
 # --- the same outage, said otherwise --------------------------------------------------------------

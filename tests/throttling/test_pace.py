@@ -375,7 +375,7 @@ def test_a_window_that_holds_more_is_none_and_the_rate_doubles() -> None:
     answers(pace, 40, 100.0)
     rates = []
     for now in range(101, 110):
-        answers(pace, 11, float(now))
+        answers(pace, 51, float(now))
         rates.append(round(rate_of(pace)))
     assert rates == pytest.approx([104, 108, 117, 136, 179, 293, 587, 1_174, 2_347], rel=0.01)
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from propq_async._throttling.pace import MAX_WINDOWS, Pace
-from propq_async._throttling.rate import CEILING_SECONDS, TrialRate
+from propq_async._throttling.rate import (
+    CALLS_FOR_A_REFUSAL,
+    CEILING_SECONDS,
+    MAX_FORGIVEN,
+    TrialRate,
+)
 from propq_async._throttling.window import Spacing, Window
 from propq_async._wire.headers import RateLimit
 
@@ -119,14 +124,33 @@ def test_late_calls_keep_their_distance() -> None:
 
 def test_late_calls_catch_up_where_timers_are_not_exact_enough() -> None:
     spacing = Spacing(1_000.0)
-    spacing.sent(100.0)
-    spacing.sent(100.0015)
-    assert spacing.delay(100.0015) == pytest.approx(0.0005)
-    # But no burst follows on a long pause.
+    for at in (100.0, 100.0, 100.0, 100.0025, 100.0025):
+        spacing.sent(at)
+    assert spacing.delay(100.0025) == pytest.approx(0.0005)
+    # After a long pause it is two calls.
     spacing.sent(101.0)
     spacing.sent(101.0)
+    assert spacing.delay(101.0) == pytest.approx(0.0)
     spacing.sent(101.0)
     assert spacing.delay(101.0) == pytest.approx(0.001)
+
+
+def test_a_refusal_of_many_calls_is_no_harm() -> None:
+    rate = TrialRate.of(100.0, 0.0)
+    assert not rate.forgives()
+    for number in range(1_000):
+        rate.answered(number / 1_000)
+    assert [rate.forgives() for _ in range(MAX_FORGIVEN + 1)] == [True] * MAX_FORGIVEN + [False]
+    for number in range(CALLS_FOR_A_REFUSAL):
+        rate.answered(1 + number / 1_000)
+    assert rate.forgives()
+    assert not rate.forgives()
+
+
+def test_a_rate_says_which_calls_went_out_before_it() -> None:
+    rate = TrialRate.of(100.0, 50.0)
+    assert rate.is_newer_than(49.9)
+    assert not rate.is_newer_than(50.0)
 
 
 # --- what the pace makes of it --------------------------------------------------------------------
@@ -241,10 +265,40 @@ def test_too_few_calls_measure_no_window() -> None:
     assert windows_of(pace) == [(100, 10.0)]
 
 
+def test_a_refusal_of_a_call_of_another_rate_does_not_change_the_rate() -> None:
+    pace = Pace()
+    pace.rate = TrialRate.of(20.0, 100.0)
+    take(pace, 101.0)
+    for sent_at, per_second in ((99.5, 20), (101.0, 18)):
+        pace.refused(sent_at, 140.0, is_rate_limit=True)
+        pace.reopened(141.0, 1.0, is_rate_limit=True, is_wait_stated=False)
+        assert pace.per_second == per_second
+        pace.sent(110.0)
+
+
+def test_a_window_that_takes_few_calls_again_and_again_was_a_bucket() -> None:
+    pace = Pace(Window(100, 1.0))
+    for now in (100.0, 102.0, 104.0):
+        assert windows_of(pace) == [(100, 1.0)]
+        take(pace, now, now + 0.05)
+        pace.reopened(now + 1.25, 1.0, is_rate_limit=True)
+    assert pace.windows == []
+    assert pace.per_second == pytest.approx(2 / 1.25)
+
+
+def test_the_test_of_a_window_begins_when_it_has_room() -> None:
+    pace = Pace(Window(20, 1.0))
+    take(pace, *[100.0] * 20, *[150.0] * 19)
+    assert pace.rate is None
+    take(pace, 150.0)
+    assert pace.rate is not None
+    assert pace.delay(150.0) == pytest.approx(1.0)
+
+
 def test_a_window_that_fails_the_test_late_is_none() -> None:
     pace = Pace(Window(10, 1.0))
     now = 100.0
-    for _ in range(200):
+    for _ in range(400):
         now += pace.delay(now)
         take(pace, now)
         pace.delay(now)

@@ -16,7 +16,7 @@ from propq_async import (
     UnitOutcome,
 )
 from propq_async._client.rows import LEAST_LIMIT_OF_CREDIT
-from propq_async._throttling.blame import OTHERS_TO_BLAME, Blame, Fault
+from propq_async._throttling.blame import OTHERS_TO_BLAME, Blame, Fault, Overloads
 from propq_async._wire.messages import Lost, Reply
 from tests.helpers.simulation import (
     OK,
@@ -394,6 +394,23 @@ def test_a_call_that_was_blamed_once_stays_suspicious() -> None:
     blame.succeeded_after_refusal()
     assert blame.refused(permit, successes=OTHERS_TO_BLAME + 1) is Fault.CALL
     assert permit.blamed == 1
+
+
+def test_a_503_again_is_the_calls_own_if_others_got_through_and_none_was_taken_later() -> None:
+    overloads, permit = Overloads(), a_permit()
+    assert not overloads.noticed(permit, 10)
+    # Nobody got through, so it may be the server.
+    assert not overloads.noticed(permit, 10)
+    assert not overloads.are_of_calls
+    overloads.ended()
+    assert overloads.noticed(permit, 11)
+    assert not overloads.are_of_calls
+    assert overloads.noticed(permit, 12)
+    assert overloads.are_of_calls
+    # Until the server takes one that had got a 503.
+    overloads.ended()
+    assert not overloads.are_of_calls
+    assert permit.put_off == 4
 
 
 def test_one_call_to_blame_does_not_disprove_the_limit() -> None:

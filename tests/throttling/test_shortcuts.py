@@ -16,6 +16,7 @@ from propq_async._throttling.outage import Outage
 from propq_async._throttling.throttle import Permit, Throttle
 from propq_async._throttling.waits import WARNING_WAIT_SECONDS
 from propq_async._wire.messages import Reply
+from tests.helpers.throttling import an_error
 
 LIMIT, REMAINING = "X-RateLimit-Limit", "X-RateLimit-Remaining"
 
@@ -43,6 +44,7 @@ OWN = {"_clock", "_monotonic", "_timer", "_at_once", "_queues", "_shared", "_not
     "seen",
     "_random",
     "_blame",
+    "overloads",
     "probe",
     "error",
 }
@@ -57,7 +59,9 @@ def _fields(part: object) -> dict[str, Any]:
 EVENTS = st.builds(
     Event,
     what=st.sampled_from(
-        ["come"] * 4 + ["succeed"] * 4 + ["answer", "refuse", "fail", "leave", "cancel", "advance"]
+        ["come"] * 4
+        + ["succeed"] * 4
+        + ["answer", "refuse", "overload", "fail", "leave", "cancel", "advance"]
     ),
     whom=st.integers(0, 3),
     flag=st.booleans(),
@@ -120,6 +124,10 @@ class World:
             throttle.succeeded(permit)
         elif event.what == "fail":
             throttle.failed(ServerError("x", status=500, method="POST", url="http://h/"))
+        elif event.what == "overload":
+            throttle.unavailable(permit)
+            if event.flag:
+                throttle.overloaded(permit, an_error(503))
         elif event.what == "refuse":
             error = RateLimitError("x", status=429, method="POST", url="http://h/")
             throttle.refused(permit, error, event.seconds, limited=event.flag)
@@ -135,6 +143,7 @@ class World:
             throttle._breaker,
             throttle._outage,
             throttle._blame,
+            throttle.overloads,
             throttle._waits,
         )
         known = {
