@@ -17,7 +17,8 @@ WORDS = {
     Kind.LIMIT: ("waits; costs no attempt", "wait as well", "yes"),
     Kind.UNAVAILABLE: (
         (
-            "with `Retry-After` as 429; while others get through the first ten cost no attempt; "
+            "with `Retry-After` as 429; while others get through the first ten cost no attempt, "
+            "unless the server takes all calls but a few; "
             "else as 502"
         ),
         "fewer at once while some get through",
