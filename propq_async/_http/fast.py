@@ -168,10 +168,9 @@ class FastTransport:
                 raise connection.error
             reply = answer.reply
             connection.is_idle, connection.idle_since = True, self._active_at
-            if not answer.is_reusable or connection.should_close:
-                connection.lease.close()
-            elif transport.get_write_buffer_size():
-                # The server has not read the whole request, so it may never read the next one.
+            # If the server has not read the whole request, it may never read the next one.
+            unread = transport.get_write_buffer_size()
+            if unread or not answer.is_reusable or connection.should_close:
                 connection.lease.close()
             elif self._connecting:
                 # A request that waits for a connection may be waiting for this one.
