@@ -200,7 +200,7 @@ def test_commands_with_one_directory_of_their_own(
     expected = (
         (["push", "x.csv", FIRST], Exit.ROWS_FAILED, "could not be written: Read-only file system"),
         (["plan", "x.csv"], Exit.ROWS_FAILED, "unchanged  1"),
-        (UPDATE, Exit.DONE, "applied: A-1 of 4711 is SOLD, 250,000, N"),
+        (UPDATE, Exit.DONE, "applied: A-1 of 4711 is SOLD, 250,000 EUR, N"),
         (["token", "refresh"], Exit.DONE, "Fetched a new access token"),
         (["token", "show"], Exit.DONE, "/own/t"),
         (["token", "clear"], Exit.DONE, "forgot the token of client 1 in /own/t"),

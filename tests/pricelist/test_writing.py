@@ -123,6 +123,7 @@ def test_what_is_written_is_read_back_or_refused(
         ("directions", ["SO"]),
         ("directions", ["S", "SUR"]),
         ("name", "A\n" * 31 + "A"),
+        ("name", "A\0B"),
     ],
 )
 def test_what_would_not_be_read_back_is_named(tmp_path: Path, field: str, value: Any) -> None:
