@@ -57,7 +57,7 @@ class _HeadReader:
         self.found: dict[bytes, bytes] = {}
         # Of several with one name the first counts.
         self.on_header = self.found.setdefault
-        self._parser = _new_parser(self)
+        self._parser: Any = _new_parser(self)
 
     def read(self, raw: bytes) -> None:
         with suppress(HttpParserError):

@@ -9,7 +9,7 @@ import asyncio
 import select
 import sys
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import aiohttp
 from yarl import URL
@@ -54,32 +54,19 @@ def unacknowledged_bytes(transport: asyncio.Transport | None) -> int:
     return int.from_bytes(fcntl.ioctl(socket, _SIOCOUTQ, bytes(4)), sys.byteorder)
 
 
-class Connection(Protocol):
-    """A connection to the server.
+class OpenConnections:
+    """All open connections of a pool, including those that aiohttp's connector holds.
 
-    `is_idle`: no request is waiting for an answer on it. `idle_since`: the loop's time of its last
-    answer, 0 if there was none. `has_unread(0)`: whether something has arrived that the event loop
-    has not read yet. On an idle connection that is the end of it, most of the time: a server that
-    closes connections at a reload, for example, has closed it before the next request is sent.
-    `closed_first`: the server closed it before it had all of the request, so it did not act on it.
+    Both kinds of connections have these attributes. `is_idle`: no request is waiting for an answer
+    on it. `idle_since`: the loop's time of its last answer, 0 if there was none. `has_unread(0)`:
+    whether something has arrived that the event loop has not read yet. On an idle connection that
+    is the end of it, most of the time: a server that closes connections at a reload, for example,
+    has closed it before the next request is sent. `closed_first`: the server closed it before it
+    had all of the request, so it did not act on it.
     """
 
-    transport: asyncio.Transport | None
-    is_idle: bool
-    idle_since: float
-    has_unread: Callable[[int], object]
-    closed_first: bool
-
-    def force_close(self) -> None:
-        """Let no other request use it."""
-        ...
-
-
-class OpenConnections:
-    """All open connections of a pool, including those that aiohttp's connector holds."""
-
     def __init__(self) -> None:
-        self.all: set[Connection] = set()
+        self.all: set[Any] = set()
 
     def drop_silent(self, since: float, now: float, *, timed_out: bool) -> None:
         """Drop the idle connections that may be dead, after one has been silent `since` then.

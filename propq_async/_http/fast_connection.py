@@ -42,7 +42,7 @@ def _reads_side_by_side(loop: asyncio.AbstractEventLoop) -> bool:
 
 
 class FastConnection(asyncio.BufferedProtocol):
-    """A connection to the server, as `connections.Connection` describes it.
+    """A connection to the server, as `OpenConnections` describes it.
 
     `lease` is aiohttp's `Connection`, which counts against the connector's limit until it is
     released or closed. `was_used` says whether there was a request since the last look for unused
@@ -126,7 +126,7 @@ class FastConnection(asyncio.BufferedProtocol):
         self._connections.all.add(self)
         self.has_unread = poll_of(transport)
 
-    def get_buffer(self, _sizehint: int) -> memoryview:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - there is one size
         """Return where to read to."""
         return self._buffers.received
 

@@ -62,7 +62,7 @@ class _Answer:
 
 
 class _PlainConnection(ResponseHandler):
-    """A connection of aiohttp's pool, as `connections.Connection` describes it.
+    """A connection of aiohttp's pool, as `OpenConnections` describes it.
 
     It is not used again after data has arrived unasked. Between two requests it has no parser, so
     such data stays unread. aiohttp would take it for the beginning of the next answer.

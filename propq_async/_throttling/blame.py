@@ -95,7 +95,7 @@ class Overloads:
     """
 
     def __init__(self) -> None:
-        self.are_of_calls = False
+        self.are_of_calls: bool = False
         self._taken_later = 0
 
     def ended(self) -> None:

@@ -91,7 +91,7 @@ class ServerView:
         self._breaker = CircuitBreaker(max_in_flight, random)
         self._pace = Pace()
         self._blame = Blame()
-        self.overloads = Overloads()
+        self.overloads: Overloads = Overloads()
 
     @property
     def is_probing(self) -> bool:
