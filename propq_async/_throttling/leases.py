@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import math
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any, Final
@@ -79,6 +80,8 @@ class Leases:
         # What was sent before is refused because of a closing that is known.
         self._closed_at = -math.inf
         self._share: Window | None = None
+        # When the calls went out that may count in the server's window.
+        self._sent_at: deque[float] = deque()
         self._asks_again_at = -math.inf
         self._is_troubled = False
         self._news = asyncio.Event()
@@ -113,10 +116,10 @@ class Leases:
 
     def sent(self, now: float) -> None:
         """Take note of a call that goes out."""
-        if self._share is not None:
-            self._share.sent_at.append(now)
-        elif self._held is not None:
-            self._held.count -= 1
+        if self.is_engaged:
+            self._sent_at.append(now)
+            if self._held is not None:
+                self._held.count -= 1
 
     def _permits(self, now: float) -> int:
         held = self._held
@@ -214,6 +217,8 @@ class Leases:
         self._members = lease.members
         if lease.pace is not None:
             self._pace = lease.pace
+            while self._sent_at and asked_at - self._sent_at[0] >= lease.pace.seconds:
+                self._sent_at.popleft()
         if lease.valid_for == math.inf:
             self.is_engaged = False
             return
@@ -237,7 +242,9 @@ class Leases:
             self.is_engaged = False
         elif self._share is None:
             limit = max(1, self._pace.limit // self._members)
-            self._share = Window(limit, self._pace.seconds)
+            self._share = Window(limit, self._pace.seconds, self._sent_at)
+            # Those that went out with a permit count, and the others go out as part of the share.
+            self._held = None
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

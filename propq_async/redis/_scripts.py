@@ -22,7 +22,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local state, members, channel = KEYS[1], KEYS[2], KEYS[3]
 local names = {'epoch', 'phase', 'limit', 'stated', 'window', 'begins', 'given', 'lo', 'least',
                'probed', 'probes', 'prober', 'failed', 'whole', 'anchor', 'taken', 'crowded',
-               'unclear', 'ceiling', 'base', 'tried', 'margin'}
+               'unclear', 'ceiling', 'base', 'tried', 'margin', 'trip', 'late'}
 local values = redis.call('HMGET', state, unpack(names))
 local s = {}
 for i, name in ipairs(names) do
@@ -42,8 +42,15 @@ for _, name in ipairs(names) do if s[name] == '' then s[name] = nil end end
 local function margin()
   return s.margin or math.max(20, math.floor(s.window / 100))
 end
+-- When to try the next window after one that began then, or a little later if its probe was slow.
+local function next_after(begins)
+  return begins + s.window + margin() + (s.late or 0)
+end
 local function pace()
-  return {s.limit or 0, s.window or math.max(1000, s.least or 0), s.stated or 0}
+  -- Until it is known how long a window is, it is what the server asks to wait.
+  local window = s.least or 0
+  if s.whole == 1 then window = 1000 * math.floor(window / 1000 + 1) end
+  return {s.limit or 0, s.window or math.max(1000, window), s.stated or 0}
 end
 """
 
@@ -104,7 +111,7 @@ if s.phase == 'open' then
   s.anchor = s.given >= s.limit and s.begins or nil
   s.crowded = nil
   if over then
-    s.lo = over + margin()
+    s.lo = next_after(s.begins)
   else
     s.lo = s.begins + (s.least or 0)
     -- Half a second from where a window of whole seconds may end, so that a refusal tells its end.
@@ -144,7 +151,7 @@ if fresh then
   if s.tried then
     -- It was the call that tried more, and when this window is over is known.
     s.limit, s.base, s.crowded = s.base, nil, nil
-    s.lo = math.max(s.lo, s.begins + s.window + margin())
+    s.lo = math.max(s.lo, next_after(s.begins))
   end
   if s.begins and not s.window then
     s.least = math.max(s.least or 0, now - s.begins + least)
@@ -157,7 +164,7 @@ elseif s.probes > 0 then
     -- It took as long to the server as the call with which the window began.
     local seconds = s.probed - s.anchor + wait
     s.window = whole == 1 and math.max(1, math.floor(seconds / 1000)) * 1000 or seconds
-    s.lo = s.anchor + s.window + margin()
+    s.lo = next_after(s.anchor)
   elseif s.anchor then
     s.margin = math.min(2 * margin(), math.max(20, math.floor(s.window / 20)))
   end
@@ -220,6 +227,10 @@ if s.stated ~= 1 then
     s.base, s.limit = s.limit, math.ceil(1.03 * s.limit)
   end
 end
+-- The window began when this call reached the server, perhaps later than others would have.
+local trip = now - began
+s.late = math.min(250, math.max(0, trip - (s.trip or trip)))
+s.trip = math.min(trip, (s.trip or trip) + 5)
 s.begins, s.given, s.phase, s.taken = began, math.max(1, s.probes), 'open', 0
 s.unclear, s.tried = 0, nil
 s.anchor, s.failed, s.prober, s.crowded = nil, nil, nil, nil

@@ -11,10 +11,20 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from propq_async import AsyncPropQ, Closing, ConfigurationError, Credentials, Lease, Opened, Pace
+from propq_async import (
+    AsyncPropQ,
+    Clock,
+    Closing,
+    ConfigurationError,
+    Credentials,
+    Lease,
+    Opened,
+    Pace,
+)
 from propq_async.redis import RedisLimiter, RedisUnavailableError
 from tests.helpers.redis_servers import RedisServer
-from tests.helpers.support import until
+from tests.helpers.support import run_virtual, until
+from tests.helpers.virtual_fleets import VirtualRedis
 
 LIMIT = 8
 
@@ -138,6 +148,32 @@ async def test_a_refusal_within_a_window_tells_its_length(
         assert window == 1000 * (sent_after // 1000 + 1)
     else:
         assert window == sent_after + 300
+
+
+async def test_a_window_is_as_long_as_the_wait_until_it_is_known(redis_server: RedisServer) -> None:
+    """The pace of whoever loses Redis meanwhile: a shorter window would be refused again."""
+    limiter = a_limiter(redis_server)
+    await limiter.refused(3, LIMIT)
+    assert await limiter.join() == Pace(LIMIT, 3.0, is_stated=True)
+
+
+def test_a_window_whose_first_call_was_slow_may_have_begun_late(redis_server: RedisServer) -> None:
+    async def main(clock: Clock) -> list[float]:
+        redis = VirtualRedis(redis_server, clock, latency_seconds=0)
+        limiter = RedisLimiter(redis, clock=clock)
+        waits = []
+        for trip_seconds in (0.05, 0.15, 0.6):
+            lease = await probe(limiter, Pace(LIMIT, 1.0, is_stated=True))
+            assert lease.epoch is not None
+            await asyncio.sleep(trip_seconds)
+            await limiter.proven(lease.epoch)
+            assert (await limiter.lease(LIMIT, None)).count == LIMIT - 1
+            waits.append((await limiter.lease(1, None)).starts_in)
+        redis.close()
+        return waits
+
+    # The second one is put off by all that its call took longer, the third one by a quarter second.
+    assert run_virtual(main) == pytest.approx([0.97, 0.97, 0.67], abs=0.002)
 
 
 async def test_a_process_is_known_again_whatever_its_name(

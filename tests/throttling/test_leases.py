@@ -275,22 +275,35 @@ def test_without_the_limiter_a_process_keeps_to_its_share(
         assert done(await waiting(throttle, 1)) == 1
         limiter.failing = True
         tasks = await waiting(throttle, 9)
-        assert done(tasks) == 2
+        # The one with a permit counts as well.
+        assert done(tasks) == 1
         await clock.sleep(8.1)
-        assert done(tasks) == 6
+        assert done(tasks) == 5
         # It is asked again after a while, and not before.
         assert len(limiter.asked) == 3
         limiter.failing = False
         limiter.leases = [lease(1)]
         await clock.sleep(LEFT_ALONE_SECONDS - 6)
-        assert done(tasks) == 9
-        assert limiter.asked[3:] == [("lease", 1, PACE)]
+        assert done(tasks) == 8
+        assert limiter.asked[3:] == [("lease", 2, PACE), ("lease", 1, PACE)]
 
     limiter = FakeLimiter(lease(1), pace=PACE)
     in_fleet(limiter, main)
     (warning,) = [one for one in caplog.records if one.levelno == logging.WARNING]
     assert "the shared limiter failed (ConnectionError)" in warning.getMessage()
     assert "worth-hiding" not in caplog.text
+
+
+def test_only_what_still_counts_is_part_of_a_share() -> None:
+    async def main(throttle: Throttle, clock: Clock) -> None:
+        assert done(await waiting(throttle, 2)) == 2
+        await clock.sleep(PACE.seconds)
+        assert done(await waiting(throttle, 1)) == 1
+        limiter.failing = True
+        assert done(await waiting(throttle, 9)) == 1
+
+    limiter = FakeLimiter(lease(1), lease(1), lease(1), pace=PACE)
+    in_fleet(limiter, main)
 
 
 def test_a_limiter_that_never_worked_is_none(caplog: pytest.LogCaptureFixture) -> None:
