@@ -56,15 +56,15 @@ CASES: Final = {
     for one in (
         Case(Naive),
         Case(Naive, scheme="https"),
-        Case(Ours, 172),
-        Case(Ours, 245, scheme="https"),
-        Case(Ours, 228, head="limits"),
-        Case(Ours, 162, in_flight=100),
+        Case(Ours, 153),
+        Case(Ours, 187, scheme="https"),
+        Case(Ours, 215, head="limits"),
+        Case(Ours, 143, in_flight=100),
         Case(BelowUnsampled),
         Case(SampledOut),
         Case(Traced),
-        Case(UpdateMany, 231),
-        Case(UpdateMany, 190, in_flight=100),
+        Case(UpdateMany, 210),
+        Case(UpdateMany, 174, in_flight=100),
     )
 }
 

@@ -1,15 +1,26 @@
-"""How close a batch comes to the least possible time against an emulator that throttles."""
+"""How close a batch comes to what a server bears.
+
+By default, beside the least possible time against an emulator that throttles; with `--servers`, for
+real servers before one: what they take and refuse after two minutes. Needs nginx and haproxy.
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import math
+import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
+from itertools import count
+from pathlib import Path
 from typing import Final
 
 from propq_async import AsyncPropQ, UnitStatus, UnitUpdate
 from propq_async.testing import PropQEmulator, run_in_thread
+from tests.helpers.frontends import Frontend, haproxy, nginx
 
 CONNECTIONS: Final = 100
 # Calls, in so many seconds, and how many windows a batch needs.
@@ -48,8 +59,88 @@ def _play(emulator: PropQEmulator, calls: int, per_seconds: int, windows: int) -
     )
 
 
+# --- real servers ---
+
+LEARNING_SECONDS, MEASURED_SECONDS = 120.0, 30.0
+CALL_SECONDS: Final = 0.025
+
+_ZONE: Final = "limit_{0}_zone $binary_remote_addr zone=one:1m{1}; limit_{0}_status 429;"
+_STICK_TABLE: Final = """
+    stick-table type ip size 1k expire 1m store http_req_rate(1s)
+    http-request track-sc0 src if { path_beg /v1 }
+    http-request return status 429 if { path_beg /v1 } { sc_http_req_rate(0) gt 100 }
+"""
+
+# What each bears in a second, and how it is started.
+SERVERS: Final[dict[str, tuple[float, Callable[[Path, str], AbstractContextManager[Frontend]]]]] = {
+    "nginx: limit_req 200r/s burst=20": (
+        200,
+        partial(
+            nginx,
+            http=_ZONE.format("req", " rate=200r/s"),
+            location="limit_req zone=one burst=20 nodelay;",
+        ),
+    ),
+    "nginx: limit_conn 10, calls of 25 ms": (
+        10 / CALL_SECONDS,
+        partial(nginx, http=_ZONE.format("conn", ""), location="limit_conn one 10;"),
+    ),
+    "haproxy: 100 in any second": (100, partial(haproxy, frontend=_STICK_TABLE)),
+}
+
+
+async def _watch(emulator: PropQEmulator, url: str) -> tuple[int, int]:
+    """Return how many calls were taken and refused after the time to learn."""
+    propq = AsyncPropQ(emulator.credentials, base_url=url, token_store=None)
+
+    def updates() -> Iterator[UnitUpdate]:
+        for number in count():
+            yield UnitUpdate("4711", f"unit-{number % 10_000}", UnitStatus.SOLD, 1 + number, ["N"])
+
+    async with propq.session() as session:
+        began, before, ended = time.monotonic(), (0, 0), False
+        taken = 0
+        async with session.units.update_many(updates(), concurrency=CONNECTIONS) as batch:
+            async for outcome in batch:
+                assert outcome.ok, outcome.error
+                taken += not ended
+                elapsed = time.monotonic() - began
+                if before == (0, 0) and elapsed >= LEARNING_SECONDS:
+                    before = (taken, propq.stats().refused)
+                if not ended and elapsed >= LEARNING_SECONDS + MEASURED_SECONDS:
+                    ended = True
+                    after = (taken, propq.stats().refused)
+                    batch.stop()
+    return after[0] - before[0], after[1] - before[1]
+
+
+def _servers() -> None:
+    print("| server | bears a second | taken | part | refused |")
+    print("| --- | --- | --- | --- | --- |")
+    for name, (bears, start) in SERVERS.items():
+        with (
+            run_in_thread(PropQEmulator(latency_seconds=CALL_SECONDS)) as emulator,
+            tempfile.TemporaryDirectory() as folder,
+        ):
+            for number in range(10_000):
+                emulator.add_unit("4711", f"unit-{number}")
+            with start(Path(folder), emulator.url) as frontend:
+                taken, refused = asyncio.run(_watch(emulator, frontend.url))
+        per_second = taken / MEASURED_SECONDS
+        print(
+            f"| {name} | {bears:.0f} | {per_second:.1f} | {per_second / bears:.0%} "
+            f"| {refused / (taken + refused):.1%} |",
+            flush=True,
+        )
+
+
 def main() -> None:
     """Print one row for each case."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pace", description=__doc__)
+    parser.add_argument("--servers", action="store_true", help="real servers, in eight minutes")
+    if parser.parse_args().servers:
+        _servers()
+        return
     print("| limit | rows | least time | taken | ratio | refused | 3% of the rows + 100 |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     with run_in_thread(PropQEmulator()) as emulator:

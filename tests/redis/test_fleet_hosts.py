@@ -23,7 +23,8 @@ pytestmark = [
 ]
 
 ROWS, LIMIT, SECONDS, SIZE = 900, 150, 2, 3
-CUT_OFF_AFTER_SECONDS, CUT_OFF_SECONDS = 3, 3
+# Ten seconds in all, with the two until the first look.
+CUT_OFF_AFTER_SECONDS, CUT_OFF_SECONDS = 3, 8
 
 
 @pytest.fixture
