@@ -164,6 +164,34 @@ def test_what_was_tried_goes_last_and_names_alike_stay_in_order(
     assert [change.update.name for change in untried_first(changes)] == expected
 
 
+async def test_rows_that_always_get_a_500_keep_no_other_back_push_after_push(
+    tmp_path: Path,
+) -> None:
+    """Of 300 rows 120 adjacent ones crash the server, each time."""
+    names = [f"B-{number}" for number in range(300)]
+    crashing, before = set(names[50:170]), 0
+    async with a_house(tmp_path, retry=RetryPolicy(attempts=2, base_delay_seconds=0.01)) as house:
+        for name in names:
+            house.emulator.add_unit("4711", name)
+        house.emulator.fail_next(
+            500, times=10_000, match=lambda request: request.body["UntName"] in crashing
+        )
+        for price in (100_000, 110_000):
+            before = house.emulator.calls
+            made = await house.plan(*(unit(name, price) for name in names))
+            push = pricelist.push(made, house.propq, house.ledger, accept="all", concurrency=20)
+            async with push as outcomes:
+                failed = {one.change.update.name async for one in outcomes if one.is_failure}
+            assert failed == crashing
+            assert push.standing == Standing(300, applied=180, failed=120, unsure=120)
+            assert {house.emulator.unit("4711", one).price for one in set(names) - crashing} == {
+                price
+            }
+        # In the second push, those that had failed come behind all others.
+        sent = [request.body["UntName"] for request in house.emulator.requests[before:]]
+    assert not crashing.intersection(sent[:180])
+
+
 async def test_a_stopped_push_goes_on_where_it_stood(house: House) -> None:
     rows = [unit(f"A-{number}") for number in range(101, 141)]
     push = pricelist.push(
