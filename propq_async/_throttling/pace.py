@@ -183,9 +183,12 @@ class Pace(Windows):
         self._changed(at)
 
     def _shrink(self, window: Window, at: float, wait: float) -> None:
-        """Go back to what the server bore, after it has refused what the pace allowed."""
+        """Go back to what the server bore, after it has refused what the pace allowed.
+
+        A window that would hold too few calls to tell is none.
+        """
         borne = self.seen.taken(at - wait - window.seconds)
-        if 0 < borne < SHRINK_FACTOR * window.limit:
+        if 0 < borne < SHRINK_FACTOR * window.limit and window.limit >= MIN_TELLING_CALLS:
             window.limit = max(borne, math.ceil(LEAST_PART * window.limit))
             self._changed(at)
         else:

@@ -17,7 +17,7 @@ from .window import Spacing
 __all__ = ["TrialRate"]
 
 # The most time at a rate before the next one is tried. It is doubled with each refusal, and halved
-# with each rate that is borne, but is never shorter than the time in which the server counts.
+# with each trial that is borne, but is never shorter than the time in which the server counts.
 LAST_TRIAL_SECONDS: Final = 60.0
 
 # The least number of calls at a rate before it is doubled, and before it grows by less: where few
@@ -25,8 +25,8 @@ LAST_TRIAL_SECONDS: Final = 60.0
 TRIAL_CALLS: Final = 10
 MOST_TRIAL_CALLS: Final = 50
 
-# By which part of itself the rate grows: doubled with each rate that is borne, and halved with each
-# refusal.
+# By which part of itself the rate grows: doubled with each trial that is borne, and halved with
+# each refusal.
 MOST_GROWTH: Final = 1.0
 LEAST_GROWTH: Final = 0.02
 
@@ -141,7 +141,7 @@ class TrialRate:
             or now - self._changed_at < self._trial_seconds
         ):
             return
-        if self._borne is not None:
+        if self._borne is not None and self._borne < self.per_second:
             self._growth = min(MOST_GROWTH, 2 * self._growth)
             self._trial_seconds = max(self.scale_seconds, self._trial_seconds / 2)
         self._borne = self.per_second
@@ -203,8 +203,8 @@ class TrialRate:
     def rescale(self, per_second: float, scale_seconds: float, now: float) -> None:
         """Begin anew: the server counts in more time than it seemed to."""
         self.scale_seconds = self._trial_seconds = scale_seconds
-        self._growth, self._borne = self._growth_after_cut, None
         self._change(min(self.per_second, per_second), now)
+        self._growth, self._borne = self._growth_after_cut, None
 
     @property
     def _growth_after_cut(self) -> float:

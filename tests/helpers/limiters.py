@@ -10,18 +10,21 @@ import asyncio
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from random import Random
 
 import attrs
+from yarl import URL
 
 from propq_async import Clock, RateLimitError
+from propq_async._http.transport import Attempt
 from propq_async._wire.messages import Reply
 
 from .simulation import OK, Answer, Simulated, status, units
 from .support import an_update, run_virtual
 from .throttling import START
+from .wire import TOKEN
 
 TOO_MANY = status(429)
 
@@ -180,6 +183,59 @@ def watch(
         return Watched(sum(part), len(part) - sum(part), last - first)
 
     return between(0, learning_seconds), between(learning_seconds, learning_seconds + seconds)
+
+
+def send_evenly(
+    answer: Answer, *, per_second: float, seconds: float, latency_seconds: float, jitter: float
+) -> Watched:
+    """Send calls at exactly even distances, whatever the server refuses, and return what it saw."""
+    servers: list[Simulated] = []
+
+    async def main(clock: Clock) -> None:
+        server = Simulated(clock, answer, latency_seconds=latency_seconds, jitter=jitter)
+        servers.append(server)
+
+        async def call(number: int) -> None:
+            await asyncio.sleep(number / per_second)
+            await server.send("POST", URL(), TOKEN, None, math.inf, Attempt())
+
+        async with asyncio.TaskGroup() as group:
+            for number in range(round(per_second * seconds)):
+                group.create_task(call(number))
+
+    run_virtual(main)
+    (server,) = servers
+    taken = server.statuses[HTTPStatus.OK]
+    return Watched(taken, server.statuses.total() - taken, seconds)
+
+
+def borne_evenly(
+    make: Callable[[], Answer],
+    per_second: float,
+    *,
+    most_refused: float,
+    latency_seconds: float,
+    jitter: float,
+) -> float:
+    """Return how many calls a second get through at the highest even rate, up to `per_second`.
+
+    It is the highest one of which the server refuses less than that part, to the hundredth part.
+    """
+    borne, low, high = 0.0, 0, 100
+    while high - low > 1:
+        percent = (low + high) // 2
+        seen = send_evenly(
+            make(),
+            per_second=per_second * percent / 100,
+            seconds=60.0,
+            latency_seconds=latency_seconds,
+            jitter=jitter,
+        )
+        if seen.refused_part < most_refused:
+            borne, low = seen.per_second, percent
+        else:
+            high = percent
+    return borne
 
 
 @attrs.define

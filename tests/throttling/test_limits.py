@@ -2,6 +2,9 @@
 
 Two minutes after its first call an endless batch has to get through at 80% of the rate that the
 server bears. From then on it refuses less than 3% of what it is sent.
+
+A server that allows no burst refuses what comes less than its distance after the call before. So
+over a way whose time varies it bears what gets through of even calls.
 """
 
 from __future__ import annotations
@@ -13,9 +16,11 @@ import pytest
 from propq_async._wire.messages import Lost, Reply
 from tests.helpers.limiters import (
     ConnectionLimit,
+    borne_evenly,
     laravel,
     leaky_bucket,
     request_rate,
+    send_evenly,
     serve,
     watch,
 )
@@ -98,6 +103,8 @@ LIMITS: dict[str, tuple[Callable[[], Answer], float]] = {
     ),
 }
 
+WITHOUT_BURST = {"nginx: limit_req 100r/s", "nginx: limit_req 10r/s"}
+
 
 def check(
     name: str, *, latency_seconds: float, jitter: float, learning_seconds: float, seconds: float
@@ -105,6 +112,14 @@ def check(
     make, bears = LIMITS[name]
     if "limit_conn" in name:
         latency_seconds = 0.01  # the call's own time comes on top of it
+    if name in WITHOUT_BURST and jitter:
+        bears = borne_evenly(
+            make,
+            bears,
+            most_refused=MOST_REFUSED,
+            latency_seconds=latency_seconds,
+            jitter=jitter,
+        )
     _, then = watch(
         make(),
         latency_seconds=latency_seconds,
@@ -114,6 +129,17 @@ def check(
     )
     assert then.per_second >= LEAST_TAKEN * bears
     assert then.refused_part < MOST_REFUSED
+
+
+def check_any_way(name: str, latency_seconds: float, jitter: float) -> None:
+    check(
+        name,
+        latency_seconds=latency_seconds,
+        jitter=jitter,
+        learning_seconds=120.0,
+        # So that one refused call is less than the hundredth part.
+        seconds=60.0 if LIMITS[name][1] >= 10 else 180.0,
+    )
 
 
 @pytest.mark.parametrize("name", LIMITS)
@@ -141,6 +167,34 @@ def test_the_pace_of_a_large_bucket_is_what_flows_into_it() -> None:
         learning_seconds=120.0,
         seconds=60.0,
     )
+
+
+def test_even_calls_get_through_without_burst_unless_their_way_varies() -> None:
+    refused = [
+        send_evenly(
+            leaky_bucket(10, 0), per_second=8, seconds=60.0, latency_seconds=0.2, jitter=jitter
+        ).refused_part
+        for jitter in (0.0, 0.3)
+    ]
+    assert refused == [0, pytest.approx(0.17, abs=0.02)]
+
+
+@pytest.mark.parametrize(
+    ("name", "latency_seconds", "jitter"),
+    [
+        ("nginx: limit_req 10r/s", 0.2, 0.3),
+        # What is refused a minute after it was is tried again by as little as before.
+        ("nginx: limit_req 10r/s", 0.3, 0.0),
+        # Few calls go out in a minute, so that the rate grows by little.
+        ("fixed windows: 60 in a minute, no Retry-After", 0.05, 0.5),
+        # What it took at once is no window, though it takes some calls in each.
+        ("token bucket: 100 in a minute", 0.3, 0.0),
+    ],
+)
+def test_a_long_or_uneven_way_leaves_what_the_server_bears(
+    name: str, latency_seconds: float, jitter: float
+) -> None:
+    check_any_way(name, latency_seconds, jitter)
 
 
 def check_late_timers(answer: Answer, bears: float, late_seconds: float) -> None:
@@ -204,14 +258,7 @@ def test_a_long_way_does_not_show_a_rate_refusals_of_the_one_before() -> None:
 def test_the_pace_is_what_the_server_bears_whatever_the_way(
     name: str, latency_seconds: float, jitter: float
 ) -> None:
-    check(
-        name,
-        latency_seconds=latency_seconds,
-        jitter=jitter,
-        learning_seconds=120.0,
-        # So that one refused call is less than the hundredth part.
-        seconds=60.0 if LIMITS[name][1] >= 10 else 180.0,
-    )
+    check_any_way(name, latency_seconds, jitter)
 
 
 # --- a service ------------------------------------------------------------------------------------

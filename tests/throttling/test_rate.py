@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from propq_async._throttling.pace import MAX_WINDOWS, Pace
+from propq_async._throttling.pace import MAX_WINDOWS, SHRINK_FACTOR, Pace
 from propq_async._throttling.rate import (
     CALLS_FOR_A_REFUSAL,
     CEILING_SECONDS,
@@ -70,6 +70,18 @@ def test_what_was_refused_is_tried_again_after_a_minute() -> None:
     assert rate.per_second > 200
 
 
+def test_a_rate_without_a_trial_does_not_grow_faster_later() -> None:
+    rate = TrialRate.of(10.0, 0.0, growth=0.03)
+    now = keep(rate, 5.1, 0.0)
+    assert rate.per_second == pytest.approx(10.3)
+    now = refuse(rate, now)
+    # Half the way up to what was refused is too little to try.
+    now = keep(rate, CEILING_SECONDS - 1, now)
+    assert rate.per_second == 10
+    keep(rate, 5.5, now)
+    assert rate.per_second == pytest.approx(10.2)
+
+
 def test_one_refusal_after_a_reopening_proves_nothing() -> None:
     rate = TrialRate.of(100.0, 0.0)
     now = refuse(rate, 10.0, soon=True)
@@ -104,6 +116,9 @@ def test_refusals_while_everything_is_refused_teach_nothing_until_it_ends() -> N
     assert rate.unblocked(21.0) is None
     rate.rescale(10.0, 10.0, 20.0)
     assert (rate.per_second, rate.scale_seconds) == (10, 10)
+    # It is one of few calls, so that it grows by little.
+    keep(rate, 10.5, 20.0)
+    assert rate.per_second == pytest.approx(10.2)
 
 
 def test_a_copy_goes_its_own_way() -> None:
@@ -284,6 +299,16 @@ def test_a_window_that_takes_few_calls_again_and_again_was_a_bucket() -> None:
         pace.reopened(now + 1.25, 1.0, is_rate_limit=True)
     assert pace.windows == []
     assert pace.per_second == pytest.approx(2 / 1.25)
+
+
+def test_a_window_that_shrinks_to_a_few_calls_was_a_bucket() -> None:
+    pace = Pace(Window(8, 1.0))
+    for now, limit in ((100.0, 8), (102.0, 4)):
+        assert windows_of(pace) == [(limit, 1.0)]
+        take(pace, now, now + 0.05)
+        pace.reopened(now + 2.0, 1.9, is_rate_limit=True)
+    assert pace.windows == []
+    assert pace.per_second == pytest.approx(SHRINK_FACTOR * 4)
 
 
 def test_the_test_of_a_window_begins_when_it_has_room() -> None:
