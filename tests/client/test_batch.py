@@ -482,7 +482,7 @@ async def test_a_second_aclose_waits_for_the_first() -> None:
 
     batch = a_batch(named("abc"), make)
     consumer = asyncio.create_task(anext(batch))
-    await until(lambda: batch._open)
+    await until(lambda: len(batch._open) == 3)
     first = asyncio.create_task(batch.aclose())
     await holds.wait()
     second = asyncio.create_task(batch.aclose())
