@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import authlib.deprecate  # type: ignore[import-untyped] # it has no types
+import curl_cffi
 import httpx
 import niquests
+import primp
+import wreq
 from pyreqwest.client import ClientBuilder
 
 from .clients import CONNECTIONS, HEADERS, TOKEN, Client, Naive, Ours, Tuned, UpdateMany, body
@@ -105,6 +108,62 @@ class Pyreqwest(Client):
         return (await response.json())["UntName"]
 
 
+class CurlCffi(Client):
+    """curl_cffi: libcurl."""
+
+    name = package = "curl_cffi"
+
+    async def open(self) -> None:
+        """Open a session."""
+        self.session = await self.stack.enter_async_context(
+            curl_cffi.AsyncSession(
+                headers=HEADERS, max_clients=CONNECTIONS, verify=self.certificate or True
+            )
+        )
+
+    async def update(self, name: str) -> Any:
+        """Make one update."""
+        response = await self.session.post(self.url, json=body(name))
+        response.raise_for_status()
+        return response.json()["UntName"]
+
+
+class Primp(Client):
+    """primp: reqwest, written in Rust."""
+
+    name = package = "primp"
+
+    async def open(self) -> None:
+        """Make a client."""
+        self.client = await self.stack.enter_async_context(
+            primp.AsyncClient(headers=HEADERS, ca_cert_file=self.certificate)
+        )
+
+    async def update(self, name: str) -> Any:
+        """Make one update."""
+        response = await self.client.post(self.url, json=body(name))
+        response.raise_for_status()
+        return response.json()["UntName"]
+
+
+class Wreq(Client):
+    """wreq: another client written in Rust."""
+
+    name = package = "wreq"
+
+    async def open(self) -> None:
+        """Make a client."""
+        verify = True if self.certificate is None else Path(self.certificate)
+        self.client = wreq.Client(
+            headers=HEADERS, tls_verify=verify, pool_max_size=CONNECTIONS, raise_for_status=True
+        )
+
+    async def update(self, name: str) -> Any:
+        """Make one update."""
+        response = await self.client.post(self.url, json=body(name))
+        return (await response.json())["UntName"]
+
+
 CLIENTS: Final[tuple[type[Client], ...]] = (
     Naive,
     Tuned,
@@ -112,6 +171,9 @@ CLIENTS: Final[tuple[type[Client], ...]] = (
     Authlib,
     Niquests,
     Pyreqwest,
+    CurlCffi,
+    Primp,
+    Wreq,
     Ours,
     UpdateMany,
 )
