@@ -230,7 +230,7 @@ end
 -- The window began when this call reached the server, perhaps later than others would have.
 local trip = now - began
 s.late = math.min(250, math.max(0, trip - (s.trip or trip)))
-s.trip = math.min(trip, (s.trip or trip) + 5)
+s.trip = math.min(trip, (s.trip or trip) + 1)
 s.begins, s.given, s.phase, s.taken = began, math.max(1, s.probes), 'open', 0
 s.unclear, s.tried = 0, nil
 s.anchor, s.failed, s.prober, s.crowded = nil, nil, nil, nil
