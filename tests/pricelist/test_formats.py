@@ -100,8 +100,8 @@ def test_a_workbook_without_styles_has_no_facts_and_is_read(tmp_path: Path) -> N
                 new.writestr(name, content)
     facts = WorkbookFacts(io.BytesIO(bare.read_bytes()))
     assert facts.styles == []
-    assert facts.sheet("List") is not None
-    assert facts.sheet("Other") is None
+    assert facts.sheet("List") is None
+    assert not facts.are_any
     assert len(good(bare)) == 1
     assert not remarks(bare)
 

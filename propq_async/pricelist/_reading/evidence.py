@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 import attrs
@@ -32,6 +33,9 @@ __all__ = ["SameUnitsError", "Style", "same_units", "styles_of"]
 # A unit that two sheets have says nothing about the sheets.
 _FEW: Final = 2
 _SHOWN: Final = 5
+# So many rows are gone through at once.
+_AT_ONCE: Final = 1000
+_LOOKED_UP: Final = frozenset({str, int, float})
 
 
 class SameUnitsError(PriceListError):
@@ -156,28 +160,30 @@ def _texts_of(found: Found, records: Iterable[Record | BrokenLine], *, with_unit
     if not found.has_price_texts and at_status in few and at_directions in few:
         return _Texts(set(), few[at_status], few[at_directions])
     width = len(found.table.header)
-    # This is done for each row of the list.
-    add_price, add_state, add_direction = (
-        one.add for one in (texts.prices, texts.states, texts.directions)
-    )
-    for record in records:
-        if isinstance(record, BrokenLine):
-            continue
-        cells = record.cells
-        # What has too few cells, or too many, has none where they belong.
-        if len(cells) != width and not _is_wide(cells, width):
-            continue
-        price, status, directions = cells[at_price], cells[at_status], cells[at_directions]
-        if type(price) is str:
-            add_price(price)
-        add_state(status if type(status) is str else text_of(status))
-        if type(directions) is str:
-            add_direction(directions)
-        else:
-            texts.directions.update(texts_in(directions))
+    records = iter(records)
+    # A column has few different cells, so it is gone through by columns.
+    while batch := list(islice(records, _AT_ONCE)):
+        rows = [record.cells for record in batch if isinstance(record, Record)]
+        if set(map(len, rows)) != {width}:
+            # What has too few cells, or too many, has none where they belong.
+            rows = [cells for cells in rows if len(cells) == width or _is_wide(cells, width)]
+        texts.prices.update(cell for cell in _different(rows, at_price) if type(cell) is str)
+        texts.states.update(map(text_of, _different(rows, at_status)))
+        for cell in _different(rows, at_directions):
+            texts.directions.update(texts_in(cell))
         if with_units:
-            texts.units.add(_unit_in(cells, found))
+            texts.units.update(_unit_in(cells, found) for cells in rows)
     return texts
+
+
+def _different(rows: Sequence[Sequence[Any]], index: int) -> Iterable[Any]:
+    """Return the different cells of a column, or all of them if they are not of one type.
+
+    1, 1.0 and True are equal, but not alike, and a list is equal to none that is looked up.
+    """
+    cells = [row[index] for row in rows]
+    kinds = set(map(type, cells))
+    return set(cells) if len(kinds) == 1 and kinds <= _LOOKED_UP else cells
 
 
 def _is_wide(cells: Sequence[Any], width: int) -> bool:

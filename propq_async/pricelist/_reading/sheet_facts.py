@@ -116,12 +116,18 @@ class WorkbookFacts:
         self.styles: list[CellStyle] = [] if styles is None else list(_styles(styles))
 
     def sheet(self, name: str) -> SheetFacts | None:
-        """Return what is known of a sheet, `None` if nothing is."""
+        """Return what is known of a sheet, `None` if that is nothing."""
         part = self._names.get(self._parts.get(name, "").lower())
         if part is None:
             return None
         with zipfile.ZipFile(self._archive) as file:
-            return SheetFacts(file.read(part), self.styles)
+            facts = SheetFacts(file.read(part), self.styles)
+        return facts if facts.are_any else None
+
+    @property
+    def are_any(self) -> bool:
+        """Return whether anything may be noticed in any sheet."""
+        return any(self.sheet(name) is not None for name in self._parts)
 
     def _read(self, file: zipfile.ZipFile, name: str) -> ET.Element | None:
         part = self._names.get(name)
@@ -165,6 +171,17 @@ class SheetFacts:
     styles: list[CellStyle]
 
     @property
+    def are_any(self) -> bool:
+        """Return whether there may be a cell or a row that says anything."""
+        matters = any(style.is_struck or style.code != GENERAL for style in self.styles)
+        return matters or b"mergeCell" in self._behind or bool(self.hidden_rows)
+
+    @property
+    def _behind(self) -> bytes:
+        """Return what stands behind the cells."""
+        return self._content[max(self._content.rfind(b"sheetData"), 0) :]
+
+    @property
     def hidden_rows(self) -> frozenset[int]:
         """Return the rows that are hidden, or that a filter hides, from 1."""
         if b"hidden=" not in self._content:
@@ -173,12 +190,10 @@ class SheetFacts:
 
     def merged(self, index: int) -> list[range]:
         """Return the rows, from 1, that are merged into one cell of a column."""
-        # They are described behind the cells.
-        behind = self._content[max(self._content.rfind(b"sheetData"), 0) :]
         letters = _letters(index).encode()
         return [
             range(int(first), int(last) + 1)
-            for column, first, last in _MERGED.findall(behind)
+            for column, first, last in _MERGED.findall(self._behind)
             if column == letters
         ]
 

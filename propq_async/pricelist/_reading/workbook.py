@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -53,16 +53,15 @@ class Workbook:
                 ).format(path=path)
             ) from None
         self._path = path
-        self._facts: Mapping[str, Facts] | WorkbookFacts | None = None
+        self._facts: Mapping[str, Facts] | WorkbookFacts
         self.hidden_columns: Mapping[str, frozenset[int]]
         with path.open("rb") as file:
             is_old = file.read(len(OLE)) == OLE
-        archive = self._archive = self._of_old_excel() if is_old else unpacked(path)
-        if not is_old:
-            self.hidden_columns = hidden_columns(archive)
+        archive = self._of_old_excel() if is_old else self._of_excel()
         with self._readable():
             self._workbook: Any = python_calamine.load_workbook(archive)
-        self._kept: dict[str, list[list[Any]]] = {}
+        # It has a copy of its own.
+        del archive
         self._parsed: set[str] = set()
         self._opened: dict[str, Any] = {}
         self.sheets: list[str] = list(self._workbook.sheet_names)
@@ -85,6 +84,21 @@ class Workbook:
                 raise
             raise unreadable(self._path, error) from None
 
+    def _of_excel(self) -> io.BytesIO:
+        """Look at a workbook in XLSX, and return it unpacked.
+
+        Raises:
+            PriceListError: it cannot be read, or is too large.
+        """
+        archive = unpacked(self._path)
+        self.hidden_columns = hidden_columns(archive)
+        with self._readable():
+            facts = WorkbookFacts(archive)
+            # Its content takes most of the memory, and need not stay where nothing is noticed in it.
+            self._facts = facts if facts.are_any else {}
+        archive.seek(0)
+        return archive
+
     def _of_old_excel(self) -> io.BytesIO:
         """Look at a workbook in XLS, and return its content.
 
@@ -105,10 +119,8 @@ class Workbook:
         return io.BytesIO(content)
 
     def facts(self, sheet: str) -> Facts | None:
-        """Return what a sheet says of its cells beside their values, `None` if nothing is known."""
+        """Return what a sheet says of its cells beside their values, `None` if that is nothing."""
         with self._readable():
-            if self._facts is None:
-                self._facts = WorkbookFacts(self._archive)
             known = self._facts
             return known.sheet(sheet) if isinstance(known, WorkbookFacts) else known.get(sheet)
 
@@ -119,15 +131,15 @@ class Workbook:
             PriceListError: the sheet is broken.
         """
         with self._readable():
-            rows = self._kept.pop(sheet, None)
-            if rows is None:
-                # With what is empty above and beside: lines and columns are those of the sheet.
-                opened = self._opened.pop(sheet, None) or self._workbook.get_sheet_by_name(sheet)
-                rows = opened.to_python(skip_empty_area=False, nrows=limit)
-                if limit is not None:
-                    self._opened[sheet] = opened
-                elif sheet not in self._parsed:
-                    # A list is gone through twice: for its number style, and then for its rows.
-                    self._parsed.add(sheet)
-                    self._kept[sheet] = rows
-        yield from map(Record, count(1), rows)
+            opened = self._opened.pop(sheet, None) or self._workbook.get_sheet_by_name(sheet)
+            if limit is not None or sheet not in self._parsed:
+                # A list is gone through twice: for its number style, and then for its rows.
+                self._opened[sheet] = opened
+            if limit is None:
+                self._parsed.add(sheet)
+            # With what is empty above and beside: lines and columns are those of the sheet.
+            rows = opened.iter_rows()
+            if opened.start is not None and opened.start[1] > 0:
+                beside = [""] * opened.start[1]
+                rows = map(beside.__add__, rows)
+            yield from map(Record, count(1), islice(rows, limit))
