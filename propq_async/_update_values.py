@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import sys
+from collections import deque
+from collections.abc import Iterable
 from decimal import Decimal
+from itertools import repeat
 from typing import Final, TypeVar
 
 from propq_async._messages import tr
 
 _T = TypeVar("_T")
-_set = object.__setattr__
 
 # A double carries any decimal of up to 15 digits unharmed (IEEE 754, `DBL_DIG`).
 _MAX_PRICE_DIGITS: Final = 15
@@ -125,30 +127,17 @@ def directions_problems(value: object) -> list[str]:
     ]
 
 
-def of_checked(
-    kind: type[_T],
-    development_id: str,
-    name: str,
-    status: object,
-    price: int | Decimal,
-    directions: tuple[str, ...],
-) -> _T:
-    """Return an update of values of which each was checked before, in a third of the time.
+def all_of_checked(kind: type[_T], count: int, **columns: Iterable[object]) -> list[_T]:
+    """Return objects of values of which each was checked before, in a quarter of the time.
 
     Args:
-        kind: the class of updates.
-        development_id: as its constructor leaves it, like all others.
-        name: the same.
-        status: the same.
-        price: the same.
-        directions: the same.
+        kind: their class, which has slots.
+        count: how many.
+        columns: the values of each field, as the constructor leaves them.
     """
-    made = object.__new__(kind)
-    _set(made, "development_id", development_id)
-    _set(made, "name", name)
-    _set(made, "status", status)
-    _set(made, "price", price)
-    _set(made, "directions", directions)
+    made = [*map(object.__new__, repeat(kind, count))]
+    for field, values in columns.items():
+        deque(map(getattr(kind, field).__set__, made, values), maxlen=0)
     return made
 
 

@@ -37,7 +37,7 @@ class _Unknown(RowParser):
     """Looks at each cell of each row."""
 
     def __iter__(self) -> Iterator[Row | BrokenRow]:
-        self._known.row = lambda _, __: None  # type: ignore[assignment]
+        self._known.rows = lambda _: {}  # type: ignore[method-assign]
         yield from super().__iter__()
 
 

@@ -25,7 +25,7 @@ from .found import Found
 from .keys import KeyStyle, explicit
 from .likely import is_filled, is_number
 from .not_units import NoUnit
-from .row_parser import RowParser
+from .row_parser import AT_ONCE, RowParser
 from .rows import BrokenRow, Row, problem_in
 from .shown import HIDDEN, Noticed, with_shown
 from .text import BrokenLine, Record
@@ -80,7 +80,7 @@ def complete_rows(
     if completion.hidden_rows == "read":
         style = attrs.evolve(style, noticed=_without_hidden(style.noticed))
     rows = _Rows(found, style, words, completion, tell)
-    for row in RowParser(rows.found, style, words):
+    for row in RowParser(rows.found, style, words, rows.at_once):
         if isinstance(row, Row):
             rows.has_units = True
             yield rows.finished(row) if completion.fills else row
@@ -145,8 +145,9 @@ class _Rows:
         self._unit: Unit | None = None
         self._filled: dict[str, tuple[Value, str]] = {}
         self._expected: dict[str, str] = {}
-        is_needed = bool(self._fills or self._skipped)
-        self.found = attrs.evolve(found, records=self._completed) if is_needed else found
+        self.found, self.at_once = found, AT_ONCE
+        if self._fills or self._skipped:
+            self.found, self.at_once = attrs.evolve(found, records=self._completed), 1
 
     def _completed(self) -> Iterator[Record | BrokenLine]:
         for record in with_shown(self._of_table.records(), self._style.noticed):

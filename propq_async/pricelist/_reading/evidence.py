@@ -34,7 +34,7 @@ __all__ = ["SameUnitsError", "Style", "same_units", "styles_of"]
 _FEW: Final = 2
 _SHOWN: Final = 5
 # So many rows are gone through at once.
-_AT_ONCE: Final = 1000
+_AT_ONCE: Final = 250
 _LOOKED_UP: Final = frozenset({str, int, float})
 
 

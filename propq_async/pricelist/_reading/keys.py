@@ -17,6 +17,7 @@ from typing import Final
 import attrs
 
 from propq_async._messages import joined, tr
+from propq_async._update_values import INVISIBLE
 
 __all__ = ["Key", "KeyStyle", "explicit", "key_alone"]
 
@@ -119,12 +120,18 @@ class KeyStyle:
         """Return whether a name is known to be what was meant. It is true of most, and quick."""
         return len(cell) in self._plain.get(cell.rstrip(_DIGITS), ())
 
+    def are_plain(self, cells: Iterable[str]) -> list[bool]:
+        """Return of each of several names whether `is_plain` is true of it."""
+        known = self._plain.get
+        return [len(cell) in known(cell.rstrip(_DIGITS), ()) for cell in cells]
+
     def read(self, cell: str) -> Key:
         """Return the name, or what was meant with it."""
         key = self._meant(cell)
         # A byte that is not in the encoding cannot be printed.
         is_certain = key == Key(cell) and cell.isprintable() and "." not in cell
-        if cell and is_certain and len(self._plain) < _MANY:
+        is_seen = cell.isascii() or INVISIBLE.isdisjoint(cell)
+        if cell and is_certain and is_seen and len(self._plain) < _MANY:
             self._plain.setdefault(cell.rstrip(_DIGITS), set()).add(len(cell))
         return key
 

@@ -6,18 +6,20 @@ looked up, and only a row with something new in it is looked at cell by cell.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
-from typing import Any, Final, Protocol
+from itertools import compress, repeat
+from typing import Any, Final
 
-from propq_async._update_values import INVISIBLE, is_plain_price, of_checked
+from propq_async._update_values import all_of_checked, is_plain_price
 from propq_async.models import UnitUpdate
 
 from .cells import plain_price, text_of
 from .evidence import Style
 from .found import Found
 from .numbers import Decimals, Doubt
-from .rows import Row
+from .rows import NOTHING, Row
+from .text import BrokenLine, Record
 from .words import FIELDS
 
 __all__ = ["KnownRows", "plain_text"]
@@ -26,6 +28,7 @@ __all__ = ["KnownRows", "plain_text"]
 _MANY: Final = 10_000
 _NUMBERS: Final = frozenset({int, float, Decimal})
 _ONLY_TEXTS: Final = {str}
+_LOOKED_UP: Final = frozenset({str, int, float, tuple})
 
 
 def plain_text(cell: Any) -> str | None:
@@ -35,32 +38,27 @@ def plain_text(cell: Any) -> str | None:
     return text_of(cell) if type(cell) in _NUMBERS else None
 
 
-class _Get(Protocol):
-    def get(self, cell: Any, /) -> Any: ...
+class _Meanings:
+    """What the cells of a column mean, and their text.
 
-
-class _Nothing:
-    """What is known of cells of other types: lists and the like, which may not even be hashable."""
-
-    def get(self, _: Any) -> None:
-        return None
-
-
-class _Meanings(dict[type, _Get]):
-    """What the cells of a column mean, and their text, by their type.
-
-    1, 1.0 and True are equal, but not alike.
+    1, 1.0 and True are equal, but not alike. So it is known by the type of the cell.
     """
 
     def __init__(self) -> None:
-        self._of_kind: dict[type, dict[Any, Any]] = {kind: {} for kind in (str, int, float, tuple)}
-        super().__init__(self._of_kind)
+        self._by_kind: dict[type, dict[Any, Any]] = {kind: {} for kind in _LOOKED_UP}
 
-    def __missing__(self, kind: type) -> _Get:
-        return _Nothing()
+    def of(self, cells: Sequence[Any]) -> list[Any]:
+        """Return what is known of each cell, `None` for what is not."""
+        kinds = set(map(type, cells))
+        if len(kinds) == 1 and kinds <= _LOOKED_UP:
+            return [*map(self._by_kind[kinds.pop()].get, cells)]
+        return [
+            self._by_kind[type(cell)].get(cell) if type(cell) in _LOOKED_UP else None
+            for cell in cells
+        ]
 
     def learn(self, cell: Any, meaning: Any) -> None:
-        known = self._of_kind.get(type(cell))
+        known = self._by_kind.get(type(cell))
         if known is not None and len(known) < _MANY:
             known[cell] = meaning
 
@@ -73,6 +71,7 @@ class KnownRows:
         style: how its columns are written.
         read_price: reads a price that is not known.
         whole_from: the least price that is certain whatever stands beside it.
+        read_row: reads a row cell by cell, and lets `learn` know of it.
     """
 
     def __init__(
@@ -81,6 +80,7 @@ class KnownRows:
         style: Style,
         read_price: Callable[[Any], int | Decimal | Doubt | None],
         whole_from: int,
+        read_row: Callable[[int, list[Any]], object],
     ) -> None:
         self._table = found.table
         self._width = len(found.table.header)
@@ -92,48 +92,69 @@ class KnownRows:
         self._stated: tuple[str, str] | None = None
         self._read_price = read_price
         self._whole_from = whole_from
+        self._read_row = read_row
         self._ids, self._states, self._prices, self._directions = (_Meanings() for _ in range(4))
 
-    def row(self, line: int, cells: list[Any]) -> Row | None:
-        """Return a row, or `None`, which says nothing about it."""
-        at_development, at_name, at_status, at_price, at_directions = self._indexes
-        if len(cells) != self._width or line in self._noticed:
-            return None
-        name = cells[at_name]
-        if type(name) is not str:
-            name = plain_text(name) or ""
-        # A plain name is printable, and without space around it.
-        if not self._names.is_plain(name) or not (name.isascii() or INVISIBLE.isdisjoint(name)):
-            return None
-        development = self._stated
-        if at_development >= 0:
-            cell = cells[at_development]
-            development = self._ids[type(cell)].get(cell)
-        cell = cells[at_status]
-        status = self._states[type(cell)].get(cell)
-        cell = cells[at_directions]
-        if type(cell) is list:
-            cell = _as_key(cell)
-        directions = self._directions[type(cell)].get(cell)
-        cell = cells[at_price]
-        price = self._prices[type(cell)].get(cell) or self._new_price(cell)
-        if development and status and directions and price:
-            update = of_checked(
-                UnitUpdate, development[0], name, status[0], price[0], directions[0]
+    def rows(self, records: Sequence[Record | BrokenLine]) -> dict[int, Row]:
+        """Return rows by their lines. That one is missing says nothing about it.
+
+        It goes through them by columns, which takes half as long as by rows.
+        """
+        plain = [
+            record
+            for record in records
+            if isinstance(record, Record)
+            and len(record.cells) == self._width
+            and record.line not in self._noticed
+        ]
+        rows = [record.cells for record in plain]
+        columns: list[Sequence[Any]] = [*zip(*rows, strict=True)]
+        if not columns:
+            return {}
+        lines = [record.line for record in plain]
+        names = _as_texts(columns[self._indexes[1]])
+        found = self._look_up(names, columns)
+        # In most columns nothing is new, or the same cell throughout: the next development.
+        new = {next(at for at, one in enumerate(ones) if not one) for ones in found if not all(ones)}
+        for at in new:
+            self._read_row(lines[at], rows[at])
+        if new:
+            found = self._look_up(names, columns)
+        prices = self._prices_of(columns[self._indexes[3]])
+        are_known = [*map(all, zip(*found, prices, strict=True))]
+        if not all(are_known):
+            if not any(are_known):
+                return {}
+            lines, names, prices = (
+                [*compress(ones, are_known)] for ones in (lines, names, prices)
             )
-            # One text for all rows that have the same: a list of a million is held in memory.
-            texts = cells.copy()
-            if at_development >= 0:
-                texts[at_development] = development[1]
-            texts[at_status] = status[1]
-            texts[at_price] = price[1]
-            texts[at_directions] = directions[1]
-            if not self._is_text:
-                texts[at_name] = name
-                for index in self._others:
-                    texts[index] = text_of(texts[index])
-            return Row(update, self._table, line, tuple(texts))
-        return None
+            found, columns = (
+                [[*compress(ones, are_known)] for ones in several] for several in (found, columns)
+            )
+        return dict(zip(lines, self._made(lines, names, prices, found, columns), strict=True))
+
+    def _look_up(self, names: Sequence[str], columns: Sequence[Sequence[Any]]) -> list[list[Any]]:
+        """Return of each row whether its name is plain, and what its cells but the price mean."""
+        at_development, _, at_status, _, at_directions = self._indexes
+        directions = columns[at_directions]
+        if list in map(type, directions):
+            directions = [_as_key(cell) if type(cell) is list else cell for cell in directions]
+        return [
+            self._names.are_plain(names),
+            [self._stated] * len(names)
+            if at_development < 0
+            else self._ids.of(columns[at_development]),
+            self._states.of(columns[at_status]),
+            self._directions.of(directions),
+        ]
+
+    def _prices_of(self, cells: Sequence[Any]) -> list[tuple[int | Decimal, str] | None]:
+        known = self._prices.of(cells)
+        if not all(known):
+            return [
+                one or self._new_price(cell) for one, cell in zip(known, cells, strict=True)
+            ]
+        return known
 
     def _new_price(self, cell: Any) -> tuple[int | Decimal, str] | None:
         price = self._read_price(cell)
@@ -144,6 +165,47 @@ class KnownRows:
         known = price, cell if type(cell) is str else plain_price(price, self._decimal)
         self._prices.learn(cell, known)
         return known
+
+    def _made(
+        self,
+        lines: list[int],
+        names: Sequence[str],
+        prices: Sequence[Any],
+        found: Sequence[Sequence[Any]],
+        columns: Sequence[Sequence[Any]],
+    ) -> list[Row]:
+        at_development, at_name, at_status, at_price, at_directions = self._indexes
+        # One text for all rows that have the same: a list of a million is held in memory.
+        texts = [*columns]
+        ids, id_texts = zip(*found[1], strict=True)
+        if at_development >= 0:
+            texts[at_development] = id_texts
+        states, texts[at_status] = zip(*found[2], strict=True)
+        amounts, texts[at_price] = zip(*prices, strict=True)
+        directions, texts[at_directions] = zip(*found[3], strict=True)
+        texts[at_name] = names
+        if not self._is_text:
+            for index in self._others:
+                texts[index] = [*map(text_of, columns[index])]
+        updates = all_of_checked(
+            UnitUpdate,
+            len(lines),
+            development_id=ids,
+            name=names,
+            status=states,
+            price=amounts,
+            directions=directions,
+        )
+        return all_of_checked(
+            Row,
+            len(lines),
+            update=updates,
+            table=repeat(self._table),
+            line=lines,
+            cells=zip(*texts, strict=True),
+            remarks=repeat(()),
+            filled=repeat(NOTHING),
+        )
 
     def learn(self, cells: list[Any], row: Row) -> None:
         """Learn from a row of which nothing is to be said, so that each cell means what it says."""
@@ -158,6 +220,12 @@ class KnownRows:
         cell = cells[at_directions]
         key = _as_key(cell) if type(cell) is list else cell
         self._directions.learn(key, (update.directions, texts[at_directions]))
+
+
+def _as_texts(cells: Sequence[Any]) -> Sequence[str]:
+    if set(map(type, cells)) == _ONLY_TEXTS:
+        return cells
+    return [plain_text(cell) or "" for cell in cells]
 
 
 def _as_key(cell: list[Any]) -> tuple[str, ...] | None:

@@ -6,6 +6,7 @@ import copy
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 
 import attrs
@@ -25,7 +26,7 @@ from .evidence import Style, styles_of
 from .found import Found
 from .headers import Layout
 from .numbers import Decimals
-from .row_parser import separated_by
+from .row_parser import AT_ONCE, separated_by
 from .rows import BrokenRow, Row
 from .seen import Seen
 from .stated import (
@@ -317,10 +318,15 @@ class PriceList:
         """Yield all rows, also those that are in no part of this one."""
         not_units: list[Remark] = []
         seen = Seen(self._read_columns, self._alone)
-        look_at = seen.look_at
         self.not_units = not_units
-        for row in self._alone(not_units.append):
-            yield look_at(row) if isinstance(row, Row) else self._look_at_broken(row, seen)
+        alone = self._alone(not_units.append)
+        while rows := [*islice(alone, AT_ONCE)]:
+            if seen.are_new(rows):
+                yield from rows
+                continue
+            for row in rows:
+                is_good = isinstance(row, Row)
+                yield seen.look_at(row) if is_good else self._look_at_broken(row, seen)
 
     def _alone(self, tell: Callable[[Remark], object] = id) -> Iterator[Row | BrokenRow]:
         """Yield the rows as they are without those before them. What is no unit is told."""

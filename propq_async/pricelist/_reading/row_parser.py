@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Final
 
 from propq_async._messages import joined, tr
@@ -35,12 +36,15 @@ from .numbers import Doubt
 from .rows import BrokenRow, Row, problem_in
 from .shown import with_shown
 from .split_prices import split_price, whole_from
-from .text import BrokenLine
+from .text import BrokenLine, Record
 from .words import FIELDS, StatedWords, directions_in, status_of
 
-__all__ = ["RowParser", "separated_by"]
+__all__ = ["AT_ONCE", "RowParser", "separated_by"]
 
 _DELIMITERS: Final = {"\t": tr("tabs"), ";": tr("semicolons"), ",": tr("commas")}
+
+# So many records are taken at once. With more of them, a new word is read cell by cell more often.
+AT_ONCE: Final = 100
 
 # What units are called: words, without a number.
 _IS_KIND: Final = re.compile(r"\s*[^\W\d_]+(?:[ /-][^\W\d_]+)*\s*")
@@ -78,9 +82,19 @@ def separated_by(delimiter: str) -> str:
 
 
 class RowParser:
-    """Turns the rows of one table into updates."""
+    """Turns the rows of one table into updates.
 
-    def __init__(self, found: Found, style: Style, words: StatedWords) -> None:
+    Args:
+        found: the table.
+        style: how its columns are written.
+        words: what is stated of words.
+        at_once: how many records are taken at once.
+    """
+
+    def __init__(
+        self, found: Found, style: Style, words: StatedWords, at_once: int = AT_ONCE
+    ) -> None:
+        self._at_once = at_once
         self._found = found
         self._table = found.table
         self._style = style.prices
@@ -96,33 +110,39 @@ class RowParser:
         # The same few words come again and again.
         self._states: dict[str, UnitStatus | None] = {}
         self._directions: dict[str, tuple[str, ...] | str] = {}
-        self._known = KnownRows(found, style, self._price, self._whole_from)
+        self._known = KnownRows(found, style, self._price, self._whole_from, self._row)
 
     def __iter__(self) -> Iterator[Row | BrokenRow]:
-        known_row = self._known.row
-        for record in with_shown(self._found.records(), self._noticed):
-            if isinstance(record, BrokenLine):
-                problem = problem_in(self._table, record.line, None, record.text, record.expected)
-                yield BrokenRow(self._table, record.line, (record.text,), (problem,))
+        records = with_shown(self._found.records(), self._noticed)
+        while batch := [*islice(records, self._at_once)]:
+            known = self._known.rows(batch) if self._other_heading is None else {}
+            if len(known) == len(batch):
+                yield from known.values()
                 continue
-            cells = record.cells
-            row: Row | BrokenRow | None
-            row = known_row(record.line, cells) if self._other_heading is None else None
-            if row is not None:
-                yield row
-                continue
-            if not any(cells) or not any(map(is_filled, cells)):
-                continue
-            if len(cells) > self._width and not any(map(str.strip, cells[self._width :])):
-                del cells[self._width :]
-            if len(cells) == self._width:
-                row = self._row(record.line, cells)
-            else:
-                row = self._broken(record.line, cells, [self._wrong_width(record.line, cells)])
-            if isinstance(row, BrokenRow) or self._other_heading is not None:
-                row = self._below_heading(row, cells)
-            if row is not None:
-                yield row
+            for record in batch:
+                row: Row | BrokenRow | None
+                row = known.get(record.line) if self._other_heading is None else None
+                row = row or self._row_of(record)
+                if row is not None:
+                    yield row
+
+    def _row_of(self, record: Record | BrokenLine) -> Row | BrokenRow | None:
+        """Return the row of a record, `None` if it has nothing in it, or is a heading."""
+        if isinstance(record, BrokenLine):
+            problem = problem_in(self._table, record.line, None, record.text, record.expected)
+            return BrokenRow(self._table, record.line, (record.text,), (problem,))
+        cells = record.cells
+        if not any(cells) or not any(map(is_filled, cells)):
+            return None
+        if len(cells) > self._width and not any(map(str.strip, cells[self._width :])):
+            del cells[self._width :]
+        if len(cells) == self._width:
+            row = self._row(record.line, cells)
+        else:
+            row = self._broken(record.line, cells, [self._wrong_width(record.line, cells)])
+        if isinstance(row, BrokenRow) or self._other_heading is not None:
+            return self._below_heading(row, cells)
+        return row
 
     def _below_heading(self, row: Row | BrokenRow, cells: list[Any]) -> Row | BrokenRow | None:
         """Return the row if it stands below the heading of the table, `None` if it repeats that.

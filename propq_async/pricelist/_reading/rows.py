@@ -13,11 +13,11 @@ from propq_async.models import UnitUpdate
 from propq_async.pricelist._kinds import WarningKind
 from propq_async.pricelist._problems import Problem, Remark, Table, where
 
-__all__ = ["BrokenRow", "Row", "beside", "contradicted", "problem_in", "with_remark"]
+__all__ = ["NOTHING", "BrokenRow", "Row", "beside", "contradicted", "problem_in", "with_remark"]
 
 
 # One for all rows: hardly any has a field that was filled.
-_NOTHING: Final[Mapping[str, str]] = {}
+NOTHING: Final[Mapping[str, str]] = {}
 
 
 @attrs.frozen(eq=False, weakref_slot=False)
@@ -38,7 +38,7 @@ class Row:
     line: int
     cells: tuple[str, ...]
     remarks: tuple[Remark, ...] = ()
-    filled: Mapping[str, str] = attrs.field(factory=lambda: _NOTHING)
+    filled: Mapping[str, str] = attrs.field(factory=lambda: NOTHING)
 
     @property
     def unit(self) -> Unit:

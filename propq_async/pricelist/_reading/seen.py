@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 import attrs
 
@@ -46,6 +46,25 @@ class Seen:
         # The numbers of the first rows of those that are alike to another one and not the same.
         self._twins: dict[Unit, int] = {}
         self._broken: dict[Unit, BrokenRow] = {}
+
+    def are_new(self, rows: Sequence[Row | BrokenRow]) -> bool:
+        """Return whether nothing is to be said of several rows, in half the time of `look_at`.
+
+        Else they were not looked at.
+        """
+        if self._broken or self._rows:
+            return False
+        updates = [row.update for row in rows if isinstance(row, Row)]
+        hashes = {hash((update.development_id, alike(update.name))) for update in updates}
+        if (
+            len(hashes) < len(rows)
+            or not self._hashes.isdisjoint(hashes)
+            or not self._developments.keys() >= {update.development_id for update in updates}
+        ):
+            return False
+        self._hashes |= hashes
+        self._count += len(rows)
+        return True
 
     def look_at(self, row: Row) -> Row | BrokenRow:
         """Return the row with what is to be said of it beside those before."""
