@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import io
 import re
 import zipfile
 from decimal import Decimal
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from propq_async.pricelist._reading.formats import is_of_euro, shown
 from propq_async.pricelist._reading.sheet_facts import CellStyle, SheetFacts, WorkbookFacts
+from propq_async.pricelist._reading.unpacking import unpacked
 from tests.helpers.lists import ENGLISH, good, remarks, unit, workbook
 
 
@@ -98,7 +98,7 @@ def test_a_workbook_without_styles_has_no_facts_and_is_read(tmp_path: Path) -> N
                 content = re.sub(rb"<Relationship [^>]*styles[^>]*>", b"", content)
             if name != "xl/styles.xml":
                 new.writestr(name, content)
-    facts = WorkbookFacts(io.BytesIO(bare.read_bytes()))
+    facts = WorkbookFacts(unpacked(bare))
     assert facts.styles == []
     assert facts.sheet("List") is None
     assert not facts.are_any
@@ -107,7 +107,4 @@ def test_a_workbook_without_styles_has_no_facts_and_is_read(tmp_path: Path) -> N
 
 
 def test_a_workbook_whose_relations_are_missing_has_no_facts() -> None:
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("xl/workbook.xml", "<workbook/>")
-    assert WorkbookFacts(archive).sheet("List") is None
+    assert WorkbookFacts({"xl/workbook.xml": b"<workbook/>"}).sheet("List") is None

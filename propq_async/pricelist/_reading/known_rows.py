@@ -100,13 +100,14 @@ class KnownRows:
 
         It goes through them by columns, which takes half as long as by rows.
         """
-        plain = [
-            record
-            for record in records
-            if isinstance(record, Record)
-            and len(record.cells) == self._width
-            and record.line not in self._noticed
-        ]
+        width, noticed = self._width, self._noticed
+        plain = [record for record in records if isinstance(record, Record)]
+        if noticed or {len(record.cells) for record in plain} != {width}:
+            plain = [
+                record
+                for record in plain
+                if len(record.cells) == width and record.line not in noticed
+            ]
         rows = [record.cells for record in plain]
         columns: list[Sequence[Any]] = [*zip(*rows, strict=True)]
         if not columns:
@@ -114,8 +115,8 @@ class KnownRows:
         lines = [record.line for record in plain]
         names = _as_texts(columns[self._indexes[1]])
         found = self._look_up(names, columns)
-        # In most columns nothing is new, or the same cell throughout: the next development.
-        new = {next(at for at, one in enumerate(ones) if not one) for ones in found if not all(ones)}
+        # In most columns nothing is new, or one cell throughout: the next development.
+        new = {[*map(bool, ones)].index(False) for ones in found if not all(ones)}
         for at in new:
             self._read_row(lines[at], rows[at])
         if new:
@@ -125,9 +126,7 @@ class KnownRows:
         if not all(are_known):
             if not any(are_known):
                 return {}
-            lines, names, prices = (
-                [*compress(ones, are_known)] for ones in (lines, names, prices)
-            )
+            lines, names, prices = ([*compress(ones, are_known)] for ones in (lines, names, prices))
             found, columns = (
                 [[*compress(ones, are_known)] for ones in several] for several in (found, columns)
             )
@@ -151,9 +150,7 @@ class KnownRows:
     def _prices_of(self, cells: Sequence[Any]) -> list[tuple[int | Decimal, str] | None]:
         known = self._prices.of(cells)
         if not all(known):
-            return [
-                one or self._new_price(cell) for one, cell in zip(known, cells, strict=True)
-            ]
+            return [one or self._new_price(cell) for one, cell in zip(known, cells, strict=True)]
         return known
 
     def _new_price(self, cell: Any) -> tuple[int | Decimal, str] | None:

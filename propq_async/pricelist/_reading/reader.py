@@ -321,8 +321,9 @@ class PriceList:
         self.not_units = not_units
         alone = self._alone(not_units.append)
         while rows := [*islice(alone, AT_ONCE)]:
-            if seen.are_new(rows):
-                yield from rows
+            new = seen.look_at_new(rows)
+            if new is not None:
+                yield from new
                 continue
             for row in rows:
                 is_good = isinstance(row, Row)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 import attrs
 
-from propq_async._comparison import alike
+from propq_async._comparison import alike, all_alike
 from propq_async._messages import tr
 from propq_async.ledger import Unit
 from propq_async.pricelist._kinds import WarningKind
@@ -47,24 +47,28 @@ class Seen:
         self._twins: dict[Unit, int] = {}
         self._broken: dict[Unit, BrokenRow] = {}
 
-    def are_new(self, rows: Sequence[Row | BrokenRow]) -> bool:
-        """Return whether nothing is to be said of several rows, in half the time of `look_at`.
+    def look_at_new(self, rows: Sequence[Row | BrokenRow]) -> list[Row] | None:
+        """Return several rows with what is to be said of them, in a third of the time of `look_at`.
 
-        Else they were not looked at.
+        It is `None`, and they were not looked at, unless all are good, and of new units.
         """
         if self._broken or self._rows:
-            return False
-        updates = [row.update for row in rows if isinstance(row, Row)]
-        hashes = {hash((update.development_id, alike(update.name))) for update in updates}
-        if (
-            len(hashes) < len(rows)
-            or not self._hashes.isdisjoint(hashes)
-            or not self._developments.keys() >= {update.development_id for update in updates}
-        ):
-            return False
+            return None
+        good = [row for row in rows if isinstance(row, Row)]
+        updates = [row.update for row in good]
+        ids = [update.development_id for update in updates]
+        names = all_alike([update.name for update in updates])
+        hashes = {*map(hash, zip(ids, names, strict=True))}
+        if len(hashes) < len(rows) or not self._hashes.isdisjoint(hashes):
+            return None
         self._hashes |= hashes
         self._count += len(rows)
-        return True
+        if self._developments.keys() >= {*ids}:
+            return good
+        return [
+            row if own in self._developments else self._first_of_its(row)
+            for own, row in zip(ids, good, strict=True)
+        ]
 
     def look_at(self, row: Row) -> Row | BrokenRow:
         """Return the row with what is to be said of it beside those before."""

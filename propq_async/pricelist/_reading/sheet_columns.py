@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import html
-import io
 import posixpath
 import re
-import zipfile
+from collections.abc import Mapping
 from typing import Final
 
 __all__ = ["hidden_columns"]
@@ -26,29 +25,23 @@ _ATTRIBUTE: Final = re.compile(r"([\w:]+)\s*=\s*(?:\"([^\"]*)\"|'([^']*)')")
 _TRUE: Final = frozenset({"1", "true"})
 
 
-def hidden_columns(archive: io.BytesIO) -> dict[str, frozenset[int]]:
+def hidden_columns(parts: Mapping[str, bytes]) -> dict[str, frozenset[int]]:
     """Return the hidden columns, from 0, by the name of the sheet."""
     hidden: dict[str, frozenset[int]] = {}
-    with zipfile.ZipFile(archive) as file:
-        parts = {one.get("Id"): one.get("Target", "") for one in _tags(file, _TARGETS, _TARGET)}
-        for sheet in _tags(file, _BOOK, _SHEET):
-            identifier = next((sheet[key] for key in sheet if key.endswith(":id")), None)
-            # A target that begins with a slash is one from the root.
-            part = posixpath.join("/" + _PARTS, parts.get(identifier, ""))[1:]
-            hidden[sheet.get("name", "")] = frozenset(
-                index for column in _tags(file, part, _COLUMN) for index in _indexes(column)
-            )
-    archive.seek(0)
+    targets = {one.get("Id"): one.get("Target", "") for one in _tags(parts, _TARGETS, _TARGET)}
+    for sheet in _tags(parts, _BOOK, _SHEET):
+        identifier = next((sheet[key] for key in sheet if key.endswith(":id")), None)
+        # A target that begins with a slash is one from the root.
+        part = posixpath.join("/" + _PARTS, targets.get(identifier, ""))[1:]
+        hidden[sheet.get("name", "")] = frozenset(
+            index for column in _tags(parts, part, _COLUMN) for index in _indexes(column)
+        )
     return hidden
 
 
-def _tags(file: zipfile.ZipFile, part: str, tag: re.Pattern[str]) -> list[dict[str, str]]:
+def _tags(parts: Mapping[str, bytes], part: str, tag: re.Pattern[str]) -> list[dict[str, str]]:
     """Return the attributes of the tags in a part, before its cells, none if it is missing."""
-    try:
-        with file.open(part) as content:
-            text = content.read(_HEAD_BYTES).decode(errors="replace")
-    except KeyError:
-        return []
+    text = parts.get(part, b"")[:_HEAD_BYTES].decode(errors="replace")
     text = _CELLS.split(text, 1)[0]
     return [
         {key: html.unescape(one or other) for key, one, other in _ATTRIBUTE.findall(found)}

@@ -7,10 +7,9 @@ a sheet the rows and the cells whose style matters.
 from __future__ import annotations
 
 import re
-import zipfile
 from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
-from typing import IO, Final, Protocol
+from typing import Final, Protocol
 from xml.etree import ElementTree as ET
 
 import attrs
@@ -105,39 +104,38 @@ class NotedFacts:
 
 
 class WorkbookFacts:
-    """The styles of a workbook, and which part is which sheet."""
+    """The styles of a workbook, and which part is which sheet.
 
-    def __init__(self, archive: IO[bytes]) -> None:
-        self._archive = archive
-        with zipfile.ZipFile(archive) as file:
-            self._names = {name.lower(): name for name in file.namelist()}
-            self._parts = dict(self._sheets(file))
-            styles = self._read(file, "xl/styles.xml")
+    Args:
+        parts: the parts of its archive, by name.
+    """
+
+    def __init__(self, parts: Mapping[str, bytes]) -> None:
+        self._contents = {name.lower(): content for name, content in parts.items()}
+        self._parts = dict(self._sheets())
+        styles = self._root("xl/styles.xml")
         self.styles: list[CellStyle] = [] if styles is None else list(_styles(styles))
 
     def sheet(self, name: str) -> SheetFacts | None:
         """Return what is known of a sheet, `None` if that is nothing."""
-        part = self._names.get(self._parts.get(name, "").lower())
-        if part is None:
-            return None
-        with zipfile.ZipFile(self._archive) as file:
-            facts = SheetFacts(file.read(part), self.styles)
-        return facts if facts.are_any else None
+        content = self._contents.get(self._parts.get(name, "").lower())
+        facts = None if content is None else SheetFacts(content, self.styles)
+        return facts if facts is not None and facts.are_any else None
 
     @property
     def are_any(self) -> bool:
         """Return whether anything may be noticed in any sheet."""
         return any(self.sheet(name) is not None for name in self._parts)
 
-    def _read(self, file: zipfile.ZipFile, name: str) -> ET.Element | None:
-        part = self._names.get(name)
-        if part is None:
+    def _root(self, part: str) -> ET.Element | None:
+        content = self._contents.get(part)
+        if content is None:
             return None
-        return ET.fromstring(file.read(part))  # noqa: S314 - expat bounds entities itself
+        return ET.fromstring(content)  # noqa: S314 - expat bounds entities itself
 
-    def _sheets(self, file: zipfile.ZipFile) -> Iterator[tuple[str, str]]:
-        book = self._read(file, "xl/workbook.xml")
-        relations = self._read(file, "xl/_rels/workbook.xml.rels")
+    def _sheets(self) -> Iterator[tuple[str, str]]:
+        book = self._root("xl/workbook.xml")
+        relations = self._root("xl/_rels/workbook.xml.rels")
         if book is None or relations is None:
             return
         targets = {one.get("Id"): one.get("Target", "") for one in relations}

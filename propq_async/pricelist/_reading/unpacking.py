@@ -13,7 +13,7 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +25,7 @@ __all__ = [
     "check_extents",
     "is_spreadsheet",
     "open_document",
+    "packed",
     "unpacked",
     "unreadable",
 ]
@@ -64,8 +65,8 @@ _BROKEN: Final = (
 )
 
 
-def unpacked(path: Path) -> io.BytesIO:
-    """Return a workbook that cannot exhaust the memory, as an archive without compression.
+def unpacked(path: Path) -> dict[str, bytes]:
+    """Return the parts of a workbook that cannot exhaust the memory, by name.
 
     Raises:
         PriceListError: it is too large, or no XLSX.
@@ -79,6 +80,11 @@ def unpacked(path: Path) -> io.BytesIO:
         raise unreadable(path, error) from None
     if sum(map(_cells_at_most, parts.values())) > MAX_CELLS:
         check_extents(path, map(_extent, parts.values()))
+    return parts
+
+
+def packed(parts: Mapping[str, bytes]) -> io.BytesIO:
+    """Return an archive of the parts, without compression."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         for name, content in parts.items():

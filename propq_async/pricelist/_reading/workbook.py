@@ -19,7 +19,7 @@ from .other_files import has_password
 from .sheet_columns import hidden_columns
 from .sheet_facts import Facts, WorkbookFacts
 from .text import Record
-from .unpacking import check_extents, open_document, unpacked, unreadable
+from .unpacking import check_extents, open_document, packed, unpacked, unreadable
 
 __all__ = ["Workbook", "open_workbook"]
 
@@ -85,19 +85,18 @@ class Workbook:
             raise unreadable(self._path, error) from None
 
     def _of_excel(self) -> io.BytesIO:
-        """Look at a workbook in XLSX, and return it unpacked.
+        """Look at a workbook in XLSX, and return it packed again.
 
         Raises:
             PriceListError: it cannot be read, or is too large.
         """
-        archive = unpacked(self._path)
-        self.hidden_columns = hidden_columns(archive)
+        parts = unpacked(self._path)
+        self.hidden_columns = hidden_columns(parts)
         with self._readable():
-            facts = WorkbookFacts(archive)
-            # Its content takes most of the memory, and need not stay where nothing is noticed in it.
+            facts = WorkbookFacts(parts)
+            # They take most of the memory, and need not stay where nothing is noticed in them.
             self._facts = facts if facts.are_any else {}
-        archive.seek(0)
-        return archive
+        return packed(parts)
 
     def _of_old_excel(self) -> io.BytesIO:
         """Look at a workbook in XLS, and return its content.
