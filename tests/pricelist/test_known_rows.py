@@ -36,9 +36,9 @@ OPTIONS: dict[str, Any] = {
 class _Unknown(RowParser):
     """Looks at each cell of each row."""
 
-    def __iter__(self) -> Iterator[Row | BrokenRow]:
-        self._known.rows = lambda _: {}  # type: ignore[method-assign]
-        yield from super().__iter__()
+    def several(self) -> Iterator[list[Row | BrokenRow]]:
+        self._known.rows = lambda _: []  # type: ignore[assignment]
+        yield from super().several()
 
 
 def _said(rows: Iterator[Row | BrokenRow]) -> list[Any]:
@@ -152,3 +152,10 @@ def test_a_price_of_too_many_digits_is_no_known_one(tmp_path: Path) -> None:
     rows = [["4711", f"A-{n}", "SOLD", price, "N"] for n, price in enumerate(prices)]
     read = list(pricelist.read(text_list(tmp_path / "x.csv", *rows)))
     assert [isinstance(row, BrokenRow) for row in read] == [False, True, True]
+
+
+def test_what_is_not_read_stays_where_it_is_beside_a_stated_development(tmp_path: Path) -> None:
+    rows = [[f"A-{n}", "SOLD", "250000", "N", f"note {n}"] for n in range(3)]
+    path = text_list(tmp_path / "x.csv", *rows, header=[*ENGLISH[1:], "note"])
+    read = list(pricelist.read(path, development_id="4711"))
+    assert [list(row.cells) for row in read] == rows

@@ -17,7 +17,12 @@ from hypothesis import strategies as st
 from propq_async import pricelist
 from propq_async.pricelist import Failures, PriceListError, Row
 from propq_async.pricelist._reading.cells import text_of
-from propq_async.pricelist._reading.unpacking import _cells_at_most, _extent, unpacked
+from propq_async.pricelist._reading.unpacking import (
+    _cells_at_most,
+    _extent,
+    _has_prefix,
+    unpacked,
+)
 from propq_async.pricelist._reading.words import (
     FIELDS,
 )
@@ -448,3 +453,18 @@ def test_a_quick_look_never_counts_too_few_cells(cells: list[tuple[str, str, str
     rows, columns, _ = _extent(re.sub(rb"<row [^>]*>", b"<row/>", content(cells)))
     counted = any(column for tag, _, column, _ in cells if tag != "<row r=")
     assert _cells_at_most(content(cells)) >= (rows * columns if counted else 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "has"),
+    [
+        (b"", False),
+        (b"<a xmlns:b='http://d'>", False),
+        (b"<a:b><x:c>", True),
+        (b":" * 10_001, False),
+        (b":" * 10_001 + b"c", True),
+        (b"c:", False),
+    ],
+)
+def test_a_prefix_before_a_cell_is_found(content: bytes, *, has: bool) -> None:
+    assert _has_prefix(content) is has

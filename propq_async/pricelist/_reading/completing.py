@@ -35,6 +35,7 @@ __all__ = ["Completion", "complete_rows", "is_no_price"]
 
 _PRICE_COLUMN: Final = tr("the price column")
 _LONGEST: Final = 80
+_GOOD: Final = frozenset({Row})
 _NO_FILL: Final = tr(
     'a price: this is a status; [list.fill] price = "ledger" in propq.toml '
     "keeps the price that was acknowledged last"
@@ -75,17 +76,17 @@ def complete_rows(
     words: StatedWords,
     completion: Completion,
     tell: Callable[[Remark], object],
-) -> Iterator[Row | BrokenRow]:
-    """Yield the rows of a table. What is no unit is told instead."""
+) -> Iterator[list[Row | BrokenRow]]:
+    """Yield the rows of a table, several at once. What is no unit is told instead."""
     if completion.hidden_rows == "read":
         style = attrs.evolve(style, noticed=_without_hidden(style.noticed))
     rows = _Rows(found, style, words, completion, tell)
-    for row in RowParser(rows.found, style, words, rows.at_once):
-        if isinstance(row, Row):
+    for several in RowParser(rows.found, style, words, rows.at_once).several():
+        if completion.fills or not {*map(type, several)} <= _GOOD:
+            yield [row for row in map(rows.completed, several) if row is not None]
+        else:
             rows.has_units = True
-            yield rows.finished(row) if completion.fills else row
-        elif found.is_part or _is_unreadable(row) or not rows.is_no_unit(row.line, row.cells):
-            yield rows.explained(row)
+            yield several
 
 
 def _is_unreadable(row: BrokenRow) -> bool:
@@ -224,6 +225,16 @@ class _Rows:
         if isinstance(value, UnitStatus):
             return value.name
         return plain_price(value, self._style.prices.stated)
+
+    def completed(self, row: Row | BrokenRow) -> Row | BrokenRow | None:
+        """Return a row with what is to be said of it, `None` if it is no unit."""
+        if isinstance(row, Row):
+            self.has_units = True
+            return self.finished(row)
+        is_certain = self._of_table.is_part or _is_unreadable(row)
+        if not is_certain and self.is_no_unit(row.line, row.cells):
+            return None
+        return self.explained(row)
 
     def finished(self, row: Row) -> Row | BrokenRow:
         """Return a row with what was filled in it."""

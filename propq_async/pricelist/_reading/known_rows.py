@@ -95,13 +95,13 @@ class KnownRows:
         self._read_row = read_row
         self._ids, self._states, self._prices, self._directions = (_Meanings() for _ in range(4))
 
-    def rows(self, records: Sequence[Record | BrokenLine]) -> dict[int, Row]:
-        """Return rows by their lines. That one is missing says nothing about it.
+    def rows(self, records: Sequence[Record | BrokenLine]) -> list[Row]:
+        """Return rows of some of the records. That one is missing says nothing about it.
 
         It goes through them by columns, which takes half as long as by rows.
         """
         width, noticed = self._width, self._noticed
-        plain = [record for record in records if isinstance(record, Record)]
+        plain = [record for record in records if type(record) is Record]
         if noticed or {len(record.cells) for record in plain} != {width}:
             plain = [
                 record
@@ -111,7 +111,7 @@ class KnownRows:
         rows = [record.cells for record in plain]
         columns: list[Sequence[Any]] = [*zip(*rows, strict=True)]
         if not columns:
-            return {}
+            return []
         lines = [record.line for record in plain]
         names = _as_texts(columns[self._indexes[1]])
         found = self._look_up(names, columns)
@@ -122,15 +122,13 @@ class KnownRows:
         if new:
             found = self._look_up(names, columns)
         prices = self._prices_of(columns[self._indexes[3]])
-        are_known = [*map(all, zip(*found, prices, strict=True))]
-        if not all(are_known):
-            if not any(are_known):
-                return {}
-            lines, names, prices = ([*compress(ones, are_known)] for ones in (lines, names, prices))
-            found, columns = (
-                [[*compress(ones, are_known)] for ones in several] for several in (found, columns)
-            )
-        return dict(zip(lines, self._made(lines, names, prices, found, columns), strict=True))
+        several = [*found, prices]
+        if not all(map(all, several)):
+            are_known = [*map(all, zip(*several, strict=True))]
+            lines, names = ([*compress(ones, are_known)] for ones in (lines, names))
+            several = [[*compress(ones, are_known)] for ones in several]
+            columns = [[*compress(ones, are_known)] for ones in columns]
+        return self._made(lines, names, several, columns) if lines else []
 
     def _look_up(self, names: Sequence[str], columns: Sequence[Sequence[Any]]) -> list[list[Any]]:
         """Return of each row whether its name is plain, and what its cells but the price mean."""
@@ -167,19 +165,19 @@ class KnownRows:
         self,
         lines: list[int],
         names: Sequence[str],
-        prices: Sequence[Any],
-        found: Sequence[Sequence[Any]],
+        meanings: Sequence[Sequence[Any]],
         columns: Sequence[Sequence[Any]],
     ) -> list[Row]:
         at_development, at_name, at_status, at_price, at_directions = self._indexes
         # One text for all rows that have the same: a list of a million is held in memory.
         texts = [*columns]
-        ids, id_texts = zip(*found[1], strict=True)
+        _, of_ids, of_states, of_directions, of_prices = meanings
+        ids, id_texts = zip(*of_ids, strict=True)
         if at_development >= 0:
             texts[at_development] = id_texts
-        states, texts[at_status] = zip(*found[2], strict=True)
-        amounts, texts[at_price] = zip(*prices, strict=True)
-        directions, texts[at_directions] = zip(*found[3], strict=True)
+        states, texts[at_status] = zip(*of_states, strict=True)
+        directions, texts[at_directions] = zip(*of_directions, strict=True)
+        prices, texts[at_price] = zip(*of_prices, strict=True)
         texts[at_name] = names
         if not self._is_text:
             for index in self._others:
@@ -190,7 +188,7 @@ class KnownRows:
             development_id=ids,
             name=names,
             status=states,
-            price=amounts,
+            price=prices,
             directions=directions,
         )
         return all_of_checked(

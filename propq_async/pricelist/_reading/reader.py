@@ -6,7 +6,7 @@ import copy
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from itertools import chain
 from pathlib import Path
 
 import attrs
@@ -26,7 +26,7 @@ from .evidence import Style, styles_of
 from .found import Found
 from .headers import Layout
 from .numbers import Decimals
-from .row_parser import AT_ONCE, separated_by
+from .row_parser import separated_by
 from .rows import BrokenRow, Row
 from .seen import Seen
 from .stated import (
@@ -319,18 +319,23 @@ class PriceList:
         not_units: list[Remark] = []
         seen = Seen(self._read_columns, self._alone)
         self.not_units = not_units
-        alone = self._alone(not_units.append)
-        while rows := [*islice(alone, AT_ONCE)]:
+        for rows in self._several(not_units.append):
             new = seen.look_at_new(rows)
             if new is not None:
                 yield from new
                 continue
             for row in rows:
-                is_good = isinstance(row, Row)
-                yield seen.look_at(row) if is_good else self._look_at_broken(row, seen)
+                if isinstance(row, Row):
+                    yield seen.look_at(row)
+                else:
+                    yield self._look_at_broken(row, seen)
 
-    def _alone(self, tell: Callable[[Remark], object] = id) -> Iterator[Row | BrokenRow]:
-        """Yield the rows as they are without those before them. What is no unit is told."""
+    def _alone(self) -> Iterator[Row | BrokenRow]:
+        """Yield the rows as they are without those before them."""
+        return chain.from_iterable(self._several(id))
+
+    def _several(self, tell: Callable[[Remark], object]) -> Iterator[list[Row | BrokenRow]]:
+        """Yield the same, several at once. What is no unit is told."""
         try:
             self._check_signature()
             for found, style in self.sources:

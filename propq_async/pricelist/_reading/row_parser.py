@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final
 
 from propq_async._messages import joined, tr
@@ -113,18 +113,28 @@ class RowParser:
         self._known = KnownRows(found, style, self._price, self._whole_from, self._row)
 
     def __iter__(self) -> Iterator[Row | BrokenRow]:
+        return chain.from_iterable(self.several())
+
+    def several(self) -> Iterator[list[Row | BrokenRow]]:
+        """Yield the rows, several at once."""
         records = with_shown(self._found.records(), self._noticed)
         while batch := [*islice(records, self._at_once)]:
-            known = self._known.rows(batch) if self._other_heading is None else {}
-            if len(known) == len(batch):
-                yield from known.values()
-                continue
-            for record in batch:
-                row: Row | BrokenRow | None
-                row = known.get(record.line) if self._other_heading is None else None
-                row = row or self._row_of(record)
-                if row is not None:
-                    yield row
+            known = self._known.rows(batch) if self._other_heading is None else []
+            yield [*known] if len(known) == len(batch) else self._rows_of(batch, known)
+
+    def _rows_of(
+        self, batch: Iterable[Record | BrokenLine], known: Iterable[Row]
+    ) -> list[Row | BrokenRow]:
+        """Return the rows of records, of which some are known."""
+        by_line = {row.line: row for row in known}
+        rows: list[Row | BrokenRow] = []
+        for record in batch:
+            row: Row | BrokenRow | None
+            row = by_line.get(record.line) if self._other_heading is None else None
+            row = row or self._row_of(record)
+            if row is not None:
+                rows.append(row)
+        return rows
 
     def _row_of(self, record: Record | BrokenLine) -> Row | BrokenRow | None:
         """Return the row of a record, `None` if it has nothing in it, or is a heading."""
@@ -132,6 +142,7 @@ class RowParser:
             problem = problem_in(self._table, record.line, None, record.text, record.expected)
             return BrokenRow(self._table, record.line, (record.text,), (problem,))
         cells = record.cells
+        row: Row | BrokenRow
         if not any(cells) or not any(map(is_filled, cells)):
             return None
         if len(cells) > self._width and not any(map(str.strip, cells[self._width :])):

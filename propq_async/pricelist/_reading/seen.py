@@ -47,7 +47,7 @@ class Seen:
         self._twins: dict[Unit, int] = {}
         self._broken: dict[Unit, BrokenRow] = {}
 
-    def look_at_new(self, rows: Sequence[Row | BrokenRow]) -> list[Row] | None:
+    def look_at_new(self, rows: Sequence[Row | BrokenRow]) -> Sequence[Row] | None:
         """Return several rows with what is to be said of them, in a third of the time of `look_at`.
 
         It is `None`, and they were not looked at, unless all are good, and of new units.
