@@ -125,7 +125,7 @@ class KnownRows:
         several = [*found, prices]
         if not all(map(all, several)):
             are_known = [*map(all, zip(*several, strict=True))]
-            lines, names = ([*compress(ones, are_known)] for ones in (lines, names))
+            lines, names = [*compress(lines, are_known)], [*compress(names, are_known)]
             several = [[*compress(ones, are_known)] for ones in several]
             columns = [[*compress(ones, are_known)] for ones in columns]
         return self._made(lines, names, several, columns) if lines else []
