@@ -37,7 +37,7 @@ class _Unknown(RowParser):
     """Looks at each cell of each row."""
 
     def several(self) -> Iterator[list[Row | BrokenRow]]:
-        self._known.rows = lambda _: []  # type: ignore[assignment]
+        self._known.rows = lambda records: [None] * len(records)  # type: ignore[method-assign]
         yield from super().several()
 
 

@@ -26,6 +26,8 @@ __all__ = ["KnownRows", "plain_text"]
 
 # So many different cells of a column are remembered.
 _MANY: Final = 10_000
+# So often what is new among several rows is read to be looked up.
+_ROUNDS: Final = 3
 _NUMBERS: Final = frozenset({int, float, Decimal})
 _ONLY_TEXTS: Final = {str}
 _LOOKED_UP: Final = frozenset({str, int, float, tuple})
@@ -95,40 +97,55 @@ class KnownRows:
         self._read_row = read_row
         self._ids, self._states, self._prices, self._directions = (_Meanings() for _ in range(4))
 
-    def rows(self, records: Sequence[Record | BrokenLine]) -> list[Row]:
-        """Return rows of some of the records. That one is missing says nothing about it.
+    def rows(self, records: Sequence[Record | BrokenLine]) -> Sequence[Row | None]:
+        """Return the row of each record, or `None`, which says nothing about it.
 
         It goes through them by columns, which takes half as long as by rows.
         """
-        width, noticed = self._width, self._noticed
-        plain = [record for record in records if type(record) is Record]
-        if noticed or {len(record.cells) for record in plain} != {width}:
-            plain = [
-                record
-                for record in plain
-                if len(record.cells) == width and record.line not in noticed
-            ]
+        places, plain = self._plain(records)
         rows = [record.cells for record in plain]
         columns: list[Sequence[Any]] = [*zip(*rows, strict=True)]
         if not columns:
-            return []
+            return [None] * len(records)
         lines = [record.line for record in plain]
         names = _as_texts(columns[self._indexes[1]])
         found = self._look_up(names, columns)
-        # In most columns nothing is new, or one cell throughout: the next development.
-        new = {[*map(bool, ones)].index(False) for ones in found if not all(ones)}
-        for at in new:
-            self._read_row(lines[at], rows[at])
-        if new:
+        # In most columns little is new, such as the next development. Where all is, it is left.
+        for _ in range(_ROUNDS):
+            new = {[*map(bool, ones)].index(False) for ones in found if not all(ones)}
+            if not new:
+                break
+            for at in new:
+                self._read_row(lines[at], rows[at])
             found = self._look_up(names, columns)
-        prices = self._prices_of(columns[self._indexes[3]])
-        several = [*found, prices]
+        several = [*found, self._prices_of(columns[self._indexes[3]])]
         if not all(map(all, several)):
             are_known = [*map(all, zip(*several, strict=True))]
-            lines, names = [*compress(lines, are_known)], [*compress(names, are_known)]
+            places, lines = [*compress(places, are_known)], [*compress(lines, are_known)]
+            names = [*compress(names, are_known)]
             several = [[*compress(ones, are_known)] for ones in several]
             columns = [[*compress(ones, are_known)] for ones in columns]
-        return self._made(lines, names, several, columns) if lines else []
+        made = self._made(lines, names, several, columns) if lines else []
+        if len(made) == len(records):
+            return made
+        at_places = dict(zip(places, made, strict=True))
+        return [*map(at_places.get, range(len(records)))]
+
+    def _plain(
+        self, records: Sequence[Record | BrokenLine]
+    ) -> tuple[Sequence[int], Sequence[Record]]:
+        """Return the records with as many cells as columns, and their places."""
+        width, noticed = self._width, self._noticed
+        plain = [record for record in records if type(record) is Record]
+        is_all = len(plain) == len(records) and not noticed
+        if is_all and {len(record.cells) for record in plain} == {width}:
+            return range(len(records)), plain
+        at_places = {
+            at: record
+            for at, record in enumerate(records)
+            if type(record) is Record and len(record.cells) == width and record.line not in noticed
+        }
+        return [*at_places], [*at_places.values()]
 
     def _look_up(self, names: Sequence[str], columns: Sequence[Sequence[Any]]) -> list[list[Any]]:
         """Return of each row whether its name is plain, and what its cells but the price mean."""
@@ -147,9 +164,13 @@ class KnownRows:
 
     def _prices_of(self, cells: Sequence[Any]) -> list[tuple[int | Decimal, str] | None]:
         known = self._prices.of(cells)
-        if not all(known):
-            return [one or self._new_price(cell) for one, cell in zip(known, cells, strict=True)]
-        return known
+        if all(known):
+            return known
+        return [
+            # It may have been new a few rows before.
+            one or self._prices.of((cell,))[0] or self._new_price(cell)
+            for one, cell in zip(known, cells, strict=True)
+        ]
 
     def _new_price(self, cell: Any) -> tuple[int | Decimal, str] | None:
         price = self._read_price(cell)

@@ -119,18 +119,20 @@ class RowParser:
         """Yield the rows, several at once."""
         records = with_shown(self._found.records(), self._noticed)
         while batch := [*islice(records, self._at_once)]:
-            known = self._known.rows(batch) if self._other_heading is None else []
-            yield [*known] if len(known) == len(batch) else self._rows_of(batch, known)
+            known = self._known.rows(batch)
+            if None in known or self._other_heading is not None:
+                yield self._rows_of(batch, known)
+            else:
+                yield [row for row in known if row is not None]
 
     def _rows_of(
-        self, batch: Iterable[Record | BrokenLine], known: Iterable[Row]
+        self, batch: Iterable[Record | BrokenLine], known: Iterable[Row | None]
     ) -> list[Row | BrokenRow]:
         """Return the rows of records, of which some are known."""
-        by_line = {row.line: row for row in known}
         rows: list[Row | BrokenRow] = []
-        for record in batch:
+        for record, known_row in zip(batch, known, strict=True):
             row: Row | BrokenRow | None
-            row = by_line.get(record.line) if self._other_heading is None else None
+            row = known_row if self._other_heading is None else None
             row = row or self._row_of(record)
             if row is not None:
                 rows.append(row)
