@@ -227,9 +227,11 @@ if s.stated ~= 1 then
     s.base, s.limit = s.limit, math.ceil(1.03 * s.limit)
   end
 end
--- The window began when this call reached the server, perhaps later than others would have.
+-- The window began when this call reached the server, perhaps later than others would have. Even a
+-- single call that comes before its end may be taken, as the rest of it, and would seem to open it.
 local trip = now - began
-s.late = math.min(250, math.max(0, trip - (s.trip or trip)))
+local usual = math.min(trip, s.window and math.floor(s.window / 40) or 0)
+s.late = math.min(250, math.max(usual, trip - (s.trip or trip)))
 s.trip = math.min(trip, (s.trip or trip) + 1)
 s.begins, s.given, s.phase, s.taken = began, math.max(1, s.probes), 'open', 0
 s.unclear, s.tried = 0, nil
