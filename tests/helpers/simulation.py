@@ -57,13 +57,14 @@ class Simulated:
         *,
         latency_seconds: float = LATENCY_SECONDS,
         jitter: float = 0.0,
+        seed: int = 1,
     ) -> None:
         self._clock = clock
         self._answer = answer
         self._latency_seconds = latency_seconds
         self._jitter = jitter
         self._work = answer if isinstance(answer, Busy) else None
-        self._random = Random(1)
+        self._random = Random(seed)
         self.arrived: list[float] = []
         self.names: list[str] = []
         self.codes: list[int | None] = []

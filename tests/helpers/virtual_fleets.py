@@ -14,7 +14,7 @@ from propq_async import Clock
 from propq_async.redis import RedisLimiter
 
 from .redis_servers import RedisServer
-from .simulation import Answer, Simulated, units
+from .simulation import LATENCY_SECONDS, Answer, Simulated, units
 from .support import an_update, run_virtual
 
 SIZE = 8
@@ -130,11 +130,13 @@ def run_jobs(
     pause_seconds: float = 0.0,
     cap: float | None = None,
     jitter: float = 0.0,
+    latency_seconds: float = LATENCY_SECONDS,
+    seed: int = 1,
 ) -> list[Ran]:
     """Let fleets of so many processes update so many rows, one after the other."""
 
     async def job(clock: Clock) -> Ran:
-        server = Simulated(clock, answer, jitter=jitter)
+        server = Simulated(clock, answer, latency_seconds=latency_seconds, jitter=jitter, seed=seed)
         redis = VirtualRedis(redis_server, clock)
 
         async def process(number: int) -> None:

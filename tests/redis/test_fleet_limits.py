@@ -61,3 +61,20 @@ def test_calls_that_take_unequally_long_to_the_server_are_not_refused_for_long(
     )
     assert first.refused(after_seconds=first.refused_at[0] + 2 * LATENCY_SECONDS) <= 10
     assert [ran.refused() for ran in later] == [0, 0]
+
+
+@pytest.mark.campaign
+def test_a_window_is_not_tried_before_its_end_where_calls_take_up_to_a_fifth_of_a_second(
+    redis_server: RedisServer,
+) -> None:
+    first, later = run_jobs(
+        redis_server,
+        fixed_windows(400, 3, headers=True),
+        rows=1_696,
+        jobs=2,
+        latency_seconds=0.2,
+        jitter=0.9,
+        seed=3,
+    )
+    assert first.refused(after_seconds=first.refused_at[0] + 0.4) <= 10
+    assert later.refused() <= 1
