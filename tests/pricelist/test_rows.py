@@ -118,3 +118,18 @@ def test_rows_under_names_that_are_alike_are_told_apart(tmp_path: Path) -> None:
     ]
     rivals = [row.rival and row.rival.line for row in read if isinstance(row, BrokenRow)]
     assert rivals == [3, None, 2]
+
+
+def test_a_line_without_its_name_says_nothing_of_the_others(tmp_path: Path) -> None:
+    """Whether `1.0` was a number is a matter of all names, and the last line has none."""
+    path = tmp_path / "list.csv"
+    names = ["1.0", "1-3"]
+    lines = [
+        "Development,Price,Status,Directions,Name",
+        *(f"4711,1000,SOLD,N,{one}" for one in names),
+    ]
+    path.write_text("\n".join([*lines, "4711,1000,SOLD,N"]))
+    odd, plain, short = pricelist.read(path)
+    assert "expected 1, or" in str(odd)
+    assert isinstance(plain, Row)
+    assert "expected 5 columns separated by commas, not 4" in str(short)

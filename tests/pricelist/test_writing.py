@@ -124,6 +124,7 @@ def test_what_is_written_is_read_back_or_refused(
         ("directions", ["S", "SUR"]),
         ("name", "A\n" * 31 + "A"),
         ("name", "A\0B"),
+        ("name", "A\ufeffB"),
     ],
 )
 def test_what_would_not_be_read_back_is_named(tmp_path: Path, field: str, value: Any) -> None:
