@@ -81,6 +81,6 @@ async def test_a_fleet_goes_on_with_the_replica(
         loaded = await store.load(KEY)
         assert loaded is not None
         assert loaded.access_token == a_token().access_token
-        assert await limiter.join() == Pace(8, 2.0, is_stated=True)
+        assert await limiter.join() == Pace(8, 3.0, is_stated=True)
         with replica.client() as look:
             assert look.info("replication")["role"] == "master"
