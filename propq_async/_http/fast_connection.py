@@ -150,7 +150,7 @@ class FastConnection(asyncio.BufferedProtocol):
                     # It answers no request.
                     self.should_close = True
             if tls is not None and tls.has_ended:
-                self._take_goodbye(transport)
+                self._take_goodbye(transport, ends_answer=True)
         except LOSSES as error:
             self.error, self.should_close = error, True
             transport.abort()
@@ -159,9 +159,9 @@ class FastConnection(asyncio.BufferedProtocol):
             self._wake()
 
     def eof_received(self) -> None:
-        """Take the goodbye of the server, if it is one: TLS has its own."""
-        if self.tls is None and self.transport is not None:
-            self._take_goodbye(self.transport)
+        """Take the goodbye of the server. TLS has its own, so with TLS this one ends no answer."""
+        if self.transport is not None:
+            self._take_goodbye(self.transport, ends_answer=self.tls is None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Unregister, and let whoever waits know."""
@@ -182,12 +182,12 @@ class FastConnection(asyncio.BufferedProtocol):
             self.should_close = tls.decrypt(b"", self._buffers.decrypted) > 0
             self._wake()
 
-    def _take_goodbye(self, transport: asyncio.Transport) -> None:
-        """Take the end of the connection for the end of an answer that does not say its length.
+    def _take_goodbye(self, transport: asyncio.Transport, *, ends_answer: bool) -> None:
+        """Take the end of the connection, which may end an answer that does not say its length.
 
         It also acknowledges what the server had received by then.
         """
-        if not self.answer.has_ended:
+        if ends_answer and not self.answer.has_ended:
             self.answer.end()
         self.closed_first = unacknowledged_bytes(transport) > 0
         self._hang_up(transport)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from propq_async._http import fast_connection
 from propq_async._http.connections import OpenConnections
 from propq_async._http.fast_connection import Buffers, FastConnection
 
@@ -62,3 +64,20 @@ async def test_who_waits_for_the_end_hears_of_it(connection: Any) -> None:
     another.connection_made(Wire())
     another.connection_lost(None)
     assert another.closed is None
+
+
+@pytest.mark.parametrize("has_tls", [True, False])
+async def test_an_end_that_acknowledges_no_request_says_so_with_tls_as_well(
+    monkeypatch: pytest.MonkeyPatch, connection: Any, *, has_tls: bool
+) -> None:
+    """nginx closes idle connections without the goodbye of TLS."""
+    monkeypatch.setattr(fast_connection, "unacknowledged_bytes", lambda _: 5)
+    if has_tls:
+        connection.tls = SimpleNamespace(is_open=True, say_goodbye=lambda: None)
+    connection.answer.expect(is_head_only=False)
+    connection.answer.feed(memoryview(b"HTTP/1.1 200 OK\r\n\r\nhalf"))
+    connection.eof_received()
+    assert connection.closed_first
+    assert connection.should_close
+    # But anybody can end what TLS runs over.
+    assert connection.answer.has_ended is not has_tls
