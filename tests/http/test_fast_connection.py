@@ -50,7 +50,9 @@ async def test_what_comes_after_the_end_is_not_read(connection: Any) -> None:
     connection.close()
     connection.get_buffer(-1)[:4] = b"HTTP"
     connection.buffer_updated(4)
+    connection.eof_received()
     assert not answer.has_begun
+    assert not answer.has_ended
 
 
 async def test_who_waits_for_the_end_hears_of_it(connection: Any) -> None:
