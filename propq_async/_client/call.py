@@ -23,9 +23,9 @@ from propq_async.errors import (
 )
 from propq_async.stats import BOUNDS
 
+from .lost_answers import is_hopeless
 from .rejections import error_of_rejection
 from .retries import RetriedCall, logger
-from .retry_rules import is_hopeless
 from .unit_order import Crowd
 
 # A call that waited longer than this for its token has not kept to the pace of the throttle.

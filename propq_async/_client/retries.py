@@ -26,7 +26,6 @@ from propq_async.hooks import CallObserver, EndedAttempt, WaitReason
 from .call_spec import BatchRow, Options, Request
 from .progress import Progress
 from .resources import LoopResources
-from .retry_after import after_own_refusal
 from .retry_rules import (
     error_of,
     judge,
@@ -35,6 +34,7 @@ from .retry_rules import (
 )
 from .terms import Meaning, Others, Terms, Verdict
 from .unit_order import Contender, Crowd
+from .wait_after_429 import after_own_refusal
 
 logger = logging.getLogger("propq_async.calls")
 

@@ -30,22 +30,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from propq_async._wire.messages import Call, Lost, Reply, lost_answer
+from propq_async._wire.messages import Call, Lost, Reply
 from propq_async._wire.status_errors import status_error
 from propq_async._wire.statuses import Kind, rule_of
 from propq_async.credentials import Token
-from propq_async.errors import APIConnectionError, APIError, APIStatusError, APITimeoutError
+from propq_async.errors import APIConnectionError, APIError, APITimeoutError
 
+from .lost_answers import judge_loss, may_be_repeated
 from .progress import Progress
-from .retry_after import LEAST_BLAMED, seconds_to_wait
 from .terms import Meaning, Others, Terms, Verdict
+from .wait_after_429 import LEAST_BLAMED, judge_unavailable
 
-# Dead connections that one call may find in the pool before it takes them for an outage.
-MAX_DEAD_CONNECTIONS: Final = 10
-# The longest wait after a 503 without `Retry-After` that other calls do not get, and how many of
-# them cost no attempt.
-LAST_OVERLOAD_SECONDS: Final = 2.0
-FREE_OVERLOADS: Final = 10
 _PASSING: Final = (Kind.LIMIT, Kind.UNAVAILABLE, Kind.BREAKDOWN, Kind.OUTAGE)
 
 
@@ -70,7 +65,7 @@ def judge(
     """
     kind = kind_of(outcome)
     if isinstance(outcome, Lost):
-        settled = _judge_loss(outcome, progress, others)
+        settled = judge_loss(outcome, progress, others)
     else:
         settled = _judge_status(kind, error, progress, terms, others)
     if settled is not None:
@@ -88,17 +83,6 @@ def judge(
     )
 
 
-def _judge_loss(lost: Lost, progress: Progress, others: Others) -> Verdict | None:
-    """Return the verdict on a loss, `None` if it is a failure that may pass."""
-    if lost.final:
-        return Verdict(Meaning.FINAL, fails=True, counts=True)
-    if lost.stale and progress.dead_connections < MAX_DEAD_CONNECTIONS:
-        return Verdict(Meaning.DEAD)
-    if _is_futile(lost, progress, others):
-        return Verdict(Meaning.FUTILE, fails=True, counts=True)
-    return None
-
-
 def _judge_status(
     kind: Kind, error: APIError, progress: Progress, terms: Terms, others: Others
 ) -> Verdict | None:
@@ -106,7 +90,7 @@ def _judge_status(
     is_own = others.got_through or (others.ever_got_through and others.row_is_suspect)
     match kind:
         case Kind.LIMIT | Kind.UNAVAILABLE:
-            return _judge_unavailable(kind, error, progress, terms, others)
+            return judge_unavailable(kind, error, progress, terms, others)
         case Kind.TOKEN:
             return _judge_refused_token(progress, terms, others)
         case Kind.REFUSAL:
@@ -130,26 +114,6 @@ def _judge_refused_token(progress: Progress, terms: Terms, others: Others) -> Ve
     return Verdict(Meaning.TOKEN, fails=is_last, counts=True)
 
 
-def _judge_unavailable(
-    kind: Kind, error: APIError, progress: Progress, terms: Terms, others: Others
-) -> Verdict | None:
-    """Return the verdict on a server that does not take the call now.
-
-    `None`: it is down, or does not take this one call.
-    """
-    asked = error.retry_after_seconds if isinstance(error, APIStatusError) else None
-    if kind is Kind.LIMIT or asked is not None:
-        is_limit = kind is Kind.LIMIT
-        return Verdict(Meaning.WAIT, seconds_to_wait(asked, progress.waits), is_limit=is_limit)
-    if not others.got_through or others.are_overloads_of_calls:
-        return None
-    # It is not down, since it takes others: it does not take so many at once.
-    counts = progress.waits >= FREE_OVERLOADS or terms.policy.attempts == 1
-    wait = min(LAST_OVERLOAD_SECONDS, terms.policy.delay_seconds(progress.waits + 1, terms.random))
-    is_over = progress.attempts + counts >= terms.policy.attempts or wait > terms.seconds_left
-    return Verdict(Meaning.OVERLOAD, wait, fails=is_over, counts=counts)
-
-
 def kind_of(outcome: Reply | Lost) -> Kind:
     """Return what an outcome other than a 2xx is a sign of."""
     return rule_of(outcome.status).kind if isinstance(outcome, Reply) else Kind.OUTAGE
@@ -160,27 +124,6 @@ def may_pass(outcome: Reply | Lost) -> bool:
     if isinstance(outcome, Lost):
         return not outcome.final and outcome.worth_attempts is None
     return kind_of(outcome) in _PASSING
-
-
-def is_hopeless(worth_attempts: int, *, ever_got_through: bool) -> bool:
-    """Return whether a failure that is worth so many attempts is no outage.
-
-    A name that does not resolve although the server was reached before is one: the network is
-    down.
-    """
-    return worth_attempts == 1 or not ever_got_through
-
-
-def _is_futile(lost: Lost, progress: Progress, others: Others) -> bool:
-    """Return whether no further attempt can help, here or in any other call."""
-    worth = lost.worth_attempts
-    return (
-        worth is not None
-        and progress.futile + 1 >= worth
-        # There may be several servers behind one name.
-        and not others.got_through
-        and is_hopeless(worth, ever_got_through=others.ever_got_through)
-    )
 
 
 def _is_to_blame(outcome: Reply | Lost, progress: Progress, others: Others) -> bool:
@@ -201,8 +144,7 @@ def _is_to_blame(outcome: Reply | Lost, progress: Progress, others: Others) -> b
 
 
 def _back_off(outcome: Reply | Lost, attempts: int, terms: Terms) -> float | None:
-    is_unrepeatable = lost_answer(outcome) and not terms.is_repeatable
-    if attempts >= terms.policy.attempts or is_unrepeatable:
+    if attempts >= terms.policy.attempts or not may_be_repeated(outcome, terms):
         return None
     delay = terms.policy.delay_seconds(max(attempts, 1), terms.random)
     return delay if delay <= terms.seconds_left else None

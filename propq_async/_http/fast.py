@@ -20,9 +20,9 @@ from propq_async._wire.messages import Lost, Reply
 from propq_async.credentials import Token
 
 from .connections import IdleConnections, OpenConnections, Origin, let_the_loop_see
+from .exceptions import LOSSES, bare, lost_on_the_way, ran_out_of_time
 from .fast_connection import Buffers, FastConnection
 from .heads import Head
-from .losses import LOSSES, bare, lost_on_the_way, ran_out_of_time
 from .transport import Attempt, Form
 
 MOST_TARGETS: Final = 1024

@@ -14,7 +14,7 @@ from propq_async._messages import tr
 
 from .answers import AnswerReader
 from .connections import OpenConnections, poll_of, unacknowledged_bytes
-from .losses import LOSSES
+from .exceptions import LOSSES
 from .tls_layer import TlsLayer
 from .wakeup import Wakeup
 

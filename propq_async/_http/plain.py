@@ -20,7 +20,7 @@ from propq_async._wire.messages import Lost, Reply
 from propq_async.credentials import Token
 
 from .connections import OpenConnections, let_the_loop_see, poll_of, unacknowledged_bytes
-from .losses import LOSSES, bare, lost_on_the_way, raised_by_hook, ran_out_of_time
+from .exceptions import LOSSES, bare, lost_on_the_way, raised_by_hook, ran_out_of_time
 from .proxies import proxy_for
 from .transport import HEADERS, MAX_HEADER_BYTES, Attempt, Body, Form, PoolSettings
 

@@ -9,8 +9,6 @@ import attrs
 
 from propq_async.errors import APIError
 
-from .statuses import rule_of
-
 _E = TypeVar("_E", bound=APIError)
 
 # The longest body of an error that is parsed. To parse much more would block the event loop.
@@ -72,11 +70,3 @@ class Lost:
     final: bool = False
     worth_attempts: int | None = None
     advice: str = ""
-
-
-def lost_answer(outcome: Reply | Lost) -> bool:
-    """Return whether the server may have received the call although its answer did not arrive.
-
-    A gateway may say so of the server behind it.
-    """
-    return outcome.sent if isinstance(outcome, Lost) else rule_of(outcome.status).is_answer_lost

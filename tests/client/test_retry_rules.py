@@ -18,24 +18,20 @@ from propq_async import (
     RetryPolicy,
     Token,
 )
+from propq_async._client.lost_answers import MAX_DEAD_CONNECTIONS, is_hopeless
 from propq_async._client.progress import Progress
-from propq_async._client.retry_after import (
+from propq_async._client.retry_rules import error_of, judge
+from propq_async._client.terms import Meaning, Others, Terms, Verdict
+from propq_async._client.wait_after_429 import (
     FIRST_UNSTATED_SECONDS,
+    FREE_OVERLOADS,
+    LAST_OVERLOAD_SECONDS,
     LAST_UNSTATED_SECONDS,
     LEAST_BLAMED,
     LEAST_WAIT_SECONDS,
     after_own_refusal,
     seconds_to_wait,
 )
-from propq_async._client.retry_rules import (
-    FREE_OVERLOADS,
-    LAST_OVERLOAD_SECONDS,
-    MAX_DEAD_CONNECTIONS,
-    error_of,
-    is_hopeless,
-    judge,
-)
-from propq_async._client.terms import Meaning, Others, Terms, Verdict
 from propq_async._wire.messages import Call, Lost, Reply
 
 A_TOKEN = Token("x", "Bearer", *[datetime(2030, 1, 1, tzinfo=UTC)] * 2)

@@ -12,7 +12,7 @@ from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from propq_async._http.losses import lost_on_the_way, ran_out_of_time
+from propq_async._http.exceptions import lost_on_the_way, ran_out_of_time
 from propq_async._http.transport import Attempt
 from propq_async._wire.messages import Lost
 
