@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import select
+import ssl
 import sys
 from collections.abc import Callable
 from typing import Any, Final
@@ -93,23 +94,59 @@ async def let_the_loop_see() -> None:
 class Origin(aiohttp.ClientRequest):
     """Scheme, host and port, in the form that a connector takes, and the idle connections there.
 
-    The connector opens connections without TLS: the fast transport has its own.
+    aiohttp opens connections without TLS: the fast transport has its own.
     """
 
     connection_key: Any = None
 
-    def __init__(self, url: URL, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, url: URL, loop: asyncio.AbstractEventLoop, ssl_context: ssl.SSLContext | None
+    ) -> None:
         super().__init__("GET", url, loop=loop)
         # Computed once, and not for each connection. It differs for http and https.
         self.connection_key = super().connection_key
-        self.has_tls = url.scheme == "https"
+        self._has_tls = url.scheme == "https"
+        self._ssl_context = ssl_context
         # Certificates name hosts without the dot at the end of a complete name, as aiohttp has it.
-        self.server_name = (url.raw_host or "").rstrip(".")
+        self._server_name = (url.raw_host or "").rstrip(".")
         self.idle: list[Any] = []
 
     def is_ssl(self) -> bool:
-        """Return `False`: the connector has nothing to do with TLS."""
+        """Return `False`: aiohttp has nothing to do with TLS."""
         return False
+
+    async def begin_tls(self, connection: Any) -> None:
+        """Begin TLS on a new connection if it needs it.
+
+        Raises:
+            aiohttp.ClientConnectorError: it failed, as aiohttp tells it.
+        """
+        if not self._has_tls or connection.tls is not None:
+            return
+        try:
+            await connection.start_tls(self._ssl_context, self._server_name)
+        except ssl.SSLCertVerificationError as error:
+            raise aiohttp.ClientConnectorCertificateError(self.connection_key, error) from error
+        except ssl.SSLError as error:
+            raise aiohttp.ClientConnectorSSLError(self.connection_key, error) from error
+        except OSError as error:
+            raise aiohttp.ClientConnectorError(self.connection_key, error) from error
+
+
+class Connector(aiohttp.TCPConnector):
+    """Opens connections to an `Origin`, and begins TLS before it counts them as open.
+
+    So where TLS fails at one address of a host, aiohttp goes on to the next, as with its own TLS.
+    """
+
+    async def _wrap_create_connection(self, *arguments: Any, **named: Any) -> Any:
+        transport, connection = await super()._wrap_create_connection(*arguments, **named)
+        try:
+            await named["req"].begin_tls(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return transport, connection
 
 
 class IdleConnections:
@@ -119,8 +156,9 @@ class IdleConnections:
     to the connector, which closes them in time.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, ssl_context: ssl.SSLContext | None) -> None:
         self._loop = loop
+        self._ssl_context = ssl_context
         self._origins: dict[URL, Origin] = {}
         self.timer: asyncio.TimerHandle | None = None
 
@@ -129,7 +167,7 @@ class IdleConnections:
         key = url.origin()
         origin = self._origins.get(key)
         if origin is None:
-            origin = self._origins[key] = Origin(key, self._loop)
+            origin = self._origins[key] = Origin(key, self._loop, self._ssl_context)
         return origin
 
     def set_timer(self) -> None:

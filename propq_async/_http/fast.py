@@ -76,14 +76,13 @@ class FastTransport:
     """
 
     def __init__(self, connector: Any, ssl_context: ssl.SSLContext | None = None) -> None:
-        self._ssl_context: Any = ssl_context
         self._loop = asyncio.get_running_loop()
         # A TCPConnector. Untyped, since not all that is used of it is public.
         self._connector = connector
         self._open = OpenConnections()
         self._connector._factory = partial(FastConnection, self._open, Buffers(), self._loop)  # noqa: SLF001
         self._deadlines = _Deadlines(self._loop)
-        self._idle = IdleConnections(self._loop)
+        self._idle = IdleConnections(self._loop, ssl_context)
         self._targets: dict[URL, _Target] = {}
         self._last_target: _Target | None = None
         self._connecting = 0
@@ -222,24 +221,13 @@ class FastTransport:
             self._connecting -= 1
         try:
             connection: FastConnection = lease.protocol
-            if origin.has_tls and connection.tls is None:
-                await self._secure(connection, origin)
+            # It has begun, unless this is not a `Connector`.
+            await origin.begin_tls(connection)
         except BaseException:
             lease.close()
             raise
         connection.lease = lease
         return connection
-
-    async def _secure(self, connection: FastConnection, origin: Origin) -> None:
-        """Begin TLS on a new connection. What goes wrong is told as aiohttp tells it."""
-        try:
-            await connection.start_tls(self._ssl_context, origin.server_name)
-        except ssl.SSLCertVerificationError as error:
-            raise aiohttp.ClientConnectorCertificateError(origin.connection_key, error) from error
-        except ssl.SSLError as error:
-            raise aiohttp.ClientConnectorSSLError(origin.connection_key, error) from error
-        except OSError as error:
-            raise aiohttp.ClientConnectorError(origin.connection_key, error) from error
 
     def _target(self, url: URL) -> _Target:
         if len(self._targets) >= MOST_TARGETS:

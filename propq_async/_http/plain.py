@@ -182,7 +182,7 @@ class PlainTransport:
         self._open = OpenConnections()
         proxy = settings.proxy or (proxy_for(url) if settings.trust_env else None)
         self._has_proxy = proxy is not None
-        connector: Any = settings.connector()
+        connector: Any = settings.connector(aiohttp.TCPConnector)
         # An aiohttp that does not know this attribute uses its own connections.
         connector._factory = partial(_PlainConnection, self._open, self._loop)  # noqa: SLF001
         self._session = aiohttp.ClientSession(

@@ -14,6 +14,7 @@ from propq_async._wire.messages import Lost, Reply
 from propq_async.credentials import Credentials, Token
 
 from .compatibility import fits
+from .connections import Connector
 from .fast import FastTransport
 from .tls import default_context
 from .transport import Attempt, Form, PoolSettings
@@ -86,7 +87,7 @@ class Pool:
 
                 self.transport = PlainTransport(settings, url)
             else:
-                self.transport = FastTransport(settings.connector(), settings.ssl_context)
+                self.transport = FastTransport(settings.connector(Connector), settings.ssl_context)
         return await self.transport.send(method, url, token, body, timeout_seconds, attempt)
 
 

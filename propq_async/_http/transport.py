@@ -44,9 +44,9 @@ class PoolSettings:
     trust_env: bool = False
     trace_configs: Sequence[aiohttp.TraceConfig] = ()
 
-    def connector(self) -> aiohttp.TCPConnector:
+    def connector(self, kind: type[aiohttp.TCPConnector], /) -> aiohttp.TCPConnector:
         """Return a new connector. Needs a running event loop, and does no I/O."""
-        return aiohttp.TCPConnector(
+        return kind(
             limit=self.max_connections,
             ssl=True if self.ssl_context is None else self.ssl_context,
         )

@@ -199,7 +199,7 @@ class _Patient(aiohttp.TCPConnector):
 
 @attrs.frozen(kw_only=True)
 class _PatientConnections(PoolSettings):
-    def connector(self) -> aiohttp.TCPConnector:
+    def connector(self, _: type[aiohttp.TCPConnector]) -> aiohttp.TCPConnector:
         return _Patient()
 
 
@@ -225,7 +225,7 @@ class _KeepsItsFactory(aiohttp.TCPConnector):
 
 @attrs.frozen(kw_only=True)
 class _OtherConnections(PoolSettings):
-    def connector(self) -> aiohttp.TCPConnector:
+    def connector(self, _: type[aiohttp.TCPConnector]) -> aiohttp.TCPConnector:
         return _KeepsItsFactory()
 
 

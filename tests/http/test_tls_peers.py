@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import socket
 import ssl
 import termios
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -17,6 +18,7 @@ import aiohttp
 import attrs
 import pytest
 import uvloop
+from aiohttp.abc import AbstractResolver, ResolveResult
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from yarl import URL
@@ -315,6 +317,99 @@ def test_a_server_that_goes_during_the_handshake_was_sent_nothing(
                 assert isinstance(lost, Lost)
                 assert (lost.sent, lost.timed_out) == (False, False)
                 assert "there is no connection: Cannot connect to host localhost" in lost.reason
+
+    run(loop, main())
+
+
+class _Resolver(AbstractResolver):
+    """Knows one host, with an address for each of these ports."""
+
+    def __init__(self, ports: list[int]) -> None:
+        self.ports = ports
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        del port
+        return [
+            ResolveResult(
+                hostname=host, host="127.0.0.1", port=one, family=family, proto=0, flags=0
+            )
+            for one in self.ports
+        ]
+
+    async def close(self) -> None: ...
+
+
+@attrs.frozen(kw_only=True)
+class _ManyAddresses(PoolSettings):
+    ports: list[int]
+
+    def connector(self, kind: type[aiohttp.TCPConnector]) -> aiohttp.TCPConnector:
+        return kind(resolver=_Resolver(self.ports), ssl=self.ssl_context or True)
+
+
+async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(1)
+    writer.transport.abort()
+
+
+async def speak_plainly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(1)
+    writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+
+@loops
+@transports
+@pytest.mark.parametrize("fails", [reset, speak_plainly])
+def test_where_tls_fails_at_one_address_the_same_attempt_tries_the_next(
+    certificate: Path, loop: Callable[[], Any], traces: list[aiohttp.TraceConfig], fails: Serve
+) -> None:
+    tried: list[int] = []
+
+    async def fail(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tried.append(writer.get_extra_info("sockname")[1])
+        await fails(reader, writer)
+
+    async def main() -> None:
+        async with (
+            listening(fail) as first,
+            listening(fail) as second,
+            listening(answering(OK), server_context(certificate)) as good,
+        ):
+            for ports, kind in (([first, second], Lost), ([first, second, good], Reply)):
+                tried.clear()
+                settings = _ManyAddresses(
+                    ports=ports, ssl_context=client_context(certificate), trace_configs=traces
+                )
+                async with Pool(settings) as pool:
+                    assert isinstance(await ask(pool, first), kind)
+                    assert tried == [first, second]
+
+    run(loop, main())
+
+
+@attrs.frozen(kw_only=True)
+class _OtherConnector(PoolSettings):
+    def connector(self, _: type[aiohttp.TCPConnector]) -> aiohttp.TCPConnector:
+        return aiohttp.TCPConnector()
+
+
+@loops
+def test_a_connector_that_leaves_tls_out_gets_it_nevertheless(
+    certificate: Path, loop: Callable[[], Any]
+) -> None:
+    """So nothing goes out in the clear, however the next aiohttp opens its connections."""
+
+    async def main() -> None:
+        settings = _OtherConnector(ssl_context=client_context(certificate))
+        async with (
+            listening(answering(OK), server_context(certificate)) as good,
+            listening(reset) as bad,
+            Pool(settings) as pool,
+        ):
+            assert isinstance(await ask(pool, good), Reply)
+            assert isinstance(await ask(pool, bad), Lost)
 
     run(loop, main())
 
