@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from http import HTTPStatus
 
-from propq_async._throttling.throttle import Rejected
+from propq_async._throttling.permit import Rejected
 from propq_async.errors import (
     APIStatusError,
     APITimeoutError,

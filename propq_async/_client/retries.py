@@ -11,7 +11,7 @@ import math
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from propq_async._throttling.throttle import Permit
+from propq_async._throttling.permit import Permit
 from propq_async._wire.messages import Lost, Reply
 from propq_async._wire.status_errors import request_id
 from propq_async._wire.statuses import Kind

@@ -7,8 +7,6 @@ import math
 from .permit import Permit, Rejected
 from .server_view import ServerView
 
-__all__ = ["Admission"]
-
 
 class Admission(ServerView):
     """Decides for one call at a time, from what is known of the server and what is under way."""

@@ -7,13 +7,10 @@ from typing import Final
 
 from .permit import Counts, Permit
 
-__all__ = ["OTHERS_TO_BLAME", "Blame", "Fault", "Overloads"]
-
-# This many others have to get through between two refusals of a call before it is to blame.
+# A call is to blame if this many others get through between two refusals of it.
 OTHERS_TO_BLAME: Final = 20
 
-
-# Where a limit is known, who shares it may take each place that becomes free for a while.
+# Where there is a limit, others may for a while take each place that becomes free.
 _REFUSALS_UNDER_A_LIMIT: Final = 3
 
 
@@ -31,7 +28,8 @@ class Blame:
     A server that counts calls sooner or later refuses one that it has not refused before, and
     takes a refused one later: both are signs of a limit. If the server refuses the same call again,
     has taken only others since the last time, and has shown no such sign, it is the call's fault.
-    If no other could go meanwhile, it is suspected, if it is suspect for other reasons, too.
+    If no other call could go in between, the call is only suspected, and only if something else
+    speaks against it.
     """
 
     def __init__(self) -> None:
@@ -47,7 +45,7 @@ class Blame:
         self._has_limit = True
 
     def is_given_up(self, permit: Permit, attempts: int) -> bool:
-        """Return whether a suspect was refused so often that it fails, like after its attempts."""
+        """Return whether a suspect was refused so often that it fails, as if out of attempts."""
         refusals = attempts * (_REFUSALS_UNDER_A_LIMIT if self._has_limit else 1)
         return permit.suspected >= refusals
 

@@ -14,8 +14,6 @@ from typing import Final
 
 import attrs
 
-__all__ = ["TRIAL_SECONDS", "TrialConcurrency"]
-
 # In so many seconds a bound has to let so many times the calls through that the rate does, or the
 # other way round. A refusal before that says that the server counts otherwise, or takes less.
 TRIAL_SECONDS: Final = 5.0
@@ -40,9 +38,9 @@ class TrialConcurrency:
     limit: float = math.inf
     _due_at: float = -math.inf
     _due_seconds: float = FIRST_TRIAL_AFTER_SECONDS
-    # What the rate was that it has to beat, `None` once it did.
+    # The rate that it has to beat, `None` once it has.
     _rate: float | None = None
-    # Calls that take as long as they do at least cannot beat it with fewer in flight.
+    # With no more than this in flight it cannot beat the rate, however fast the calls are.
     _least_limit: float = 0.0
     _changed_at: float = -math.inf
     _calls: int = 0
@@ -60,7 +58,6 @@ class TrialConcurrency:
 
     @property
     def is_kept_to(self) -> bool:
-        """Return whether there is a bound, so that the rate is none."""
         return self.limit < math.inf
 
     def admits(self, in_flight: int) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import attrs
 
-__all__ = ["Closing", "Lease", "Opened", "Pace", "SharedLimiter"]
+# How long a limiter is left alone after a failure.
+LEFT_ALONE_SECONDS: Final = 10.0
 
 
 @attrs.frozen

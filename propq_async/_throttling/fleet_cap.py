@@ -1,7 +1,7 @@
 """`max_calls_per_second` as the bound of a whole fleet: the part of one event loop in it.
 
-What may go out is asked for when calls wait, by one task, and has to be used at once: what somebody
-still holds cannot be given to the others.
+One task asks for permits when calls wait. They have to be used at once, since nobody else can use
+them in the meantime.
 """
 
 from __future__ import annotations
@@ -14,15 +14,10 @@ from typing import Final
 
 from propq_async.clock import Clock
 
-from .fleet import Lease
+from .fleet import LEFT_ALONE_SECONDS, Lease
 from .window import Cap
 
-__all__ = ["Allow", "FleetCap"]
-
 logger = logging.getLogger("propq_async.throttle")
-
-# How long the limiter is left alone after a failure.
-LEFT_ALONE_SECONDS: Final = 10.0
 
 # For how long permits are asked for: at least so long, and twice as long as the last answer took.
 LEAST_SECONDS: Final = 0.05
@@ -32,14 +27,10 @@ Allow = Callable[[int, float, float], Awaitable[Lease]]
 
 
 class FleetCap:
-    """Permits of one event loop, of which the fleet has so many a second.
+    """Permits of one event loop, of which the whole fleet gets `per_second`.
 
-    Args:
-        allow: asks the limiter.
-        per_second: how many calls of the whole fleet may go out in any sliding second.
-        clock: where time comes from.
-        able: how many of the calls that wait could go otherwise.
-        pump: what to do when some may go.
+    `allow` asks the limiter. `able` counts the calls that only the limiter holds back, and `pump`
+    lets those go that may.
     """
 
     def __init__(
@@ -84,7 +75,6 @@ class FleetCap:
         return math.inf
 
     def detach(self) -> list[asyncio.Task[None]]:
-        """Cancel the task, if there is one, and return it."""
         if self._asking is None or self._asking.done():
             return []
         self._asking.cancel()

@@ -16,19 +16,12 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any, Final
 
-import attrs
-
 from propq_async.clock import Clock
 
-from .fleet import Closing, Lease, Pace, SharedLimiter
+from .fleet import LEFT_ALONE_SECONDS, Closing, Lease, Pace, SharedLimiter
 from .window import Window
 
-__all__ = ["Leases"]
-
 logger = logging.getLogger("propq_async.throttle")
-
-# How long the limiter is left alone after a failure.
-LEFT_ALONE_SECONDS: Final = 10.0
 
 # What was sent longer ago than this says nothing of the window in which the server refused.
 REPORTED_SECONDS: Final = 60.0
@@ -37,24 +30,12 @@ REPORTED_SECONDS: Final = 60.0
 REPORT_AFTER_SECONDS: Final = 10.0
 
 
-@attrs.define
-class _Held:
-    count: int
-    until: float
-
-
 class Leases:
     """Permits of one event loop.
 
-    Args:
-        limiter: where the fleet shares its pace.
-        clock: where time comes from.
-        waiting: how many calls wait for a permit.
-        pump: what to do when some may go.
-        taken_since: when the calls were sent that the server has taken since a moment.
-
-    Attributes:
-        is_engaged: whether calls need a permit.
+    `waiting` counts the calls that wait for a permit, and `pump` lets those go that may.
+    `taken_since` tells when the calls were sent that the server has taken since a moment.
+    `is_engaged` says whether calls need a permit.
     """
 
     def __init__(
@@ -74,7 +55,9 @@ class Leases:
         self.is_engaged: bool = False
         self._pace: Pace | None = None
         self._members = 1
-        self._held: _Held | None = None
+        # The permits at hand, and until when they may be used.
+        self._permits = 0
+        self._permits_end_at = -math.inf
         # The closing that is over when a call that was sent after this moment succeeds.
         self._probe: tuple[int, float] | None = None
         # What was sent before is refused because of a closing that is known.
@@ -90,7 +73,6 @@ class Leases:
         self.joined: asyncio.Task[None] = self._start(self._join())
 
     def detach(self) -> list[asyncio.Task[None]]:
-        """Cancel all tasks, and return them."""
         self.is_engaged = False
         for task in self._tasks:
             task.cancel()
@@ -109,31 +91,27 @@ class Leases:
             if now >= self._asks_again_at:
                 self._replenish()
             return share.delay(now)
-        if self._permits(now):
+        if self._permits_left(now):
             return 0.0
         self._replenish()
         return math.inf
 
     def sent(self, now: float) -> None:
-        """Take note of a call that goes out."""
         if self.is_engaged:
             self._sent_at.append(now)
-            if self._held is not None:
-                self._held.count -= 1
+            self._permits = max(0, self._permits - 1)
 
-    def _permits(self, now: float) -> int:
-        held = self._held
-        return held.count if held is not None and now < held.until else 0
+    def _permits_left(self, now: float) -> int:
+        return self._permits if now < self._permits_end_at else 0
 
     def succeeded(self, sent_at: float) -> None:
-        """Take note that the server took a call."""
         if self._probe is not None and sent_at >= self._probe[1]:
             epoch, self._probe = self._probe[0], None
             self._start(self._tell(partial(self._limiter.proven, epoch)))
 
     def refused(self, sent_at: float, now: float, seconds: float, stated: int | None) -> None:
         """Take note that the server refused a call because of its limit."""
-        self._engage()
+        self.is_engaged = True
         if sent_at <= self._closed_at:
             return
         self._close(now)
@@ -148,25 +126,20 @@ class Leases:
             self._failed(error)
         else:
             if pace is not None:
-                self._pace = pace
-                self._engage()
+                self._pace, self.is_engaged = pace, True
         self._start(self._listen())
 
     async def _listen(self) -> None:
         async for event in self._limiter.events():
             if isinstance(event, Closing):
-                self._engage()
+                self.is_engaged = True
                 self._close(self._monotonic())
                 self._start(self._report(event))
             self._news.set()
             self._pump()
 
-    def _engage(self) -> None:
-        self.is_engaged = True
-
     def _close(self, now: float) -> None:
-        self._closed_at = now
-        self._held = self._probe = None
+        self._closed_at, self._permits, self._probe = now, 0, None
 
     async def _say_refused(self, seconds: float, stated: int | None) -> None:
         await self._tell(partial(self._limiter.refused, seconds, stated))
@@ -195,7 +168,7 @@ class Leases:
     async def _lease(self) -> None:
         while self.is_engaged:
             asked_at = self._monotonic()
-            want = self._waiting() - self._permits(asked_at)
+            want = self._waiting() - self._permits_left(asked_at)
             if want <= 0:
                 return
             self._news.clear()
@@ -224,8 +197,8 @@ class Leases:
             return
         if asked_at < self._closed_at or not lease.count:
             return
-        count = self._permits(asked_at) + lease.count
-        self._held = _Held(count, asked_at + lease.valid_for)
+        self._permits = self._permits_left(asked_at) + lease.count
+        self._permits_end_at = asked_at + lease.valid_for
         if lease.epoch is not None:
             self._probe = lease.epoch, asked_at
 
@@ -243,8 +216,8 @@ class Leases:
         elif self._share is None:
             limit = max(1, self._pace.limit // self._members)
             self._share = Window(limit, self._pace.seconds, self._sent_at)
-            # Those that went out with a permit count, and the others go out as part of the share.
-            self._held = None
+            # What went out with a permit counts. What has not gone yet is part of the share.
+            self._permits = 0
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)

@@ -6,14 +6,10 @@ import copy
 import math
 from typing import Self
 
-import attrs
-
 from .concurrency import TrialConcurrency
 from .observed import Observed
 from .rate import TrialRate
 from .window import Window
-
-__all__ = ["Limits"]
 
 
 class Limits:
@@ -39,12 +35,8 @@ class Limits:
     def copy(self) -> Self:
         """Return these for another event loop."""
         limits = type(self)()
-        limits.windows = [
-            attrs.evolve(window, sent_at=window.sent_at.copy()) for window in self.windows
-        ]
-        if self.rate is not None:
-            limits.rate = self.rate.copy()
-        limits.concurrency = copy.copy(self.concurrency)
+        known = self.windows, self.rate, self.concurrency
+        limits.windows, limits.rate, limits.concurrency = copy.deepcopy(known)
         limits._stated = self._stated if self.is_limited else None  # noqa: SLF001 - the same class
         return limits
 
@@ -80,7 +72,6 @@ class Limits:
         return self._remaining is None or in_flight < max(1, self._remaining)
 
     def delay(self, now: float) -> float:
-        """Return the seconds until one more call may go out."""
         delay = 0.0
         for window in self.windows:
             delay = max(delay, window.delay(now))
@@ -90,7 +81,6 @@ class Limits:
         return delay
 
     def sent(self, now: float) -> None:
-        """Take note of a call that goes out."""
         for window in self.windows:
             window.sent_at.append(now)
         if self.rate is not None and not self.concurrency.is_kept_to:

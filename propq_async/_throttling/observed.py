@@ -6,21 +6,20 @@ import math
 from collections import deque
 from typing import Final
 
-__all__ = ["LEAST_PART", "MAX_MARGIN", "Observed"]
-
 MIN_WINDOW_SECONDS: Final = 0.05
 
 MAX_COUNTED_CALLS: Final = 10_000
 
-# By which part of itself a window is stretched at most, since some calls are on their way for
-# longer than others.
+# The largest fraction by which a window is stretched, since some calls travel for longer than
+# others.
 MAX_MARGIN: Final = 0.1
 
 # The pace never falls below this part of what the server bore in so many seconds.
 LEAST_PART: Final = 0.5
 LATELY_SECONDS: Final = 10.0
 
-# Which part of the rate at which a bucket was filled it surely bears, and how many calls show that.
+# The fraction of the rate at which a bucket was filled that it surely bears, and how many calls
+# show that.
 FILLING_PART: Final = 0.9
 FILLING_CALLS: Final = 10
 
@@ -52,7 +51,6 @@ class Observed:
         self.least_in_flight = math.inf
 
     def sent(self, now: float) -> None:
-        """Take note of a call that goes out."""
         if self.began_at is None:
             self.began_at = now
             self.first_at = min(self.first_at, now)
@@ -96,7 +94,6 @@ class Observed:
 
     @property
     def trips_differ_by(self) -> float:
-        """Return by how much longer the longest trip was than the shortest."""
         return self.longest_trip - self.shortest_trip
 
     def window_seconds(self, observed: float, wait: float) -> float:

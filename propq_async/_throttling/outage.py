@@ -12,23 +12,11 @@ import attrs
 
 from .permit import Blocking, Permit
 
-__all__ = [
-    "BREAKDOWN_CALLS",
-    "BREAKDOWN_PLACES",
-    "FIRST_PROBE_SECONDS",
-    "LAST_PROBE_SECONDS",
-    "OUTAGE_FAILURES",
-    "WARNING_INTERVAL_SECONDS",
-    "Breakdowns",
-    "CircuitBreaker",
-    "Outage",
-]
-
 # This many failures in a row are an outage.
 OUTAGE_FAILURES: Final = 3
 
-# The server breaks down over everything if it did over this many calls, to this many URLs (of
-# developments), and over no other.
+# The server breaks down over everything if it has broken down over this many calls, to this many
+# URLs (each of a development), and has taken none in between.
 BREAKDOWN_CALLS: Final = 16
 BREAKDOWN_PLACES: Final = 3
 
@@ -36,8 +24,8 @@ BREAKDOWN_PLACES: Final = 3
 FIRST_PROBE_SECONDS: Final = 0.5
 LAST_PROBE_SECONDS: Final = 20.0
 
-# By which part of itself that is longer or shorter at random, so that processes do not all probe in
-# the same second.
+# That distance varies at random by this fraction, so that processes do not all probe in the same
+# second.
 PROBE_JITTER: Final = 0.3
 
 # A server that comes and goes is worth a warning only this often.
@@ -46,7 +34,7 @@ WARNING_INTERVAL_SECONDS: Final = 60.0
 
 @attrs.define
 class Outage:
-    """Since when nobody gets through, and what keeps everybody from it. `None`: calls get through.
+    """Since when nobody gets through, and why. Both are `None` while calls get through.
 
     A single failure or the server's request to wait begins it, and the next success ends it.
     """
@@ -85,9 +73,9 @@ class Outage:
 class Breakdowns:
     """Tells calls that make the server fail from a server that fails at everything.
 
-    Both get a 500. A server that answers at once is not away, and some rows of a list may well have
-    it fail, or all those of one development. It is the server if it failed at many calls, to
-    several developments, and nobody got through.
+    Both get a 500. Some rows of a list may make the server fail, or all those of one development,
+    while it serves others. It is the server if many calls to several developments failed, and
+    nobody got through.
     """
 
     _run: int = 1
@@ -104,7 +92,6 @@ class Breakdowns:
         return self._calls >= BREAKDOWN_CALLS and len(self._places) == BREAKDOWN_PLACES
 
     def ended(self) -> None:
-        """Take note that a call got through."""
         self._run += 1
         self._calls = 0
         self._places.clear()
@@ -134,16 +121,13 @@ class CircuitBreaker:
 
     @property
     def is_open(self) -> bool:
-        """Return whether the circuit is open or half-open."""
         return self._next_probe_at is not None
 
     @property
     def is_at_rest(self) -> bool:
-        """Return whether the circuit is closed, and the slow start over."""
         return self._next_probe_at is None and self._slow_start is None
 
     def failed(self, now: float) -> None:
-        """Take note of a call that did not get through."""
         self._failures += 1
         if self._failures < OUTAGE_FAILURES:
             return
@@ -153,7 +137,6 @@ class CircuitBreaker:
             self._next_probe_at = now + jitter * min(LAST_PROBE_SECONDS, distance)
 
     def succeeded(self) -> None:
-        """Take note of a call that got through."""
         self._failures = 0
         if self._next_probe_at is not None:
             self._next_probe_at, self._probes, self._slow_start = None, 0, 1

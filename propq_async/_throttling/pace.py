@@ -22,8 +22,6 @@ from .rate import LEAST_GROWTH, MOST_GROWTH, TrialRate
 from .window import Window
 from .windows import MAX_SCARCE, MIN_TELLING_CALLS, Windows, longest_wait
 
-__all__ = ["Pace"]
-
 # Where the window must have begun, if it is not known: so long before its end.
 USUAL_WINDOW_SECONDS: Final = 60.0
 
@@ -40,7 +38,8 @@ FIRST_TEST_SECONDS: Final = 30.0
 LAST_TEST_SECONDS: Final = 960.0
 TEST_CALLS: Final = 40
 
-# A window is used so often before it is tested, since a test of a long one takes as long.
+# A window is used for this many of its lengths before it is tested, since the test of a long one
+# takes long, too.
 TEST_LENGTHS: Final = 8.0
 
 # A window stands the test if it refuses less than so many times its rate.

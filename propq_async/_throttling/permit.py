@@ -9,8 +9,6 @@ import attrs
 
 from propq_async.errors import APIError, TokenUnavailableError
 
-__all__ = ["Blocking", "Counts", "Permit", "Rejected"]
-
 
 @attrs.frozen
 class Counts:
@@ -32,13 +30,13 @@ class Permit:
         sent_at: when it last went out.
         waits_since: when it last began to wait for its turn.
         max_wait_seconds: how long it waits for that while the throttle is open.
-        put_off: how often the server did not take it, but others.
+        put_off: how often the server did not take it.
         refusals: how often the server refused it with the request to wait.
         blamed: how many of these refusals were its own fault, since many others got through.
-        suspected: how many of the last ones may have been, since no other was made.
+        suspected: how many refusals in a row may have been, since no other call was made between.
         successes_at_first_refusal: how many calls had succeeded by then.
         last_refusal: what had been counted by then.
-        last_overload: what had been counted when the server last did not take it without a word.
+        last_overload: what had been counted at its last 503 that did not say how long to wait.
         broke_down_in: the last run of breakdowns in which the server broke down over it.
     """
 

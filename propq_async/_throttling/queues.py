@@ -10,8 +10,6 @@ from typing import Final, TypeAlias
 
 from .permit import Permit, Rejected
 
-__all__ = ["Answer", "Queues", "may_go"]
-
 # `None`: the call may go out.
 Answer: TypeAlias = Future[Rejected | None]
 
@@ -41,7 +39,6 @@ class Queues:
         return sum(not answer.done() for queue in queues for answer, _ in queue)
 
     def of(self, permit: Permit) -> _Queue:
-        """Return the queue in which the call has to wait."""
         if not permit.is_batch_row:
             return self.singles
         if self.rows is _NO_ROWS:

@@ -14,8 +14,6 @@ import attrs
 
 from .window import Spacing
 
-__all__ = ["TrialRate"]
-
 # The most time at a rate before the next one is tried. It is doubled with each refusal, and halved
 # with each trial that is borne, but is never shorter than the time in which the server counts.
 LAST_TRIAL_SECONDS: Final = 60.0
@@ -25,7 +23,7 @@ LAST_TRIAL_SECONDS: Final = 60.0
 TRIAL_CALLS: Final = 10
 MOST_TRIAL_CALLS: Final = 50
 
-# By which part of itself the rate grows: doubled with each trial that is borne, and halved with
+# The fraction by which the rate grows. It is doubled with each trial that is borne, and halved with
 # each refusal.
 MOST_GROWTH: Final = 1.0
 LEAST_GROWTH: Final = 0.02
@@ -38,20 +36,20 @@ MANY_CALLS: Final = 200
 # it seemed to: twice as much, up to this.
 LONGEST_SCALE_SECONDS: Final = 30.0
 
-# So long no rate is tried that is as high as the last one that was refused.
+# For this long no rate is tried that is as high as the last one that was refused.
 CEILING_SECONDS: Final = 60.0
 
-# A server that refuses everything for so many times as long as it seemed to count in counts in
-# more time than that.
+# A server that refuses everything for this many times the period in which it seemed to count has
+# a longer period.
 BLOCKED_LENGTHS: Final = 2.0
 
-# One refusal of so many calls is no harm: calls take their way unevenly, so that now and then one
-# comes too close to another, or beside too many. So many refusals may come in a row.
+# One refusal in this many calls does no harm. Calls do not all travel equally fast, so now and then
+# one arrives too close to another. At most so many refusals in a row are forgiven.
 CALLS_FOR_A_REFUSAL: Final = 50
 MAX_FORGIVEN: Final = 3
 
-# Which part of a rate goes if it is refused although it had been borne. It is doubled each time
-# until a rate is borne.
+# The fraction by which a rate is cut if it is refused although it had been borne. It is doubled
+# each time until a rate is borne.
 FIRST_CUT: Final = 0.1
 LAST_CUT: Final = 0.5
 
@@ -97,7 +95,6 @@ class TrialRate:
         scale_seconds: float = 1.0,
         blocked_since: float | None = None,
     ) -> TrialRate:
-        """Return a rate to begin with."""
         scale = max(1.0, scale_seconds)
         return cls(
             Spacing(per_second),
@@ -108,13 +105,8 @@ class TrialRate:
             blocked_since=blocked_since,
         )
 
-    def copy(self) -> TrialRate:
-        """Return a rate for another event loop."""
-        return attrs.evolve(self, spacing=attrs.evolve(self.spacing))
-
     @property
     def per_second(self) -> float:
-        """Return how many calls go out in a second."""
         return self.spacing.per_second
 
     def forgives(self) -> bool:
@@ -125,7 +117,6 @@ class TrialRate:
         return True
 
     def delay(self, now: float) -> float:
-        """Return the seconds until one more call may go out."""
         delay = self.spacing.delay(now)
         if delay > 0:
             self._is_kept = True

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from .fleet_cap import FleetCap
     from .leases import Leases
 
-__all__ = ["ServerView", "logger"]
-
 logger = logging.getLogger("propq_async.throttle")
 
 _FAILING: Final = "the server does not answer as it should"
@@ -37,16 +35,12 @@ _RECOVERED: Final = "the server answers again"
 class ServerView:
     """What the calls of one event loop have shown of the server.
 
-    Args:
-        max_in_flight: how many may be under way at once: as many as there are connections.
-        shared: what the throttles of other event loops have seen.
-        clock: where time comes from.
-        max_closed_seconds: the longest that a `Retry-After` is believed without asking again.
-        random: a source of [0, 1), for the distances of probes.
+    The arguments are those of `Throttle`; `shared` is what the throttles of other event loops have
+    seen.
 
     Attributes:
-        fleet: what it takes part in, `None` if this process is on its own.
-        overloads: tells calls that it does not take from a limit.
+        fleet: what this process takes part in, `None` if it is on its own.
+        overloads: tells calls that the server never takes from a limit.
         successes: how many calls have shown the server at work.
         in_flight: how many calls are under way.
     """
@@ -74,7 +68,7 @@ class ServerView:
         self._fleet_cap: FleetCap | None = None
         self.successes: int = 0
         self.in_flight: int = 0
-        # So many calls may be in flight, if only their number may keep one from going out; else 0.
+        # While only their number can hold calls back: how many may be in flight. Otherwise 0.
         self._at_once = 0
         # When the patience of a call that waits may end.
         self._patience_ends_at = -math.inf
@@ -86,7 +80,7 @@ class ServerView:
         self._is_limited = False
         self._outage = Outage()
         self._breakdowns = Breakdowns()
-        # Since when none gets through, though the server is there.
+        # Since when calls fail although the server is there.
         self._trouble = Outage()
         self._breaker = CircuitBreaker(max_in_flight, random)
         self._pace = Pace()
@@ -100,7 +94,6 @@ class ServerView:
 
     @property
     def _is_in_fleet(self) -> bool:
-        """Return whether the pace is that of a fleet."""
         return self.fleet is not None and self.fleet.is_engaged
 
     # --- what became of a call ----------------------------------------------------------------

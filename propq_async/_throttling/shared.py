@@ -10,8 +10,6 @@ from propq_async.errors import APIError
 
 from .window import Cap
 
-__all__ = ["Closing", "Shared"]
-
 
 # Compared by identity.
 @attrs.frozen(eq=False)
@@ -37,13 +35,6 @@ class Closing:
 
 
 class Shared:
-    """What all throttles of a factory share.
-
-    Attributes:
-        cap: the window of `max_calls_per_second`, `None` for no such limit.
-        closing: of all closings the one that lasts longest.
-    """
-
     def __init__(self, cap: Cap | None) -> None:
         self.cap = cap
         self.closing: Closing | None = None

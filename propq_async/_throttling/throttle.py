@@ -19,8 +19,6 @@ from .server_view import logger
 from .shared import Shared
 from .window import Cap
 
-__all__ = ["MAX_CLOSED_SECONDS", "Permit", "Rejected", "Throttle"]
-
 # The longest that a `Retry-After` is believed without asking again.
 MAX_CLOSED_SECONDS: Final = 3600.0
 
@@ -170,7 +168,6 @@ class Throttle(Admission):
             raise
 
     def release(self, permit: Permit) -> None:
-        """Take note that the call is no longer under way."""
         self.in_flight -= 1
         if self._breaker.probe is permit:
             self._breaker.probe_ended(self._monotonic())
@@ -253,7 +250,6 @@ class Throttle(Admission):
         self._patience_ends_at = min(ends, default=math.inf)
 
     def _reject_overdue(self, now: float) -> None:
-        """Reject the single calls that have waited for their turn for too long."""
         waits = self._waits
         self._queues.reject(lambda permit: Rejected(None) if waits.is_over(permit, now) else None)
         longest = waits.looked(

@@ -8,8 +8,6 @@ from typing import Final
 
 from .permit import Permit
 
-__all__ = ["WARNING_INTERVAL_SECONDS", "WARNING_WAIT_SECONDS", "Waits"]
-
 # A single call that waits this long shows that calls come faster than they may go out.
 WARNING_WAIT_SECONDS: Final = 5.0
 
@@ -30,7 +28,6 @@ class Waits:
         self._warned_at = -math.inf
 
     def began(self, permit: Permit) -> None:
-        """Take note of a call that begins to wait."""
         self.next_at = min(self.next_at, permit.waits_since + self._first_look(permit))
 
     def reopened(self, now: float) -> None:
@@ -41,7 +38,6 @@ class Waits:
         return max(permit.waits_since, self._opened_at)
 
     def is_over(self, permit: Permit, now: float) -> bool:
-        """Return whether the call has waited for as long as it may."""
         return not permit.is_batch_row and now >= self._since(permit) + permit.max_wait_seconds
 
     def looked(self, waiting: Iterable[Permit], now: float) -> float | None:

@@ -10,8 +10,6 @@ from typing import Final
 
 import attrs
 
-__all__ = ["Cap", "Spacing", "Window"]
-
 # Timers are no more exact than this. Where calls follow one another faster, late ones catch up.
 # Elsewhere they do not, since two of them would come too close for a server that allows no burst.
 EXACT_SECONDS: Final = 0.002
@@ -31,7 +29,6 @@ class Window:
 
     @property
     def rate(self) -> float:
-        """Return how many calls that is in a second."""
         return self.limit / self.seconds
 
     def delay(self, now: float) -> float:
@@ -52,11 +49,9 @@ class Spacing:
     next_at: float = -math.inf
 
     def delay(self, now: float) -> float:
-        """Return the seconds until one more call may go out."""
         return max(0.0, self.next_at - now)
 
     def sent(self, now: float) -> None:
-        """Take note of a call that goes out."""
         distance = 1 / self.per_second
         due = max(self.next_at, now - EXACT_SECONDS) if distance < EXACT_SECONDS else now
         self.next_at = due + distance

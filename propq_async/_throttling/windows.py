@@ -9,8 +9,6 @@ from .limits import Limits
 from .observed import LEAST_PART, MAX_MARGIN
 from .window import Window
 
-__all__ = ["MAX_SCARCE", "MIN_TELLING_CALLS", "Windows", "longest_wait"]
-
 # Fewer calls in a window say that others use it, too, and not what it holds.
 MIN_TELLING_CALLS: Final = 5
 
@@ -25,8 +23,8 @@ LEAST_FULL: Final = 0.9
 # A window whose limit is stated is corrected if it has shown to be this much shorter.
 MUCH_SHORTER: Final = 0.7
 
-# By which part of itself a window is stretched at least for calls that came too early, and how
-# often, before the pace is taken to be wrong.
+# The least fraction by which a window is stretched for calls that came too early, and how often
+# that is done before the pace is taken to be wrong.
 MIN_MARGIN: Final = 0.02
 MAX_EARLY_REFUSALS: Final = 3
 

@@ -9,7 +9,8 @@ from heapq import heappop, heappush
 from typing import Any
 
 from propq_async import APIError, Clock, RateLimitError, ServerError, UnitOutcome
-from propq_async._throttling.throttle import Permit, Rejected, Throttle
+from propq_async._throttling.permit import Permit, Rejected
+from propq_async._throttling.throttle import Throttle
 from propq_async._wire.messages import Reply
 
 from .simulation import Answer, Simulated, units

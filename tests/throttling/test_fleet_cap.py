@@ -9,7 +9,8 @@ import pytest
 
 from propq_async import Clock
 from propq_async._throttling.fleet_cap import LEFT_ALONE_SECONDS
-from propq_async._throttling.throttle import Rejected, Throttle
+from propq_async._throttling.permit import Rejected
+from propq_async._throttling.throttle import Throttle
 from tests.helpers.fleet_limiters import FakeAllowance
 from tests.helpers.support import run_virtual
 from tests.helpers.throttling import a_permit, a_throttle, acquiring

@@ -10,7 +10,8 @@ import pytest
 
 from propq_async import Clock, Closing, Lease, Opened, Pace
 from propq_async._throttling.leases import LEFT_ALONE_SECONDS
-from propq_async._throttling.throttle import Rejected, Throttle
+from propq_async._throttling.permit import Rejected
+from propq_async._throttling.throttle import Throttle
 from propq_async._wire.messages import Reply
 from tests.helpers.fleet_limiters import UNLIMITED, FakeLimiter
 from tests.helpers.support import run_virtual

@@ -122,8 +122,9 @@ def test_refusals_while_everything_is_refused_teach_nothing_until_it_ends() -> N
 
 
 def test_a_copy_goes_its_own_way() -> None:
-    rate = TrialRate.of(10.0, 0.0)
-    copy = rate.copy()
+    pace = Pace()
+    pace.rate = rate = TrialRate.of(10.0, 0.0)
+    copy = pace.copy()
     keep(rate, 2.5, 0.0)
     assert copy.per_second == 10
     assert copy.delay(0.0) == 0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from propq_async import AsyncPropQ, ConfigurationError, Credentials
-from propq_async._throttling.throttle import Rejected
+from propq_async._throttling.permit import Rejected
 from tests.helpers.support import EmulatorInThread, FakeClock, an_update
 from tests.helpers.throttling import (
     ThreadsClock,

@@ -10,7 +10,8 @@ import pytest
 
 from propq_async import Clock, UnitOutcome
 from propq_async._throttling.outage import OUTAGE_FAILURES
-from propq_async._throttling.throttle import Permit, Throttle
+from propq_async._throttling.permit import Permit
+from propq_async._throttling.throttle import Throttle
 from propq_async._wire.messages import Reply
 from tests.helpers.simulation import Simulated, status, units
 from tests.helpers.support import FakeClock, an_update, drain, run_virtual
