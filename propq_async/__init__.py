@@ -1,6 +1,6 @@
 """The asyncio client SDK for the PropQ API of Resales Online.
 
-from . import AsyncPropQ, Direction, UnitStatus, UnitUpdate
+from propq_async import AsyncPropQ, Direction, UnitStatus, UnitUpdate
 
 async with AsyncPropQ.from_env() as propq, propq.session() as session:
     await session.units.update(

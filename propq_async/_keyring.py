@@ -1,5 +1,8 @@
 """Accounts in the operating system's store of secrets: one entry for each, and one with all names.
 
+All functions raise `UnusableSecretError` if there is no keyring, or it fails, or an entry is none
+of ours.
+
 The store belongs to others, and their errors may show the secret. So an error of theirs is never
 chained to ours: only its type is named.
 """
@@ -37,8 +40,6 @@ class UnusableKeyringError(UnusableSecretError):
 
 @attrs.frozen
 class Entry:
-    """What is stored of an account."""
-
     client_id: int
     client_secret: SecretStr = attrs.field(repr=False)
 
@@ -77,11 +78,7 @@ class KeyringSource(NamedSource):
 
 
 def read_account(account: str) -> Entry | None:
-    """Return what the keyring has of an account, `None` if it has nothing.
-
-    Raises:
-        UnusableSecretError: there is no keyring, it fails, or the entry is none of ours.
-    """
+    """Return what the keyring has of an account, `None` if it has nothing."""
     text = _call("get_password", SERVICE, _checked(account))
     if text is None:
         return None
@@ -101,11 +98,7 @@ def read_account(account: str) -> Entry | None:
 
 
 def write_account(account: str, entry: Entry) -> None:
-    """Keep an account in place of what the keyring has of it.
-
-    Raises:
-        UnusableSecretError: as `read_account`, or the keyring keeps nothing.
-    """
+    """Keep an account in place of what the keyring has of it."""
     text = SecretStr(
         json.dumps({"client_id": entry.client_id, "client_secret": entry.client_secret})
     )
@@ -117,11 +110,7 @@ def write_account(account: str, entry: Entry) -> None:
 
 
 def delete_account(account: str) -> bool:
-    """Remove an account, and return whether there was one.
-
-    Raises:
-        UnusableSecretError: as `read_account`.
-    """
+    """Remove an account, and return whether there was one."""
     there_was = _call("get_password", SERVICE, _checked(account)) is not None
     if there_was:
         _call("delete_password", SERVICE, account)
@@ -132,22 +121,14 @@ def delete_account(account: str) -> bool:
 
 
 def account_names() -> list[str]:
-    """Return the names of all accounts, in order.
-
-    Raises:
-        UnusableSecretError: as `read_account`.
-    """
+    """Return the names of all accounts, in order."""
     text = _call("get_password", *_INDEX)
     names = [] if text is None else _loaded(text)
     return sorted(filter(_is_name, names)) if isinstance(names, list) else []
 
 
 def store_name() -> str:
-    """Return what the keyring of this machine is called.
-
-    Raises:
-        UnusableSecretError: as `read_account`.
-    """
+    """Return what the keyring of this machine is called."""
     # A missing keyring is noticed only when it is asked for something.
     account_names()
     backend = import_module("keyring").get_keyring()

@@ -43,7 +43,6 @@ class Language(Formatter):
         self._texts = texts
 
     def said(self, text: str) -> str:
-        """Return a text in this language."""
         if not isinstance(text, Message) or self.name == ENGLISH:
             return text
         english = text.template, text.template if text.many is None else text.many

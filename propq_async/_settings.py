@@ -119,7 +119,6 @@ def _without_user(url: object) -> object:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a host is this machine."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -56,14 +56,12 @@ def string_problems(value: object) -> list[str]:
 
 
 def development_id_problems(value: object) -> list[str]:
-    """Return what is wrong with the id of a development."""
     if value in (".", ".."):
         return [tr("must not be {value!r}: it would name another path").format(value=value)]
     return string_problems(value)
 
 
 def price_problems(value: object) -> list[str]:
-    """Return what is wrong with a price."""
     return [] if is_plain_price(value) else _unusual_price_problems(value)
 
 
@@ -111,7 +109,6 @@ def _significant_digits(value: float | Decimal) -> int:
 
 
 def directions_problems(value: object) -> list[str]:
-    """Return what is wrong with directions."""
     if not isinstance(value, tuple):
         return [
             tr('must be a sequence of strings such as ["N", "S"], not {value!r}').format(

@@ -91,7 +91,6 @@ def check_use(path: Path, descriptor: int) -> None:
 
 
 def check_lock_file(path: str) -> None:
-    """Refuse to lock what is no lock file."""
     with suppress(FileNotFoundError):
         status = os.lstat(path)
         # A lock file is empty. Some ways of locking a file would empty any other.

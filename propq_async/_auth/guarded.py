@@ -64,7 +64,6 @@ class GuardedStore:
         return await self._asked("load", load)
 
     async def save(self, token: Token) -> None:
-        """Store the token, if the store works."""
         await self._asked("save", lambda: self.store.save(self.key, token))
 
     async def may_replace(self, interval_seconds: float) -> bool:
@@ -80,7 +79,6 @@ class GuardedStore:
         return count is None or count < REFUSED_AT_ONCE
 
     async def replaced(self, interval_seconds: float) -> None:
-        """Tell others that a refused token was replaced."""
         store = self.store
         if isinstance(store, FleetTokenStore):
             within_seconds = REFUSED_AT_ONCE * interval_seconds

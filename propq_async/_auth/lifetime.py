@@ -78,7 +78,6 @@ class TimedToken:
         return now.wall < self.soft_wall and now.monotonic < self.soft_monotonic
 
     def is_expired(self, now: Moment) -> bool:
-        """Return whether the token is no longer served."""
         return now.wall >= self.hard_wall or now.monotonic >= self.hard_monotonic
 
     def is_younger_than(self, other: TimedToken) -> bool:

@@ -40,7 +40,6 @@ class Refusals:
         return _digest(token) in self._digests
 
     def add(self, token: Token) -> None:
-        """Remember that the token was refused."""
         if token not in self:
             self._digests = (*self._digests, _digest(token))[-REFUSED_REMEMBERED:]
             self.interval_seconds = (
@@ -48,12 +47,10 @@ class Refusals:
             )
 
     def worked(self, token: Token) -> None:
-        """Remember that the server took a call with the token."""
         if not self.has_worked(token):
             self._worked = (*self._worked, _digest(token))[-REFUSED_REMEMBERED:]
 
     def has_worked(self, token: Token) -> bool:
-        """Return whether the server ever took a call with the token."""
         return _digest(token) in self._worked
 
     def forget(self, token: Token) -> None:
@@ -85,7 +82,6 @@ class Refusals:
         self.left, self.since = 0, now
 
     def asked(self) -> None:
-        """Take one request from the allowance."""
         self.left -= 1
 
 

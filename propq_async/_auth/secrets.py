@@ -67,7 +67,6 @@ class SecretReader:
         return tr("the client id, and what the source of the secret returns")
 
     async def read(self, timeout_seconds: float) -> Credentials | TokenUnavailableError:
-        """Return the credentials for one token request, or why there are none."""
         # Not in a variable, which our frame would show.
         if isinstance(self._credentials.client_secret, str):
             return self._credentials

@@ -45,7 +45,6 @@ class TokenState:
         self.refusals = Refusals(clock.monotonic())
 
     def now(self) -> Moment:
-        """Return the present."""
         return Moment(self._wall(), self._monotonic())
 
     # --- what callers get ---------------------------------------------------------------------
@@ -62,7 +61,6 @@ class TokenState:
         return current.token
 
     def serves(self, timed: TimedToken) -> bool:
-        """Return whether callers may get this token."""
         return not timed.is_expired(self.now()) and timed.token not in self.refusals
 
     def stays(self, token: Token) -> bool:
@@ -174,7 +172,6 @@ class TokenState:
         return timed
 
     def failed(self, error: PropQError, policy: RetryPolicy) -> Failure:
-        """Remember the failure of a flight."""
         self.failure = Failure.after(
             self.failure, error, policy, now=self._monotonic(), jitter=self._random()
         )

@@ -163,7 +163,6 @@ class IdleConnections:
         self.timer: asyncio.TimerHandle | None = None
 
     def origin(self, url: URL) -> Origin:
-        """Return the origin of a URL."""
         key = url.origin()
         origin = self._origins.get(key)
         if origin is None:

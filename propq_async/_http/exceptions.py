@@ -28,7 +28,6 @@ LOSSES: Final = (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError)
 
 
 def ran_out_of_time(attempt: Attempt, timeout_seconds: float) -> Lost:
-    """Return the loss of a request that has reached its timeout."""
     what = tr("answer") if attempt.sent else tr("connection")
     return Lost(
         tr("no {what} within {timeout_seconds:g} s").format(

@@ -22,7 +22,7 @@ from propq_async.credentials import Token
 from .connections import OpenConnections, let_the_loop_see, poll_of, unacknowledged_bytes
 from .exceptions import LOSSES, bare, lost_on_the_way, raised_by_hook, ran_out_of_time
 from .proxies import proxy_for
-from .transport import HEADERS, MAX_HEADER_BYTES, Attempt, Body, Form, PoolSettings
+from .transport import HEADERS, MAX_HEADER_BYTES, Attempt, Form, PoolSettings, most_bytes
 
 # Where this hook is missing, every request counts as sent: wrong only on the safe side.
 _HOOKED: Final = hasattr(aiohttp.ClientRequest, "send")
@@ -55,6 +55,13 @@ class Content:
 
 
 @attrs.define
+class Body:
+    """The part of an answer that has been read. It may hold a token, so the repr omits it."""
+
+    chunks: list[bytes] = attrs.field(factory=list, repr=False)
+
+
+@attrs.define
 class _Answer:
     """Hides a response, since its repr shows its headers, and a server may echo the token there."""
 
@@ -79,7 +86,6 @@ class _PlainConnection(ResponseHandler):
         self._connections = connections
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Register."""
         super().connection_made(transport)
         self._connections.all.add(self)
         self.has_unread = poll_of(transport)
@@ -106,13 +112,11 @@ class _PlainConnection(ResponseHandler):
         super().connection_lost(exc)
 
     def set_response_params(self, **params: Any) -> None:
-        """Prepare for an answer."""
         if getattr(self, "_tail", None):
             self.force_close()
         super().set_response_params(**params)
 
     def rest(self) -> None:
-        """Note that no request is waiting for an answer any more."""
         self.is_idle, self.idle_since = True, self._loop.time()
         self._parser = None
 
@@ -198,7 +202,6 @@ class PlainTransport:
         _drop_duplicates(self._session, settings.trace_configs)
 
     async def close(self) -> None:
-        """Close every connection, for good."""
         await self._session.close()
 
     async def send(
@@ -210,7 +213,6 @@ class PlainTransport:
         timeout_seconds: float,
         attempt: Attempt,
     ) -> Reply | Lost:
-        """Make one request."""
         attempt.sent = not _HOOKED
         content = _content(token, body)
         answer = _Answer()
@@ -297,12 +299,18 @@ def _content(token: Token | None, body: bytes | Form | None) -> Content:
 
 
 def _reply(answer: _Answer, body: Body, *, truncated: bool) -> Reply:
-    return Reply(answer.response.status, answer.response.headers, bytes(body), truncated=truncated)
+    response = answer.response.status, answer.response.headers
+    return Reply(*response, b"".join(body.chunks), truncated=truncated)
 
 
 async def _read(answer: _Answer) -> Reply:
-    body = Body.of(answer.response.status)
-    await body.read(answer.response.content)
-    if body.is_too_long:
+    """Read to the end, or until the answer is too long."""
+    body, room = Body(), most_bytes(answer.response.status)
+    while room >= 0:
+        body.chunks.append(await answer.response.content.readany())
+        if not body.chunks[-1]:
+            break
+        room -= len(body.chunks[-1])
+    else:
         answer.response.close()
-    return _reply(answer, body, truncated=body.is_too_long)
+    return _reply(answer, body, truncated=room < 0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 from urllib.parse import urlencode
 
 import aiohttp
@@ -120,14 +121,8 @@ def _form(credentials: Credentials) -> Form:
     )
 
 
-class AskToken(Protocol):
-    """The function with which a `TokenManager` makes one token request."""
-
-    async def __call__(
-        self, url: str, credentials: Credentials, timeout_seconds: float
-    ) -> Reply | Lost:
-        """Make the request."""
-        ...
+# What a `TokenManager` makes a token request with: URL, credentials, and the timeout in seconds.
+AskToken: TypeAlias = Callable[[str, Credentials, float], Awaitable[Reply | Lost]]
 
 
 async def ask_token_once(

@@ -48,8 +48,6 @@ class _ResumingConnection(ssl.SSLObject):
 
 @attrs.define
 class _Server:
-    """The newest connection to a server, and its last session."""
-
     newest: _ResumingConnection | None = None
     session: ssl.SSLSession | None = None
     verified_at: float = -math.inf
@@ -97,7 +95,6 @@ class _SharedContext(ssl.SSLContext):
         server_hostname: str | bytes | None = None,
         session: ssl.SSLSession | None = None,
     ) -> _ResumingConnection:
-        """Return a new connection."""
         make: Any = _ResumingConnection._create  # type: ignore[attr-defined] # noqa: SLF001 - as ssl
         connection: _ResumingConnection = make(
             incoming,

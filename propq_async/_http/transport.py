@@ -14,7 +14,7 @@ import aiohttp
 import attrs
 
 from propq_async._version import __version__
-from propq_async._wire.messages import MAX_ERROR_BYTES, is_success
+from propq_async._wire.messages import FIRST_REDIRECT, FIRST_SUCCESS, MAX_ERROR_BYTES
 
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 
@@ -72,35 +72,4 @@ class Form:
 
 
 def most_bytes(status: int) -> int:
-    """Return how long the body of an answer of this status may be."""
-    return MAX_BODY_BYTES if is_success(status) else MAX_ERROR_BYTES
-
-
-@attrs.define
-class Body:
-    """The part of an answer that has been read. It may hold a token, so the repr omits it."""
-
-    chunks: list[bytes] = attrs.field(factory=list, repr=False)
-    size: int = 0
-    most_bytes: int = MAX_BODY_BYTES
-
-    @classmethod
-    def of(cls, status: int) -> Body:
-        """Return an empty body, with the limit for answers of this status."""
-        return cls(most_bytes=most_bytes(status))
-
-    @property
-    def is_too_long(self) -> bool:
-        """Return whether the limit is exceeded."""
-        return self.size > self.most_bytes
-
-    async def read(self, stream: aiohttp.StreamReader) -> None:
-        """Read to the end, or until the limit is exceeded."""
-        while not self.is_too_long:
-            self.chunks.append(await stream.readany())
-            if not self.chunks[-1]:
-                break
-            self.size += len(self.chunks[-1])
-
-    def __bytes__(self) -> bytes:
-        return b"".join(self.chunks)
+    return MAX_BODY_BYTES if FIRST_SUCCESS <= status < FIRST_REDIRECT else MAX_ERROR_BYTES

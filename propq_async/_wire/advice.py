@@ -95,7 +95,6 @@ _PASSWORD_SCHEMES: Final = ("basic", "digest", "negotiate", "ntlm")
 
 
 def is_page(text: str) -> bool:
-    """Return whether the text of a body is a web page."""
     return _PAGE.match(text) is not None
 
 

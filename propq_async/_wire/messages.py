@@ -24,7 +24,6 @@ class Call:
     url: str
 
     def error(self, kind: type[_E], message: str, **fields: Any) -> _E:
-        """Return an error about this call."""
         return kind(message, method=self.method, url=self.url, **fields)
 
 
@@ -44,12 +43,7 @@ class Reply:
     @property
     def is_success(self) -> bool:
         """Return whether the status is a 2xx."""
-        return is_success(self.status)
-
-
-def is_success(status: int) -> bool:
-    """Return whether the status is a 2xx."""
-    return FIRST_SUCCESS <= status < FIRST_REDIRECT
+        return FIRST_SUCCESS <= self.status < FIRST_REDIRECT
 
 
 @attrs.frozen

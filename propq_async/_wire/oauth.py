@@ -22,7 +22,7 @@ from .headers import retry_after_seconds
 from .json_parsing import load_json_or_none, load_secret_json
 from .messages import FIRST_CLIENT_ERROR, FIRST_SERVER_ERROR, Reply
 from .redaction import MAX_BODY_CHARACTERS, clean, scrubbed, secret_forms
-from .shown import body_text, page_title, reason_phrase
+from .reply_texts import body_text, page_title, reason_phrase
 
 MAX_LIFETIME: Final = timedelta(days=366)
 _ORIGIN: Final = joined(tr(" and "), ("PROPQ_CLIENT_ID", "PROPQ_CLIENT_SECRET"))

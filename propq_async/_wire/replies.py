@@ -11,11 +11,11 @@ from propq_async._secret import SecretStr
 from propq_async.credentials import Token
 from propq_async.errors import ServerError, UnexpectedResponseError
 
+from .framework_messages import status_said
 from .json_parsing import load_json, load_json_or_none
 from .messages import Call, Lost, Reply
 from .redaction import clean, scrubbed, secret_forms
-from .said import status_said
-from .shown import body_text, message_in
+from .reply_texts import body_text, message_in
 from .status_errors import ERRORS
 from .statuses import rule_of
 

@@ -71,7 +71,6 @@ def request_path(path: str) -> str:
 
 
 def dump_update(update: UnitUpdate) -> bytes:
-    """Return the body of `update-by-name`."""
     # Written by hand, since the encoder takes six times as long.
     directions = _directions.get(update.directions) or _write_directions(update.directions)
     price = update.price if type(update.price) is int else json_number(update.price)

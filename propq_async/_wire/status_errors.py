@@ -34,7 +34,7 @@ from .messages import (
     Reply,
 )
 from .redaction import clean, scrubbed, secret_forms
-from .shown import body_text, message_in, page_title, reason_phrase
+from .reply_texts import body_text, message_in, page_title, reason_phrase
 from .statuses import rule_of
 
 MAX_FIELD_ERRORS: Final = 100

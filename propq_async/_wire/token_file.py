@@ -44,7 +44,6 @@ def aware(value: Any) -> datetime:
 
 
 def dump_token(key: TokenKey, token: Token) -> SecretBytes:
-    """Return the content of the token file."""
     file = SecretDict(
         version=TOKEN_FILE_VERSION,
         token_url=key.token_url,

@@ -48,7 +48,8 @@ class RedisTokenStore(Unpicklable):
     """Keeps tokens in Redis, for all processes that reach it.
 
     How long a token still lives is measured on the clock of Redis, so those of the machines may
-    differ. Without Redis each process has a token of its own.
+    differ. If Redis does not answer as it should, a method raises `RedisUnavailableError`, and each
+    process goes on with a token of its own.
 
     Args:
         url_or_client: `rediss://user:password@host:6379/0`, or a client of `redis.asyncio`
@@ -86,11 +87,7 @@ class RedisTokenStore(Unpicklable):
         return f"{type(self).__name__}(prefix={getattr(self, '_prefix', None)!r})"
 
     async def load(self, key: TokenKey) -> Token | None:
-        """Return the stored token, `None` if there is none.
-
-        Raises:
-            RedisUnavailableError: Redis did not answer as it should.
-        """
+        """Return the stored token, `None` if there is none."""
         now = self._wall()
         milliseconds, content = await self._look("load the token", key, "token")
         if milliseconds < 0 or content is None:
@@ -104,11 +101,7 @@ class RedisTokenStore(Unpicklable):
         return attrs.evolve(found, expires_at=expires_at, issued_at=issued_at)
 
     async def save(self, key: TokenKey, token: Token) -> None:
-        """Store the token until it expires.
-
-        Raises:
-            RedisUnavailableError: Redis did not answer as it should.
-        """
+        """Store the token until it expires."""
         name, content = redis_key(self._prefix, key, "token"), dump_token(key, token)
         milliseconds = _milliseconds(token.expires_at.timestamp() - self._wall())
 
@@ -119,22 +112,14 @@ class RedisTokenStore(Unpicklable):
         await self._redis.run("save the token", put)
 
     async def clear(self, key: TokenKey) -> None:
-        """Forget the token.
-
-        Raises:
-            RedisUnavailableError: Redis did not answer as it should.
-        """
+        """Forget the token."""
         names = [redis_key(self._prefix, key, what) for what in ("token", "refusal")]
         await self._redis.run(
             "forget the token", lambda client: client.execute_command("DEL", *names)
         )
 
     async def load_refusal(self, key: TokenKey) -> SecretRefusal | None:
-        """Return what another process was told of a secret, `None` if that cannot be read.
-
-        Raises:
-            RedisUnavailableError: Redis did not answer as it should.
-        """
+        """Return what another process was told of a secret, `None` if that cannot be read."""
         milliseconds, content = await self._look("load what was refused", key, "refusal")
         if milliseconds < 0 or content is None:
             return None
@@ -145,11 +130,7 @@ class RedisTokenStore(Unpicklable):
         return attrs.evolve(refusal, age_seconds=max(0.0, KEPT_SECONDS - milliseconds / 1000))
 
     async def save_refusal(self, key: TokenKey, refusal: SecretRefusal) -> None:
-        """Tell other processes that a secret was refused, until nobody needs to know any more.
-
-        Raises:
-            RedisUnavailableError: Redis did not answer as it should.
-        """
+        """Tell other processes that a secret was refused, until nobody needs to know any more."""
         name = redis_key(self._prefix, key, "refusal")
         content, milliseconds = (
             dump_refusal(key, refusal, self._wall()),
@@ -165,9 +146,6 @@ class RedisTokenStore(Unpicklable):
         """Exclude everyone else who shares this Redis, as long as it can be reached.
 
         Who loses the lock goes on: that costs one token request more, and nothing else.
-
-        Raises:
-            RedisUnavailableError: Redis did not answer as it should.
         """
         name, owner = redis_key(self._prefix, key, "lock"), secrets.token_hex(16)
         milliseconds = _milliseconds(self._lock_seconds)
@@ -194,21 +172,13 @@ class RedisTokenStore(Unpicklable):
                 await self._evaluate("unlock", _RELEASE, name, owner)
 
     async def replacements(self, key: TokenKey, within_seconds: float) -> int:
-        """Return how many refused tokens were replaced lately, by whatever process.
-
-        Raises:
-            RedisUnavailableError: Redis did not answer as it should.
-        """
+        """Return how many refused tokens were replaced lately, by whatever process."""
         name = self._counter(key, within_seconds)
         count = await self._redis.run("count", lambda client: client.execute_command("GET", name))
         return int(count or 0)
 
     async def replaced(self, key: TokenKey, within_seconds: float) -> None:
-        """Count a refused token that was replaced. The count begins anew after so many seconds.
-
-        Raises:
-            RedisUnavailableError: Redis did not answer as it should.
-        """
+        """Count a refused token that was replaced. The count begins anew after so many seconds."""
         name = self._counter(key, within_seconds)
         await self._evaluate("count", _COUNT, name, _milliseconds(within_seconds))
 

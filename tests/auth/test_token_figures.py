@@ -22,8 +22,8 @@ from propq_async import (
     TokenManager,
     TokenUnavailableError,
 )
-from propq_async._http.plain import Content
-from propq_async._http.transport import Body, Form
+from propq_async._http.plain import Body, Content
+from propq_async._http.transport import Form
 from propq_async._wire.messages import Reply
 from propq_async._wire.token_file import dump_token
 from tests.helpers.support import FakeClock, run_virtual, until

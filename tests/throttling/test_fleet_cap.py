@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from propq_async import Clock
-from propq_async._throttling.fleet_cap import LEFT_ALONE_SECONDS
+from propq_async._throttling.fleet import LEFT_ALONE_SECONDS
 from propq_async._throttling.permit import Rejected
 from propq_async._throttling.throttle import Throttle
 from tests.helpers.fleet_limiters import FakeAllowance

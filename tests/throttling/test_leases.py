@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from propq_async import Clock, Closing, Lease, Opened, Pace
-from propq_async._throttling.leases import LEFT_ALONE_SECONDS
+from propq_async._throttling.fleet import LEFT_ALONE_SECONDS
 from propq_async._throttling.permit import Rejected
 from propq_async._throttling.throttle import Throttle
 from propq_async._wire.messages import Reply

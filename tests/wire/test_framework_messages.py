@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from propq_async import UnexpectedResponseError
+from propq_async._wire.framework_messages import MESSAGES, status_said
 from propq_async._wire.messages import Lost, Reply
 from propq_async._wire.replies import meaning_of_success, read_json, read_object
-from propq_async._wire.said import MESSAGES, status_said
 from propq_async._wire.statuses import rule_of
 from tests.helpers.wire import CALL, JSON_VALUES, TOKEN, reply
 

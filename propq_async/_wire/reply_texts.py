@@ -36,7 +36,6 @@ def page_title(text: str, status: int) -> str | None:
 
 
 def reason_phrase(status: int) -> str:
-    """Return the standard phrase of a status."""
     try:
         return HTTPStatus(status).phrase
     except ValueError:
