@@ -115,7 +115,7 @@ def make_directory(directory: Path) -> None:
             # It exists, or somebody else was faster.
             if place.is_dir():
                 continue
-            if isinstance(error, FileExistsError):  # what reading it calls by the other name
+            if isinstance(error, FileExistsError):  # reading it would raise the other one
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
             raise
 

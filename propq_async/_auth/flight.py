@@ -76,8 +76,8 @@ class Flights:
     def under_way(self) -> Flight | None:
         """Return the flight of this event loop, if it has not ended.
 
-        One that has just ended is still there for a turn of the loop. To wait for it would take no
-        time, so a caller that does not accept its outcome would ask again without an end.
+        One that has just ended is still there for a turn of the loop. Waiting for it takes no time,
+        so a caller that does not accept its outcome would ask for it again and again.
         """
         flight = self.tasks.get(asyncio.get_running_loop())
         return None if flight is None or flight.done() else flight

@@ -32,9 +32,8 @@ HANGING_SECONDS: Final = 60.0
 class GuardedStore:
     """A store that cannot make a call fail: this stops its errors and its long delays.
 
-    A store that hangs (a disk that is gone, an executor that is full) costs its time once and is
-    then left alone for a while. Otherwise a load, a save and a lock would each cost it again. One
-    that is slow has `io_seconds` for all that a refresh asks of it.
+    A store that hangs (a disk that is gone, an executor that is full) is waited for once, and then
+    left alone for a while. A slow one has `io_seconds` for all that a refresh asks of it.
     """
 
     store: TokenStore
@@ -90,7 +89,7 @@ class GuardedStore:
         return not self._hangs and isinstance(self.store, RefusalStore)
 
     async def refusal(self) -> SecretRefusal | None:
-        """Return what was told last of a secret that was refused, `None` if that is nothing."""
+        """Return what was told last of a refused secret, `None` if there is nothing."""
         store = self.store
         if not isinstance(store, RefusalStore):
             return None

@@ -88,7 +88,7 @@ class JsonFileTokenStore:
         await self._write(job)
 
     async def clear(self, key: TokenKey) -> None:
-        """Remove the file if it has a token of this key, and what is told of its secret."""
+        """Remove the token of this key, and what processes were told of its secret."""
         if await self._read(key) is not None:
             await self._write(lambda: self.path.unlink(missing_ok=True))
         if await self.load_refusal(key) is not None:

@@ -1,7 +1,7 @@
-"""The secret that the token endpoint refused. It is sent again after longer and longer times.
+"""A secret that the token endpoint has refused, which is sent again at growing intervals.
 
-Otherwise each process would spend a token request a second on it, and have none left when somebody
-puts the secret right. Another secret is sent at once.
+Otherwise each process would spend a token request a second on it, and would have none left once
+somebody corrects the secret. Another secret is sent at once.
 """
 
 from __future__ import annotations

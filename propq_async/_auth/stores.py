@@ -55,7 +55,7 @@ class TokenStore(Protocol):
 class FleetTokenStore(TokenStore, Protocol):
     """A store that also counts, for all processes together, how many refused tokens were replaced.
 
-    So a server that refuses every token is not asked for a few more by each process.
+    So it is all of them together, and not each, that ask a few times for another token.
     """
 
     async def replacements(self, key: TokenKey, within_seconds: float) -> int:
@@ -76,11 +76,11 @@ class RefusalStore(TokenStore, Protocol):
     """
 
     async def load_refusal(self, key: TokenKey) -> SecretRefusal | None:
-        """Return what was told last, however old it is, `None` if that is nothing."""
+        """Return what was told last, however old it is, `None` if there is nothing."""
         ...
 
     async def save_refusal(self, key: TokenKey, refusal: SecretRefusal) -> None:
-        """Tell it, in place of what was told before."""
+        """Keep what is told, in place of what was told before."""
         ...
 
 

@@ -70,11 +70,11 @@ class OpenConnections:
         self.all: set[Any] = set()
 
     def drop_silent(self, since: float, now: float, *, timed_out: bool) -> None:
-        """Drop the idle connections that may be dead, after one has been silent `since` then.
+        """Drop the idle connections that may be dead, since a call that began then got no answer.
 
         A network path can die without notice: the computer was suspended, or a NAT forgot about it.
         Then all its connections are dead. The sign is a call without an answer on a connection that
-        had worked before. A connection that has answered since that call began is alive.
+        had worked before. Connections that have answered since are alive.
         """
         if timed_out or now - since >= SILENCE_SECONDS:
             for connection in list(self.all):

@@ -32,7 +32,7 @@ class Admission(ServerView):
 
     @property
     def bounds(self) -> str:
-        """Return in words how many calls may go out: at once, and in a time."""
+        """Return in words how many calls may go out, at once and in a second."""
         said = [f"{self.in_flight} of {self._max_in_flight} connections in use"]
         if self._shared.cap is not None:
             said.append(f"max_calls_per_second={self._shared.cap.per_second:g}")

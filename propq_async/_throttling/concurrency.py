@@ -1,10 +1,9 @@
 """How many calls the server takes at once, where it counts those under way and not those in a time.
 
-Such a limit refuses a call that goes out beside too many others, however slowly they follow one
-another, and never one beside fewer. A rate under it has to be so low that calls never come in
-bunches. So what is refused at a rate is tried with a bound on the calls in flight instead, as many
-as were not refused. The bound stays if more calls get through than at the rate. Where no higher
-bound is borne, a higher rate is tried for a while.
+Such a limit refuses a call beside too many others, however slowly they follow one another. A rate
+that keeps to it has to be so low that calls never come in bunches. So after a refusal a bound on
+the calls in flight is tried instead of the rate: as many as were not refused. It stays if more
+calls get through than at the rate. If no higher bound is borne, a higher rate is tried for a while.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ from typing import Final
 
 import attrs
 
-# In so many seconds a bound has to let so many times the calls through that the rate does, or the
-# other way round. A refusal before that says that the server counts otherwise, or takes less.
+# Within this time a bound has to let this many times as many calls through as the rate, or the
+# other way round. An earlier refusal means that the server counts otherwise, or takes less.
 TRIAL_SECONDS: Final = 5.0
 MUCH_MORE: Final = 1.1
 

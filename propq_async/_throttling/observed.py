@@ -14,7 +14,7 @@ MAX_COUNTED_CALLS: Final = 10_000
 # others.
 MAX_MARGIN: Final = 0.1
 
-# The pace never falls below this part of what the server bore in so many seconds.
+# The pace never falls below this part of what the server has borne lately.
 LEAST_PART: Final = 0.5
 LATELY_SECONDS: Final = 10.0
 
@@ -88,7 +88,7 @@ class Observed:
         return LEAST_PART * self.taken(now - lately) / lately
 
     def filling(self, since: float, until: float) -> float:
-        """Return the rate at which a bucket is surely filled that was empty then, and is again."""
+        """Return the rate that surely fills a bucket which was empty at both moments."""
         taken = self.taken(since)
         return FILLING_PART * taken / (until - since) if taken >= FILLING_CALLS else 0.0
 

@@ -1,12 +1,12 @@
 """The rate that the server has shown it can bear: from what was sent, answered, refused, and when.
 
-Most servers count calls in windows, and refuse what is too much with the request to wait until the
-window is over. So one refusal shows how long a window is and how much it holds: as many calls as it
-has taken, or as many as it states. From then on the pace keeps to that. A refusal with a wait that
-no known window explains shows another, longer one beside it.
+Most servers count calls in windows. They refuse the calls beyond a limit, and ask to wait until the
+window is over. So one refusal shows how long a window is, and how much it holds: what the server
+has taken, or what it states. From then on the pace keeps to that. If no known window explains a
+wait, there is another, longer one beside them.
 
-A window that does not hold what it seemed to, or holds more, is none. Then, and where the server
-does not say how long to wait, calls go out at even distances, at a rate found by trial.
+What holds less than it seemed to, or more, is no window. Then, and where the server does not say
+how long to wait, calls go out at even distances, at a rate found by trial.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from .rate import LEAST_GROWTH, MOST_GROWTH, TrialRate
 from .window import Window
 from .windows import MAX_SCARCE, MIN_TELLING_CALLS, Windows, longest_wait
 
-# Where the window must have begun, if it is not known: so long before its end.
+# If it is not known when a window began, it is taken to have begun this long before its end.
 USUAL_WINDOW_SECONDS: Final = 60.0
 
-# More limits than a server has at once.
+# No server is expected to have more limits at once.
 MAX_WINDOWS: Final = 3
 
-# A refusal within so many lengths of the pace's window after a reopening came in the server's first
-# window, which began with the first call. So it measures that window.
+# A refusal this soon after a reopening, in lengths of the pace's window, came in the server's first
+# window. That began with the first call, so the refusal tells how long it is.
 FIRST_WINDOW_LENGTHS: Final = 1.5
 
 # The least time, and the least number of calls, between two tests of a window. The time is doubled
@@ -45,14 +45,15 @@ TEST_LENGTHS: Final = 8.0
 # A window stands the test if it refuses less than so many times its rate.
 MUCH_MORE: Final = 1.2
 
-# What remains of a window's rate if it was refused although it was kept to.
+# The fraction of a window's rate that remains if a call was refused although the window was kept
+# to.
 SHRINK_FACTOR: Final = 0.9
 
 # What the server took in this time before the first refusal is the rate to begin with.
 FIRST_RATE_SECONDS: Final = 1.0
 
 
-class Pace(Windows):
+class LearnedPace(Windows):
     """The limits that the server has shown."""
 
     def __init__(self, window: Window | None = None) -> None:
@@ -157,7 +158,7 @@ class Pace(Windows):
                 self._space(window, calls, at, growth=MOST_GROWTH)
 
     def _is_of_a_window(self, wait: float) -> bool:
-        """Return whether a wait that the server states is longer than the rate can explain."""
+        """Return whether a wait that the server states is too long for the rate to explain."""
         return self.rate is None or wait > longest_wait(self.rate.scale_seconds)
 
     def _add_window(self, since: float, at: float, wait: float, stated: int | None) -> None:
@@ -232,13 +233,13 @@ class Pace(Windows):
             self._try_concurrency(self.rate.per_second, now)
 
     def _try_concurrency(self, per_second: float, now: float) -> None:
-        """Perhaps bound the calls in flight from now on, if that lets more go out than this."""
+        """Perhaps bound the calls in flight instead, if that may let more go out than this."""
         self.concurrency.try_below(
             self.seen.least_in_flight, self.seen.shortest_trip, per_second, now
         )
 
     def _unblock(self, rate: TrialRate, now: float) -> None:
-        """Take a longer look at the rate if the server refused everything for long."""
+        """Count over a longer time if the server has refused everything for long."""
         since = rate.unblocked(now)
         if since is not None:
             seconds = now - since
@@ -247,7 +248,7 @@ class Pace(Windows):
     # --- more than that -----------------------------------------------------------------------
 
     def _test(self, window: Window, now: float) -> None:
-        """See now and then whether a window is one: it takes no more at even distances either."""
+        """Test a window now and then: one that takes more at even distances is none."""
         self._calls_since_change += 1
         due = max(self._test_seconds, TEST_LENGTHS * window.seconds)
         if self._calls_since_change >= TEST_CALLS and now - self._changed_at >= due:

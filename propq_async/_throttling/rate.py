@@ -1,8 +1,8 @@
 """A rate found by trial, for servers that count in no window or do not say in which.
 
-Such are leaky buckets, limits of concurrency, and whatever refuses without a `Retry-After`. Calls
-go out at even distances. The rate doubles while nothing is refused, goes back to the last one that
-was borne when it is, and is tried anew later, by less.
+Examples are leaky buckets, limits of concurrency, and whatever refuses without a `Retry-After`.
+Calls go out at even distances. The rate doubles while nothing is refused. After a refusal it goes
+back to the last one that was borne, and later grows again in smaller steps.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from .window import Spacing
 # with each trial that is borne, but is never shorter than the time in which the server counts.
 LAST_TRIAL_SECONDS: Final = 60.0
 
-# The least number of calls at a rate before it is doubled, and before it grows by less: where few
-# calls go out, those that a trial costs are a large part of them.
+# How many calls go out at a rate, at least, before it is doubled, and before it grows by less.
+# Where few calls go out, those that a trial costs are a large part of them.
 TRIAL_CALLS: Final = 10
 MOST_TRIAL_CALLS: Final = 50
 
@@ -32,8 +32,8 @@ LEAST_GROWTH: Final = 0.02
 GROWTH_AFTER_CUT: Final = 0.05
 MANY_CALLS: Final = 200
 
-# A rate that is refused although it had been borne shows that the server counts in more time than
-# it seemed to: twice as much, up to this.
+# If a rate is refused although it had been borne, the server counts over a longer time than it
+# seemed to. That is then taken to be twice as long, up to this.
 LONGEST_SCALE_SECONDS: Final = 30.0
 
 # For this long no rate is tried that is as high as the last one that was refused.

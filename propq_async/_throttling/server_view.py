@@ -17,9 +17,9 @@ from propq_async.errors import APIError, APIStatusError
 
 from .blame import Blame, Fault, Overloads
 from .outage import Breakdowns, CircuitBreaker, Outage
-from .pace import Pace
+from .pace import LearnedPace
 from .permit import Blocking, Permit
-from .shared import Closing, Shared
+from .shared import RequestedWait, Shared
 from .waits import Waits
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class ServerView:
         self._random = random
         self._shared = shared
         # The last closing of all throttles that this one has taken note of.
-        self._noted: Closing | None = None
+        self._noted: RequestedWait | None = None
 
         self.fleet: Leases | None = None
         # The bound of the fleet, if it has one.
@@ -75,7 +75,7 @@ class ServerView:
 
         self._waits = Waits()
         # The closing that lasts longest, `None` while the throttle is open.
-        self._closing: Closing | None = None
+        self._closing: RequestedWait | None = None
         # Whether the last closing was for a rate limit, and shows how long its window is.
         self._is_limited = False
         self._outage = Outage()
@@ -83,7 +83,7 @@ class ServerView:
         # Since when calls fail although the server is there.
         self._trouble = Outage()
         self._breaker = CircuitBreaker(max_in_flight, random)
-        self._pace = Pace()
+        self._pace = LearnedPace()
         self._blame = Blame()
         self.overloads: Overloads = Overloads()
 
@@ -168,7 +168,7 @@ class ServerView:
             return True
         believed = min(seconds, self._max_closed_seconds)
         told = None if reply is None else rate_limit(reply)
-        closing = Closing(
+        closing = RequestedWait(
             error,
             now + believed,
             now + seconds,
@@ -247,7 +247,7 @@ class ServerView:
 
     # --- closed until a moment ----------------------------------------------------------------
 
-    def _close(self, closing: Closing) -> None:
+    def _close(self, closing: RequestedWait) -> None:
         """Close the throttle, unless it is closed for longer."""
         # If the call asks before the moment that was named, that says nothing of a window.
         self._is_limited = closing.is_rate_limit and closing.until == closing.asked_until
@@ -267,7 +267,7 @@ class ServerView:
             self._close(closing)
             self._outage.joined(now)
 
-    def _reopen(self, closing: Closing) -> None:
+    def _reopen(self, closing: RequestedWait) -> None:
         """Open after a wait, with a pace that is learned from the window before it."""
         self._closing = None
         self._waits.reopened(closing.until)

@@ -13,7 +13,7 @@ from .window import Cap
 
 # Compared by identity.
 @attrs.frozen(eq=False)
-class Closing:
+class RequestedWait:
     """The server's request that nobody call for a while.
 
     Attributes:
@@ -36,11 +36,13 @@ class Closing:
 
 class Shared:
     def __init__(self, cap: Cap | None) -> None:
+        # `max_calls_per_second`, `None` for no such bound.
         self.cap = cap
-        self.closing: Closing | None = None
+        # The one of all that lasts longest.
+        self.closing: RequestedWait | None = None
         self._lock = threading.Lock()
 
-    def announce(self, closing: Closing) -> None:
+    def announce(self, closing: RequestedWait) -> None:
         """Tell all throttles. Each of them notices when it looks for the next time."""
         with self._lock:
             if self.closing is None or self.closing.until < closing.until:

@@ -12,12 +12,12 @@ from .window import Window
 # Fewer calls in a window say that others use it, too, and not what it holds.
 MIN_TELLING_CALLS: Final = 5
 
-# A window may ask for a wait so much longer than itself: it may be longer than it seems, and waits
-# are rounded up.
+# A wait may be this much longer than the window that asks for it: the window may be longer than it
+# seems, and waits are rounded up.
 LONGEST_WAIT_LENGTHS: Final = 1.5
 ROUNDING_SECONDS: Final = 1.0
 
-# A window of which this part is used may have been the full one.
+# A window that is used to this part may be the one that was full.
 LEAST_FULL: Final = 0.9
 
 # A window whose limit is stated is corrected if it has shown to be this much shorter.
@@ -28,7 +28,7 @@ MUCH_SHORTER: Final = 0.7
 MIN_MARGIN: Final = 0.02
 MAX_EARLY_REFUSALS: Final = 3
 
-# A window that takes so few calls so many times in a row is none: it was a bucket, full for once.
+# What takes so few calls so many times in a row is no window: it was a bucket that was full once.
 MAX_SCARCE: Final = 3
 
 

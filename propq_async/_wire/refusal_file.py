@@ -55,7 +55,7 @@ def dump_refusal(key: TokenKey, refusal: SecretRefusal, now: float) -> bytes:
 
 
 def parse_refusal(content: bytes, key: TokenKey, now: float) -> SecretRefusal | None:
-    """Return what the file says of this key, `None` if that is nothing that can be read."""
+    """Return what the file says of this key, `None` if it says nothing that can be read."""
     try:
         file = json.loads(content)
         version, client_id = exactly(file["version"], int), exactly(file["client_id"], int)

@@ -1,9 +1,9 @@
 """How a fleet keeps to the limit of its client, in the Redis that it shares.
 
-The server counts calls in windows, each of which begins with the first call after the last one was
-over. So each window of the fleet begins with one call, the probe: when the server takes it, the
-others go. The first refusal tells the limit, or what all have sent until then does. How long a
-window is shows when a call is refused in the middle of it, and when the next probe is taken.
+The server counts calls in windows. Each begins with the first call after the last one was over. So
+each window of the fleet begins with one call, the probe: when the server takes it, the others go.
+The first refusal shows the limit, stated by the server or counted from what all have sent by then.
+The length of a window shows when a call is refused in the middle of it, or the next probe is taken.
 
     open      permits are given out until the limit is reached
     closed    nobody gets a permit until `lo`; then one process gets one, to see
@@ -120,8 +120,8 @@ if s.phase == 'open' then
     end
   end
 end
--- Who asks first is to see, and has a second for it. The others wait for its word.
--- One that has nothing more to send does not even come.
+-- Whoever asks first probes, and has a second for it. The others wait for what it finds.
+-- If it has nothing more to send, it does not even come back.
 local patience = s.probes > 0 and 1000 or 300
 if s.prober and s.prober ~= ARGV[1] and now < s.lo + patience then
   return answer(0, s.lo + patience - now, 0)
@@ -227,8 +227,8 @@ if s.stated ~= 1 then
     s.base, s.limit = s.limit, math.ceil(1.03 * s.limit)
   end
 end
--- The window began when this call reached the server, perhaps later than others would have. Even a
--- single call that comes before its end may be taken, as the rest of it, and would seem to open it.
+-- The window began when this call reached the server, perhaps later than others would have. A call
+-- that arrives just before a window ends may be taken as its last, and would seem to open the next.
 local trip = now - began
 local usual = math.min(trip, s.window and math.floor(s.window / 40) or 0)
 s.late = math.min(250, math.max(usual, trip - (s.trip or trip)))

@@ -12,7 +12,7 @@ from propq_async._throttling.concurrency import (
     TRIAL_SECONDS,
     TrialConcurrency,
 )
-from propq_async._throttling.pace import Pace
+from propq_async._throttling.pace import LearnedPace
 from propq_async._throttling.rate import TrialRate
 from propq_async._throttling.throttle import Throttle
 
@@ -165,7 +165,7 @@ def test_a_bound_that_no_call_waits_for_is_not_raised() -> None:
 
 
 def test_the_bound_takes_the_place_of_the_rate() -> None:
-    pace = Pace()
+    pace = LearnedPace()
     pace.rate = TrialRate.of(10.0, 0.0)
     pace.concurrency = tried(11, per_second=10.0)
     assert pace.is_limited

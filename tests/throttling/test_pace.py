@@ -7,7 +7,7 @@ from bisect import bisect_left
 
 import pytest
 
-from propq_async._throttling.pace import Pace
+from propq_async._throttling.pace import LearnedPace
 from propq_async._throttling.window import Window
 from propq_async._wire.headers import RateLimit
 from propq_async._wire.messages import Lost, Reply
@@ -270,26 +270,26 @@ async def test_a_stated_limit_that_is_no_number_is_ignored(said: str) -> None:
 # --- the rule by itself ---------------------------------------------------------------------------
 
 
-def send(pace: Pace, *sent_at: float, trip: float = 0.0, in_flight: int = 1) -> None:
+def send(pace: LearnedPace, *sent_at: float, trip: float = 0.0, in_flight: int = 1) -> None:
     """Let calls go out, and each come back before the next one."""
     for at in sent_at:
         pace.sent(at)
         pace.seen.answered(at, at + trip, in_flight)
 
 
-def limit_of(pace: Pace) -> tuple[int, float]:
+def limit_of(pace: LearnedPace) -> tuple[int, float]:
     (window,) = pace.windows
     return window.limit, window.seconds
 
 
-def rate_of(pace: Pace) -> float:
+def rate_of(pace: LearnedPace) -> float:
     assert not pace.windows
     assert pace.rate is not None
     return pace.rate.per_second
 
 
 def test_a_new_pace_has_no_limit_once_it_has_seen_a_call() -> None:
-    pace = Pace()
+    pace = LearnedPace()
     assert pace.at_once(10) == 0
     pace.sent(0.0)
     assert pace.at_once(10) == 10
@@ -297,7 +297,7 @@ def test_a_new_pace_has_no_limit_once_it_has_seen_a_call() -> None:
 
 
 def test_a_refusal_shows_limit_and_window() -> None:
-    pace = Pace()
+    pace = LearnedPace()
     send(pace, *range(20))
     pace.refused(20.0, 20.0, is_rate_limit=True)
     pace.reopened(30.0, 10.0, is_rate_limit=True)
@@ -306,7 +306,7 @@ def test_a_refusal_shows_limit_and_window() -> None:
 
 
 def test_half_the_trips_there_and_back_are_no_part_of_a_window() -> None:
-    pace = Pace()
+    pace = LearnedPace()
     send(pace, *range(20), trip=2.0)
     pace.reopened(30.5, 10.5, is_rate_limit=True)
     assert limit_of(pace) == (20, 28.5)
@@ -316,14 +316,14 @@ def test_half_the_trips_there_and_back_are_no_part_of_a_window() -> None:
 def test_few_calls_or_a_server_that_is_down_teach_nothing(
     calls: int, *, is_rate_limit: bool
 ) -> None:
-    pace = Pace()
+    pace = LearnedPace()
     send(pace, *range(calls))
     assert pace.reopened(30.0, 10.0, is_rate_limit=is_rate_limit) == 1
     assert not pace.is_limited
 
 
 def test_the_slow_start_may_take_steps_as_wide_as_it_was() -> None:
-    pace = Pace()
+    pace = LearnedPace()
     send(pace, *range(20), in_flight=7)
     assert pace.reopened(30.0, 10.0, is_rate_limit=True) == 7
     # The pace was kept to, and refused long before its end.
@@ -332,7 +332,7 @@ def test_the_slow_start_may_take_steps_as_wide_as_it_was() -> None:
 
 
 def test_a_window_that_was_not_quite_over_is_stretched() -> None:
-    pace = Pace(Window(10, 60.0))
+    pace = LearnedPace(Window(10, 60.0))
     for _ in range(3):
         send(pace, *range(10))
         pace.reopened(61.0, 1.0, is_rate_limit=True)
@@ -347,13 +347,13 @@ def test_a_window_that_was_not_quite_over_is_stretched() -> None:
 
 @pytest.mark.parametrize(("borne", "limit"), [(3, 5), (7, 7)])
 def test_a_refused_window_shrinks_to_what_was_borne_or_half(borne: int, limit: int) -> None:
-    pace = Pace(Window(10, 10.0))
+    pace = LearnedPace(Window(10, 10.0))
     send(pace, 0.0, *(91.0 + number for number in range(borne)))
     pace.reopened(104.0, 4.0, is_rate_limit=True)
     assert limit_of(pace) == (limit, 10.0)
 
 
-def answers(pace: Pace, count: int, now: float) -> None:
+def answers(pace: LearnedPace, count: int, now: float) -> None:
     """Let calls wait for their turn, and come back, at one moment."""
     for _ in range(count):
         pace.sent(now)
@@ -363,7 +363,7 @@ def answers(pace: Pace, count: int, now: float) -> None:
 
 
 def test_a_window_is_tested_with_calls_at_even_distances() -> None:
-    pace = Pace(Window(100, 1.0))
+    pace = LearnedPace(Window(100, 1.0))
     answers(pace, 39, 100.0)
     assert limit_of(pace) == (100, 1.0)
     answers(pace, 1, 100.0)
@@ -371,7 +371,7 @@ def test_a_window_is_tested_with_calls_at_even_distances() -> None:
 
 
 def test_a_window_that_holds_more_is_none_and_the_rate_doubles() -> None:
-    pace = Pace(Window(100, 1.0))
+    pace = LearnedPace(Window(100, 1.0))
     answers(pace, 40, 100.0)
     rates = []
     for now in range(101, 110):
@@ -381,7 +381,7 @@ def test_a_window_that_holds_more_is_none_and_the_rate_doubles() -> None:
 
 
 def test_a_window_that_stands_the_test_is_tested_later_each_time() -> None:
-    pace = Pace(Window(100, 1.0))
+    pace = LearnedPace(Window(100, 1.0))
     now = 100.0
     for distance in (0.0, 60.0, 120.0, 240.0):
         if distance:
@@ -396,7 +396,7 @@ def test_a_window_that_stands_the_test_is_tested_later_each_time() -> None:
 
 
 def test_a_limit_that_the_server_states_is_kept_to() -> None:
-    pace = Pace(Window(100, 1.0))
+    pace = LearnedPace(Window(100, 1.0))
     pace.adjust(RateLimit(30, None), 0.0)
     assert limit_of(pace)[0] == 30
     pace.adjust(None, 0.0)
@@ -408,7 +408,7 @@ def test_a_limit_that_the_server_states_is_kept_to() -> None:
 
 
 def test_what_the_server_will_still_take_bounds_the_flight() -> None:
-    pace = Pace()
+    pace = LearnedPace()
     assert pace.admits(1_000)
     pace.adjust(RateLimit(None, 2), 0.0)
     assert [pace.admits(in_flight) for in_flight in (0, 1, 2)] == [True, True, False]
@@ -419,7 +419,7 @@ def test_what_the_server_will_still_take_bounds_the_flight() -> None:
 
 
 def test_a_refused_call_does_not_count_in_the_window() -> None:
-    pace = Pace(Window(1, 10.0))
+    pace = LearnedPace(Window(1, 10.0))
     pace.sent(5.0)
     assert pace.delay(6.0) == 9
     pace.refused(5.0, 6.0, is_rate_limit=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from propq_async._throttling.pace import MAX_WINDOWS, SHRINK_FACTOR, Pace
+from propq_async._throttling.pace import MAX_WINDOWS, SHRINK_FACTOR, LearnedPace
 from propq_async._throttling.rate import (
     CALLS_FOR_A_REFUSAL,
     CEILING_SECONDS,
@@ -122,7 +122,7 @@ def test_refusals_while_everything_is_refused_teach_nothing_until_it_ends() -> N
 
 
 def test_a_copy_goes_its_own_way() -> None:
-    pace = Pace()
+    pace = LearnedPace()
     pace.rate = rate = TrialRate.of(10.0, 0.0)
     copy = pace.copy()
     keep(rate, 2.5, 0.0)
@@ -172,19 +172,19 @@ def test_a_rate_says_which_calls_went_out_before_it() -> None:
 # --- what the pace makes of it --------------------------------------------------------------------
 
 
-def take(pace: Pace, *sent_at: float) -> None:
+def take(pace: LearnedPace, *sent_at: float) -> None:
     for at in sent_at:
         pace.sent(at)
         pace.seen.answered(at, at, 1)
         pace.adjust(None, at)
 
 
-def windows_of(pace: Pace) -> list[tuple[int, float]]:
+def windows_of(pace: LearnedPace) -> list[tuple[int, float]]:
     return [(window.limit, window.seconds) for window in pace.windows]
 
 
 def test_a_refusal_without_a_wait_shows_a_rate() -> None:
-    pace = Pace()
+    pace = LearnedPace()
     take(pace, *[100 + number / 100 for number in range(20)])
     pace.reopened(101.25, 1.0, is_rate_limit=True, is_wait_stated=False)
     assert pace.windows == []
@@ -194,14 +194,14 @@ def test_a_refusal_without_a_wait_shows_a_rate() -> None:
 
 
 def test_a_refusal_of_the_very_first_calls_shows_no_rate() -> None:
-    pace = Pace()
+    pace = LearnedPace()
     pace.sent(100.0)
     pace.reopened(101.0, 1.0, is_rate_limit=True, is_wait_stated=False)
     assert not pace.is_limited
 
 
 def test_a_server_that_refuses_all_for_long_counts_in_longer_times() -> None:
-    pace = Pace()
+    pace = LearnedPace()
     take(pace, *[100 + number / 100 for number in range(20)])
     for now in range(101, 110):
         pace.sent(float(now))
@@ -211,7 +211,7 @@ def test_a_server_that_refuses_all_for_long_counts_in_longer_times() -> None:
 
 
 def test_a_wait_that_no_window_explains_shows_a_longer_one() -> None:
-    pace = Pace()
+    pace = LearnedPace()
     take(pace, *[100 + number / 100 for number in range(20)])
     pace.reopened(101.0, 1.0, is_rate_limit=True)
     take(pace, *[101 + number / 100 for number in range(20)])
@@ -222,7 +222,7 @@ def test_a_wait_that_no_window_explains_shows_a_longer_one() -> None:
 
 
 def test_each_limit_that_the_server_names_has_its_window() -> None:
-    pace = Pace()
+    pace = LearnedPace()
     take(pace, *[100 + number / 100 for number in range(20)])
     for limit, at, wait in (
         (20, 101.0, 1.0),
@@ -240,7 +240,7 @@ def test_each_limit_that_the_server_names_has_its_window() -> None:
 
 
 def test_a_limit_with_more_left_than_another_holds_replaces_it() -> None:
-    pace = Pace(Window(50, 60.0, is_stated=True))
+    pace = LearnedPace(Window(50, 60.0, is_stated=True))
     pace.adjust(RateLimit(100, 20), 100.0)
     assert windows_of(pace) == [(50, 60.0)]
     pace.adjust(RateLimit(100, 99), 100.0)
@@ -248,7 +248,7 @@ def test_a_limit_with_more_left_than_another_holds_replaces_it() -> None:
 
 
 def test_a_window_with_a_stated_limit_is_corrected() -> None:
-    pace = Pace(Window(20, 10.0, is_stated=True))
+    pace = LearnedPace(Window(20, 10.0, is_stated=True))
     take(pace, *[100 + number / 100 for number in range(20)])
     pace.reopened(101.0, 1.0, is_rate_limit=True, stated=20)
     # It was far too long.
@@ -266,7 +266,7 @@ def test_a_window_with_a_stated_limit_is_corrected() -> None:
 
 
 def test_a_much_smaller_window_is_believed_the_second_time() -> None:
-    pace = Pace(Window(100, 10.0))
+    pace = LearnedPace(Window(100, 10.0))
     for at in (100.0, 110.0):
         assert windows_of(pace) == [(100, 10.0)]
         take(pace, *[at + number / 100 for number in range(10)])
@@ -275,14 +275,14 @@ def test_a_much_smaller_window_is_believed_the_second_time() -> None:
 
 
 def test_too_few_calls_measure_no_window() -> None:
-    pace = Pace(Window(100, 10.0))
+    pace = LearnedPace(Window(100, 10.0))
     take(pace, 100.0)
     pace.reopened(110.0, 9.0, is_rate_limit=True)
     assert windows_of(pace) == [(100, 10.0)]
 
 
 def test_a_refusal_of_a_call_of_another_rate_does_not_change_the_rate() -> None:
-    pace = Pace()
+    pace = LearnedPace()
     pace.rate = TrialRate.of(20.0, 100.0)
     take(pace, 101.0)
     for sent_at, per_second in ((99.5, 20), (101.0, 18)):
@@ -293,7 +293,7 @@ def test_a_refusal_of_a_call_of_another_rate_does_not_change_the_rate() -> None:
 
 
 def test_a_window_that_takes_few_calls_again_and_again_was_a_bucket() -> None:
-    pace = Pace(Window(100, 1.0))
+    pace = LearnedPace(Window(100, 1.0))
     for now in (100.0, 102.0, 104.0):
         assert windows_of(pace) == [(100, 1.0)]
         take(pace, now, now + 0.05)
@@ -303,7 +303,7 @@ def test_a_window_that_takes_few_calls_again_and_again_was_a_bucket() -> None:
 
 
 def test_a_window_that_shrinks_to_a_few_calls_was_a_bucket() -> None:
-    pace = Pace(Window(8, 1.0))
+    pace = LearnedPace(Window(8, 1.0))
     for now, limit in ((100.0, 8), (102.0, 4)):
         assert windows_of(pace) == [(limit, 1.0)]
         take(pace, now, now + 0.05)
@@ -313,7 +313,7 @@ def test_a_window_that_shrinks_to_a_few_calls_was_a_bucket() -> None:
 
 
 def test_the_test_of_a_window_begins_when_it_has_room() -> None:
-    pace = Pace(Window(20, 1.0))
+    pace = LearnedPace(Window(20, 1.0))
     take(pace, *[100.0] * 20, *[150.0] * 19)
     assert pace.rate is None
     take(pace, 150.0)
@@ -322,7 +322,7 @@ def test_the_test_of_a_window_begins_when_it_has_room() -> None:
 
 
 def test_a_window_that_fails_the_test_late_is_none() -> None:
-    pace = Pace(Window(10, 1.0))
+    pace = LearnedPace(Window(10, 1.0))
     now = 100.0
     for _ in range(400):
         now += pace.delay(now)
@@ -337,7 +337,7 @@ def test_a_window_that_fails_the_test_late_is_none() -> None:
 
 
 def test_a_rate_does_not_explain_a_long_wait() -> None:
-    pace = Pace()
+    pace = LearnedPace()
     take(pace, *[100 + number / 100 for number in range(20)])
     pace.reopened(101.25, 1.0, is_rate_limit=True, is_wait_stated=False)
     take(pace, *[102 + number / 10 for number in range(20)])
@@ -347,21 +347,21 @@ def test_a_rate_does_not_explain_a_long_wait() -> None:
 
 
 def test_few_calls_before_a_long_wait_show_no_longer_window() -> None:
-    pace = Pace(Window(10, 1.0))
+    pace = LearnedPace(Window(10, 1.0))
     take(pace, 100.0, 100.1, 100.2)
     pace.reopened(150.0, 49.5, is_rate_limit=True)
     assert windows_of(pace) == [(5, 1.0)]
 
 
 def test_a_window_that_others_have_used_up_is_as_long_as_before() -> None:
-    pace = Pace(Window(20, 10.0, is_stated=True))
+    pace = LearnedPace(Window(20, 10.0, is_stated=True))
     take(pace, 100.0)
     pace.reopened(109.0, 8.0, is_rate_limit=True, stated=20)
     assert windows_of(pace) == [(20, 10.0)]
 
 
 def test_a_refused_call_counts_in_no_window() -> None:
-    pace = Pace(Window(1, 10.0))
+    pace = LearnedPace(Window(1, 10.0))
     pace.windows.append(Window(1, 20.0))
     pace.sent(100.0)
     pace.windows[0].sent_at.clear()
