@@ -18,7 +18,8 @@ from propq_async._wire.token_file import dump_token, parse_token
 from propq_async.clock import Clock
 from propq_async.credentials import Token, TokenKey
 
-from .file_access import (
+from .stores import IO_SECONDS, LOCK_TIMEOUT_SECONDS, polled
+from .token_file_access import (
     MAX_FILE_BYTES,
     UnfitFileError,
     check_content,
@@ -30,7 +31,6 @@ from .file_access import (
     remove_file,
     replace_file,
 )
-from .stores import IO_SECONDS, LOCK_TIMEOUT_SECONDS, polled
 
 logger = logging.getLogger("propq_async.token_store")
 _T = TypeVar("_T")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from propq_async import ConfigurationError, PropQError
-from propq_async._auth.file_access import (
+from propq_async._auth.token_file_access import (
     UnfitFileError,
     make_directory,
     open_to_write,

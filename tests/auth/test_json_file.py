@@ -35,8 +35,8 @@ from propq_async import (
     JsonFileTokenStore,
     Token,
 )
-from propq_async._auth import file_access, json_file
-from propq_async._auth.file_access import MAX_FILE_BYTES, STALE_SECONDS
+from propq_async._auth import json_file, token_file_access
+from propq_async._auth.token_file_access import MAX_FILE_BYTES, STALE_SECONDS
 from tests.helpers import processes
 from tests.helpers.processes import KEY, Process, a_token
 from tests.helpers.stores import mode, names, posix, warnings_of
@@ -445,7 +445,7 @@ async def test_a_lock_and_a_file_without_permission_are_both_told(
     async with store.lock(KEY):
         await store.save(KEY, a_token())
     monkeypatch.setattr(json_file, "open_to_read", refuse)
-    for module in (json_file, file_access):
+    for module in (json_file, token_file_access):
         monkeypatch.setattr(module, "read_if_token_file", refuse)
     monkeypatch.setattr(json_file, "check_lock_file", refuse)
     for _ in range(2):

@@ -19,7 +19,7 @@ from propq_async import (
     TokenKey,
     TokenStore,
 )
-from propq_async._auth import file_access, json_file
+from propq_async._auth import json_file, token_file_access
 from propq_async._auth.stores import POLL_SECONDS, default_token_file
 from propq_async.redis import RedisTokenStore
 from tests.helpers.processes import KEY, a_token
@@ -117,7 +117,7 @@ async def test_a_lock_abandoned_during_its_acquisition_is_released(
     token_file: Path, locks: Locks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reached, proceed = threading.Event(), threading.Event()
-    make_directory = file_access.make_directory
+    make_directory = token_file_access.make_directory
 
     def slow(directory: Path) -> None:
         make_directory(directory)

@@ -42,7 +42,7 @@ from propq_async import (
     UnitStatus,
     UnitUpdate,
 )
-from propq_async._auth import file_access, json_file
+from propq_async._auth import json_file, token_file_access
 from propq_async.ledger import Account, Ledger
 
 NOBODY = 65534
@@ -199,7 +199,7 @@ async def leave(url: str, path: str, secret: str, client_id: int, hanging: str) 
         reached.set()
         never.wait()
 
-    setattr(json_file if hasattr(json_file, hanging) else file_access, hanging, hang)
+    setattr(json_file if hasattr(json_file, hanging) else token_file_access, hanging, hang)
     propq = AsyncPropQ(
         Credentials(client_id, secret), base_url=url, token_store=JsonFileTokenStore(path)
     )
