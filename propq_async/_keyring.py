@@ -152,9 +152,9 @@ def _is_name(account: object) -> bool:
 def _checked(account: str) -> str:
     if not _is_name(account):
         raise UnusableSecretError(
-            tr(
-                "an account needs a name of at most 64 characters that can be seen, not {account!r}"
-            ).format(account=account)
+            tr("an account needs a name of at most 64 visible characters, not {account!r}").format(
+                account=account
+            )
         )
     return account
 

@@ -52,7 +52,7 @@ def expanded_path(name: str, value: str | os.PathLike[str]) -> Path:
         return Path(text).expanduser()
     except RuntimeError:
         raise refused_path(
-            name, text, tr("it is in the home directory of nobody known here: give it without ~")
+            name, text, tr("no user here has this home directory: write the path without ~")
         ) from None
 
 
@@ -67,7 +67,7 @@ def absolute_path(name: str, value: str | os.PathLike[str]) -> Path:
         return path.absolute()
     except FileNotFoundError:
         raise refused_path(
-            name, os.fspath(value), tr("the working directory is gone: give it from the root on")
+            name, os.fspath(value), tr("the working directory is gone: give an absolute path")
         ) from None
 
 

@@ -411,7 +411,7 @@ class UnprocessableError(APIStatusError):
     `errors` maps the server's field names to its messages; it is empty if the server named none.
     """
 
-    advice: str = tr("correct the fields named, or check all of them if none is")
+    advice: str = tr("correct the fields that it names, or check all if it names none")
 
     def __init__(
         self,

@@ -304,7 +304,7 @@ def test_a_path_is_expanded_and_absolute(monkeypatch: pytest.MonkeyPatch, tmp_pa
         ("a/", "it is a directory: name a file in it"),
         ("a\0b", "it has a null character"),
         (b"a", "it is no text"),
-        ("~nobody-like-that/x", "it is in the home directory of nobody known here: give it wit"),
+        ("~nobody-like-that/x", "no user here has this home directory: write the path without ~"),
     ],
 )
 def test_a_path_that_can_name_no_file_is_refused(value: Any, why: str) -> None:

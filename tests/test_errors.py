@@ -272,7 +272,7 @@ def test_every_error_of_a_call_has_advice_of_its_own() -> None:
         ),
         (
             UnprocessableError("invalid", status=422, **CALL),
-            ["422 invalid", " - correct the fields named, or check all of them if none is"],
+            ["422 invalid", " - correct the fields that it names, or check all if it names none"],
         ),
         (APIConnectionError("lost", **CALL), ["check the network", "proxy", "base URL"]),
         (BadRequestError("no", status=400, **CALL), ["check the development id"]),
@@ -289,7 +289,9 @@ def test_the_message_has_the_particulars(error: PropQError, words: list[str]) ->
 
 def test_one_attempt_and_no_fields_are_not_mentioned() -> None:
     error = UnprocessableError("invalid", status=422, method="PUT", url="u")
-    assert str(error).startswith("PUT u: 422 invalid - correct the fields named, or check all")
+    assert str(error).startswith(
+        "PUT u: 422 invalid - correct the fields that it names, or check all"
+    )
     assert error.errors == {}
     assert error.attempts == 1
 

@@ -94,7 +94,7 @@ def test_the_secret_is_read_again_each_time_and_kept_nowhere() -> None:
 @pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("account", ["", " a", "a\n", "x" * 65, 7, None])
 def test_a_name_that_nobody_can_read_is_refused(account: Any) -> None:
-    assert "an account needs a name of at most 64 characters" in problem_of(account)
+    assert "an account needs a name of at most 64 visible characters" in problem_of(account)
 
 
 @pytest.mark.usefixtures("store")

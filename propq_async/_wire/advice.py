@@ -27,13 +27,13 @@ _LARGE_HEADERS: Final = tr(
 )
 
 _LOGIN_OF_ANOTHER: Final = tr(
-    "a web server or proxy before the API wants a login of its own: check the "
+    "a web server or proxy in front of the API wants a login of its own: check the "
     "base URL, and ask its operator to let the API's paths through"
 )
 
 _PAGE_OF_ANOTHER: Final = tr(
     "this is a web page, and the API sends none: check the base URL, and what "
-    "stands before the API (a proxy, a firewall)"
+    "stands in front of the API (a proxy, a firewall)"
 )
 
 _NO_ROUTE: Final = tr(
@@ -41,7 +41,7 @@ _NO_ROUTE: Final = tr(
 )
 
 _NOT_SAID: Final = tr(
-    "the server does not say what it has not found: check the base URL and the "
+    "the server does not say what is missing: check the base URL and the "
     "path, then the development id and the name of the unit, spaces and case "
     "included"
 )

@@ -51,8 +51,8 @@ TABLE: list[tuple[int, bytes, dict[str, str], str]] = [
 # Laravel's own, in JSON: version 12, and version 8.
 NOT_FOUND = [
     (b'{\n    "message": "The route v1/x could not be found."\n}', "the API has no such path"),
-    (b'{\n    "message": ""\n}', "does not say what it has not found"),
-    (b'{"message":""}', "does not say what it has not found"),
+    (b'{\n    "message": ""\n}', "does not say what is missing"),
+    (b'{"message":""}', "does not say what is missing"),
     (b'{"message":"Unit not found."}', "the name must match exactly"),
     (b'{"message":"","id":1}', "the name must match exactly"),
 ]
