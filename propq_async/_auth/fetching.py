@@ -43,10 +43,8 @@ Event: TypeAlias = Literal["fetched", "adopted", "kept"]
 class Fetcher:
     """Brings tokens into a `TokenState`, for one flight at a time.
 
-    The arguments are those of `TokenManager`; `secrets` reads its credentials.
-
-    Attributes:
-        refreshes: how many tokens it has fetched from the endpoint.
+    The arguments are those of `TokenManager`; `secrets` reads its credentials. `refreshes` counts
+    the tokens that were fetched from the endpoint.
     """
 
     secrets: SecretReader
@@ -64,9 +62,7 @@ class Fetcher:
     async def bring(self, cause: Cause, progresses: Progresses) -> Outcome:
         """Return the next token, or the error that all attempts ended in.
 
-        Args:
-            cause: why it is wanted.
-            progresses: told before each further attempt, with the seconds until it begins.
+        `progresses` is told before each further attempt, with the seconds until it begins.
         """
         started = self.clock.monotonic()
         attempts = 0

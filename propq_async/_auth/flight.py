@@ -59,12 +59,7 @@ class _Lead:
 
 
 class Flights:
-    """The flights of all event loops.
-
-    Args:
-        monotonic: the clock.
-        step_seconds: how long a leader may take from one sign of progress to the next.
-    """
+    """The flights of all event loops. A leader shows progress at least each `step_seconds`."""
 
     def __init__(self, monotonic: Callable[[], float], step_seconds: float) -> None:
         self.tasks: dict[asyncio.AbstractEventLoop, Flight] = {}
@@ -140,11 +135,7 @@ class Flights:
 
 
 async def landed(flight: Flight) -> Token:
-    """Wait for a flight without taking it along when the caller is cancelled.
-
-    Raises:
-        PropQError: the flight ended in it, or was cancelled.
-    """
+    """Return or raise the outcome of a flight, which goes on if the caller is cancelled."""
     try:
         outcome = await asyncio.shield(flight)
     except asyncio.CancelledError:

@@ -36,11 +36,7 @@ _CLOCK_TOLERANCE_SECONDS: Final = 1.0
 
 @attrs.define(eq=False, repr=False)
 class RefusedSecret:
-    """What the endpoint said of the last secret. The secret itself is not kept.
-
-    Args:
-        monotonic: the clock.
-    """
+    """What the endpoint said of the last secret. The secret itself is not kept."""
 
     _monotonic: Callable[[], float]
     _key: bytes = attrs.field(factory=lambda: os.urandom(16), init=False)
@@ -73,10 +69,7 @@ class RefusedSecret:
     async def told(self, credentials: Credentials, refusal: SecretRefusal, origin: str) -> None:
         """Take note of what another process was told, if it had sent the same secret.
 
-        Args:
-            credentials: what would be sent.
-            refusal: what the other process has left.
-            origin: where the credentials come from, for the error.
+        `origin` says where these credentials come from, for the error.
         """
         if not -_CLOCK_TOLERANCE_SECONDS <= refusal.age_seconds < KEPT_SECONDS:
             return

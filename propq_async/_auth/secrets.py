@@ -44,11 +44,7 @@ class _Said:
 
 @attrs.define(eq=False)
 class SecretReader:
-    """Asks the source of a secret, once for each token request.
-
-    Args:
-        credentials: the client's, with a secret or a source.
-    """
+    """Asks the source of a secret, if there is one, once for each token request."""
 
     _credentials: Credentials
     # The call that runs in a thread, and its process. If it hangs, the next attempt waits for the

@@ -23,13 +23,7 @@ Cause: TypeAlias = Literal["cold", "expired", "refused", "ahead of expiry", "for
 
 
 class TokenState:
-    """What a token manager knows.
-
-    Args:
-        clock: where time comes from.
-        random: a source of [0, 1) for jitter.
-        has_store: whether others may leave a token where it is looked for.
-    """
+    """What a token manager knows. In a store, if there is one, others may leave a token."""
 
     def __init__(self, clock: Clock, random: Callable[[], float], *, has_store: bool) -> None:
         self._wall = clock.wall
@@ -78,9 +72,7 @@ class TokenState:
     def settled(self, cause: Cause, before: TimedToken | None) -> Token | PropQError | None:
         """Return what another event loop has brought since a flight was asked for.
 
-        Args:
-            cause: why the flight was asked for.
-            before: the token that was current then.
+        `before` is the token that was current then.
         """
         is_ahead = cause == "ahead of expiry"
         error = self.answer(ahead=is_ahead)

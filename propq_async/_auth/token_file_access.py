@@ -26,18 +26,14 @@ logger = logging.getLogger("propq_async.token_store")
 
 
 class UnfitFileError(Exception):
-    """What is at the path is not used; the message says why."""
+    """Something else is at the path of the token file, or the file is unsafe. It is not used."""
 
 
 _ELSEWHERE: Final = "; it is left as it is, choose another path for the token file"
 
 
 def read_if_token_file(path: Path) -> SecretBytes | None:
-    """Return the content of the token file, which may be empty, `None` if there is no file.
-
-    Raises:
-        UnfitFileError: something else is at the path.
-    """
+    """Return the content of the token file, which may be empty, `None` if there is no file."""
     try:
         with open(path, "rb", opener=open_to_read) as file:
             content = SecretBytes(file.read(MAX_FILE_BYTES + 1))
@@ -121,11 +117,7 @@ def make_directory(directory: Path) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Replace a token file atomically and durably, and nothing else.
-
-    Raises:
-        UnfitFileError: something else is at the path.
-    """
+    """Replace a token file atomically and durably, and nothing else."""
     directory = path.parent
     read_if_token_file(path)
     make_directory(directory)

@@ -41,11 +41,7 @@ class Head:
         self.prefix = b""
 
     def prepare(self, method: str, token: Token | None) -> None:
-        """Make the prefix for this method and token.
-
-        Raises:
-            ValueError: one of them has characters that no head may have.
-        """
+        """Make the prefix for this method and token. Raises `ValueError` if they cannot be sent."""
         if method not in _USUAL_METHODS and not _METHOD.fullmatch(method):
             raise ValueError(f"{method!r} is not an HTTP method")
         if token is not None and not token.access_token.isprintable():

@@ -25,14 +25,11 @@ if TYPE_CHECKING:
 
 
 class Pool:
-    """The connections of one event loop. Making it does no I/O: the first request opens it.
-
-    Attributes:
-        transport: what makes the requests, `None` before the first one.
-    """
+    """The connections of one event loop. Making it does no I/O: the first request opens it."""
 
     def __init__(self, settings: PoolSettings) -> None:
         self._settings = settings
+        # `None` before the first request.
         self.transport: FastTransport | PlainTransport | None = None
         self._is_closed = False
 

@@ -11,8 +11,6 @@ from .server_view import ServerView
 class Admission(ServerView):
     """Decides for one call at a time, from what is known of the server and what is under way."""
 
-    in_flight: int
-
     @property
     def is_pacing(self) -> bool:
         """Return whether there is a limit to how many calls go out in a time."""

@@ -86,10 +86,7 @@ class Overloads:
     Both get a 503 that does not say how long to wait, while others get through. Under a limit such
     a call is taken later, as likely as any other. If the server does not take a call again, though
     it has taken others, and none that had got a 503 before, it is these calls that it does not
-    take.
-
-    Attributes:
-        are_of_calls: whether that is so.
+    take. Then `are_of_calls` is true.
     """
 
     def __init__(self) -> None:
@@ -102,10 +99,9 @@ class Overloads:
         self.are_of_calls = False
 
     def noticed(self, permit: Permit, successes: int) -> bool:
-        """Take note of a 503. `successes`: how many calls the server has taken so far.
+        """Take note of a 503. Returns whether others got through since the call's last one.
 
-        Returns:
-            Whether the server has taken others since the last one that this call got.
+        `successes`: how many calls the server has taken so far.
         """
         last, permit.last_overload = permit.last_overload, Counts(successes, self._taken_later)
         permit.put_off += 1

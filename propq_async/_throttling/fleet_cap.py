@@ -58,10 +58,9 @@ class FleetCap:
         self._asking: asyncio.Task[None] | None = None
 
     def take(self) -> float:
-        """Let one call go out if it may go now.
+        """Let one call go out if it may go now. Returns the seconds until one may.
 
-        Returns:
-            The seconds until one may; infinity if only the answer of the limiter can tell.
+        That is infinity if only the answer of the limiter can tell.
         """
         now = self._monotonic()
         if self._share is not None:

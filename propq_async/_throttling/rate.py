@@ -181,10 +181,9 @@ class TrialRate:
         return sent_at < self._changed_at
 
     def unblocked(self, now: float) -> float | None:
-        """Take note that the server took a call.
+        """Take note of a call that the server took.
 
-        Returns:
-            When it began to refuse everything, if that was for longer than the rate can explain.
+        Returns since when it had refused everything, if that is longer than the rate can explain.
         """
         since, self._blocked_since = self._blocked_since, None
         if since is None or now - since < BLOCKED_LENGTHS * self.scale_seconds:

@@ -37,8 +37,6 @@ class Throttle(Admission):
         random: a source of [0, 1), for the distances of probes.
     """
 
-    in_flight: int
-
     def __init__(
         self,
         *,

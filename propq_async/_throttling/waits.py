@@ -16,13 +16,10 @@ WARNING_INTERVAL_SECONDS: Final = 60.0
 
 
 class Waits:
-    """The waits of single calls, without the time for which the server told everybody to wait.
-
-    Attributes:
-        next_at: when it is worth looking again.
-    """
+    """The waits of single calls, without the time for which the server told everybody to wait."""
 
     def __init__(self) -> None:
+        # When it is worth looking again.
         self.next_at = math.inf
         self._opened_at = -math.inf
         self._warned_at = -math.inf
@@ -41,11 +38,7 @@ class Waits:
         return not permit.is_batch_row and now >= self._since(permit) + permit.max_wait_seconds
 
     def looked(self, waiting: Iterable[Permit], now: float) -> float | None:
-        """Take note of the calls that still wait.
-
-        Returns:
-            How long one of them has waited, if that is worth a warning.
-        """
+        """Return how long one of the calls has waited, if that is worth a warning."""
         self.next_at, longest = math.inf, 0.0
         for permit in waiting:
             since = self._since(permit)
