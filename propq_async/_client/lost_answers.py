@@ -10,6 +10,9 @@ In this order:
       repetition without one
     anything else                         it backs off and is repeated, until it has used up its
                                           attempts; a row uses up none if it is not to blame
+
+The last line is shared with other failures that may pass, and stands in `retry_rules.py`. What a
+price list makes of a row that may have been applied is in `ledger/_changes.py`.
 """
 
 from __future__ import annotations

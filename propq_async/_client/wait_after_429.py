@@ -1,6 +1,7 @@
 """How long a call waits after a 429, or after a 503 that asks for it. Pure.
 
-`Retry-After` itself is read in `_wire/headers.py`.
+`Retry-After` itself is read in `_wire/headers.py`. How much of it the throttle believes is in
+`_throttling/server_view.py`, and what a 429 of the token endpoint means in `_auth/failures.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What a status other than 2xx becomes: the error, with all that the reply says."""
+"""What a status other than 2xx becomes: the error, with all that the reply says.
+
+Whether it is retried is in `statuses.py`.
+"""
 
 from __future__ import annotations
 
