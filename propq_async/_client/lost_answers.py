@@ -3,11 +3,11 @@
 In this order:
 
     what was lost                         what follows
-    an answer that is never readable      it fails
+    an answer that can never be read      it fails
     a request on a dead idle connection   once more, at once, on another connection
     a connection that no retry can make   it fails, and so does its batch
-    an answer, if the caller wants no     it fails, and says that it may have been applied
-      repetition without one
+    an answer, and the call must not be   it fails, and says that it may have been applied
+      repeated (`retry_unacknowledged`)
     anything else                         it backs off and is repeated, until it has used up its
                                           attempts; a row uses up none if it is not to blame
 

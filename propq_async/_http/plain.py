@@ -15,7 +15,7 @@ import attrs
 from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
-from propq_async._secret import SecretDict
+from propq_async._secret import SecretBytes, SecretDict
 from propq_async._wire.messages import Lost, Reply
 from propq_async.credentials import Token
 
@@ -44,21 +44,6 @@ class _Sending:
 
 
 _sending: Final[ContextVar[_Sending]] = ContextVar("propq_async.plain_transport.sending")
-
-
-@attrs.frozen
-class Content:
-    """What a request carries: the token or the secret, so its repr shows neither."""
-
-    headers: dict[str, str] = attrs.field(repr=False)
-    data: bytes | None = attrs.field(repr=False)
-
-
-@attrs.define
-class Body:
-    """The part of an answer that has been read. It may hold a token, so the repr omits it."""
-
-    chunks: list[bytes] = attrs.field(factory=list, repr=False)
 
 
 @attrs.define
@@ -214,7 +199,7 @@ class PlainTransport:
         attempt: Attempt,
     ) -> Reply | Lost:
         attempt.sent = not _HOOKED
-        content = _content(token, body)
+        headers = _headers(token, body)
         answer = _Answer()
         reply: Reply | None = None
         hooks_error: Exception | None = None
@@ -228,12 +213,13 @@ class PlainTransport:
                 url,
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(total=timeout_seconds),
-                headers=content.headers,
-                data=content.data,
+                headers=headers,
+                # In one expression: a form holds the secret.
+                data=body.data if isinstance(body, Form) else body,
             ) as answer.response:
                 self._check_that_it_passed_a_proxy(answer, attempt)
                 # The status is known now, even if the body gets lost.
-                reply = _reply(answer, Body(), truncated=True)
+                reply = _reply(answer, b"", truncated=True)
                 return await _read(answer)
         except LOSSES as error:
             hooks_error = raised_by_hook(error)
@@ -288,29 +274,28 @@ def _hooks(config: aiohttp.TraceConfig) -> list[object]:
     return [getattr(hook, "__code__", hook) for hook in config.on_request_start]
 
 
-def _content(token: Token | None, body: bytes | Form | None) -> Content:
-    headers = SecretDict({"Content-Type": "application/json"})
+def _headers(token: Token | None, body: bytes | Form | None) -> SecretDict:
+    kind = "x-www-form-urlencoded" if isinstance(body, Form) else "json"
+    headers = SecretDict({"Content-Type": f"application/{kind}"})
     if token is not None:
         headers["Authorization"] = f"Bearer {token.access_token}"
-    if isinstance(body, Form):
-        headers["Content-Type"] = "application/x-www-form-urlencoded"
-        return Content(headers, body.data)
-    return Content(headers, body)
+    return headers
 
 
-def _reply(answer: _Answer, body: Body, *, truncated: bool) -> Reply:
-    response = answer.response.status, answer.response.headers
-    return Reply(*response, b"".join(body.chunks), truncated=truncated)
+def _reply(answer: _Answer, body: bytes, *, truncated: bool) -> Reply:
+    return Reply(answer.response.status, answer.response.headers, body, truncated=truncated)
 
 
 async def _read(answer: _Answer) -> Reply:
     """Read to the end, or until the answer is too long."""
-    body, room = Body(), most_bytes(answer.response.status)
+    # Hidden, since the server may echo the token.
+    chunks: list[SecretBytes] = []
+    room = most_bytes(answer.response.status)
     while room >= 0:
-        body.chunks.append(await answer.response.content.readany())
-        if not body.chunks[-1]:
+        chunks.append(SecretBytes(await answer.response.content.readany()))
+        if not chunks[-1]:
             break
-        room -= len(body.chunks[-1])
+        room -= len(chunks[-1])
     else:
         answer.response.close()
-    return _reply(answer, body, truncated=room < 0)
+    return _reply(answer, SecretBytes(b"".join(chunks)), truncated=room < 0)

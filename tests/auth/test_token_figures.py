@@ -22,8 +22,9 @@ from propq_async import (
     TokenManager,
     TokenUnavailableError,
 )
-from propq_async._http.plain import Body, Content
+from propq_async._http.plain import _headers
 from propq_async._http.transport import Form
+from propq_async._secret import SecretBytes
 from propq_async._wire.messages import Reply
 from propq_async._wire.token_file import dump_token
 from tests.helpers.support import FakeClock, run_virtual, until
@@ -315,12 +316,12 @@ async def test_a_lock_is_released_though_its_holder_is_cancelled(
 
 
 def test_nothing_that_carries_a_token_shows_it() -> None:
-    body = Body([b"worth-hiding"])
     now = datetime.now(UTC)
+    token = Token("worth-hiding", "Bearer", now, now)
     for carrier in (
-        Content({"Authorization": "Bearer worth-hiding"}, b"worth-hiding"),
-        body,
+        _headers(token, b"{}"),
+        [SecretBytes(b"worth-hiding")],
         Form(b"worth-hiding"),
-        dump_token(KEY, Token("worth-hiding", "Bearer", now, now)),
+        dump_token(KEY, token),
     ):
         assert "worth-hiding" not in repr(carrier)
