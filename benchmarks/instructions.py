@@ -56,14 +56,14 @@ CASES: Final = {
     for one in (
         Case(Naive),
         Case(Naive, scheme="https"),
-        Case(Ours, 153),
-        Case(Ours, 187, scheme="https"),
-        Case(Ours, 215, head="limits"),
+        Case(Ours, 142),
+        Case(Ours, 178, scheme="https"),
+        Case(Ours, 206, head="limits"),
         Case(Ours, 143, in_flight=100),
         Case(BelowUnsampled),
         Case(SampledOut),
         Case(Traced),
-        Case(UpdateMany, 210),
+        Case(UpdateMany, 200),
         Case(UpdateMany, 174, in_flight=100),
     )
 }

@@ -6,8 +6,9 @@ the parser calls with them are methods of lists and dictionaries, which have no 
 
 from __future__ import annotations
 
+import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any, Final
@@ -22,6 +23,7 @@ from propq_async._secret import SecretBytes
 from propq_async._wire.messages import MAX_ERROR_BYTES, Reply
 
 from .transport import MAX_HEADER_BYTES, most_bytes
+from .unpacking import Unpacking
 
 MAX_HEADERS: Final = 128
 _FIRST_FINAL: Final = 200
@@ -29,8 +31,12 @@ _SWITCHING: Final = 101
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _HINTS: Final = (b"http/1.1 1", b"http/1.0 1")
 
-_ENCODING: Final = b"\ncontent-encoding:"
-_GZIP: Final = zlib.MAX_WBITS | 16
+# The shortest line that is a header.
+_LEAST_LINE: Final = len("a:\n")
+
+# Finds the headers of which every call has to know. A regular expression looks at the beginnings of
+# lines only, so it is much faster than a search for one name.
+_find_telling: Final = re.compile(rb"\n(?:Content-Encoding|X-RateLimit-)", re.IGNORECASE).search
 
 _decoded: Final = partial(str, encoding="utf-8", errors="surrogateescape")
 
@@ -74,43 +80,49 @@ class _HeadReader:
 
 
 @lru_cache(maxsize=256)
-def _key(name: str) -> bytes:
-    """Return how the line of a header begins, in lower case."""
-    return f"\n{name.lower()}:".encode()
+def _finder(name: str) -> tuple[Callable[[bytes, int], re.Match[bytes] | None], bool]:
+    """Return what finds the beginning of a header's line, and whether it is a telling one."""
+    line = rb"\n%b:" % re.escape(name).encode()
+    is_telling = _find_telling(b"\n" + name.encode()) is not None
+    return re.compile(line, re.IGNORECASE).search, is_telling
 
 
 class LazyHeaders(Mapping[str, str]):
     """The headers of an answer. Most calls only ask whether it has one of a few, and it has not.
 
-    `lowered` is its head in lower case, and what has arrived with it: hints before it, and some of
-    the body.
+    `raw` is its head, and what has arrived with it: hints before it, and some of the body. None of
+    the telling headers stands before `telling_from`.
     """
 
-    __slots__ = ("_parsed", "_raw", "lowered")
+    __slots__ = ("_parsed", "_raw", "_telling_from")
 
-    def __init__(self, raw: SecretBytes) -> None:
+    def __init__(self, raw: SecretBytes, telling_from: int = 0) -> None:
         self._raw = raw
-        self.lowered = raw.lower()
+        self._telling_from = telling_from
         self._parsed: CIMultiDict[str] | None = None
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and _key(name) in self.lowered and name in self._all
+        return isinstance(name, str) and self._find(name) is not None and name in self._all
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return the value of a header. In a usual head, the others need not be parsed."""
-        key = _key(name)
-        begins = self.lowered.find(key)
-        if begins < 0:
+        found = self._find(name)
+        if found is None:
             return default
-        ends = self.lowered.find(b"\n", begins + 1)
+        begins = found.end()
+        ends = self._raw.find(b"\n", begins)
         if (
             self._parsed is not None
-            or ends >= self.lowered.find(_END_OF_HEAD)
-            or self.lowered[ends + 1] in b" \t"
-            or self.lowered.startswith(_HINTS)
+            or ends >= self._raw.find(_END_OF_HEAD)
+            or self._raw[ends + 1] in b" \t"
+            or self._raw[: len(_HINTS[0])].lower() in _HINTS
         ):
             return self._all.get(name, default)
-        return _decoded(self._raw[begins + len(key) : ends].strip())
+        return _decoded(self._raw[begins:ends].strip())
+
+    def _find(self, name: str) -> re.Match[bytes] | None:
+        find, is_telling = _finder(name)
+        return find(self._raw, self._telling_from if is_telling else 0)
 
     def __getitem__(self, name: str) -> str:
         return self._all[name]
@@ -131,45 +143,6 @@ class LazyHeaders(Mapping[str, str]):
         return self._parsed
 
 
-class _Unpacking:
-    """Unpacks a body, part by part, into no more than may be read."""
-
-    def __init__(self, encoding: str) -> None:
-        self._encoding = encoding
-        self._zip: Any = None
-        self._parts = 0
-
-    @classmethod
-    def of(cls, headers: Mapping[str, str]) -> _Unpacking | None:
-        """Return what unpacks a body with these headers, `None` if it is not compressed."""
-        encoding = headers.get("Content-Encoding", "").lower().removeprefix("x-")
-        return cls(encoding) if encoding in ("gzip", "deflate") else None
-
-    def unpack(self, body: list[bytes], most: int) -> bool:
-        """Unpack the parts that have been added, in their places.
-
-        Returns:
-            Whether that is the end.
-
-        Raises:
-            zlib.error: it was not packed so.
-        """
-        for number in range(self._parts, len(body)):
-            if self._zip is None:
-                self._zip = zlib.decompressobj(wbits=self._window(body[number][0]))
-            body[number] = self._zip.decompress(body[number], most + 1)
-        self._parts = len(body)
-        return self._zip is None or self._zip.eof
-
-    def _window(self, first_byte: int) -> int:
-        if self._encoding == "gzip":
-            return _GZIP
-        # "deflate" means zlib's format, and many servers leave out its head (RFC 9110 section
-        # 8.4.1.2).
-        has_head = first_byte & 0xF == zlib.DEFLATED
-        return zlib.MAX_WBITS if has_head else -zlib.MAX_WBITS
-
-
 class AnswerReader:
     """Reads the answers that arrive on a connection, one for each request.
 
@@ -180,15 +153,16 @@ class AnswerReader:
     has_begun = has_head = False
     has_ended = is_reusable = True
     _is_head_only = False
-    _is_too_long = False
+    _is_telling = False
     _status = 0
-    _unpacking: _Unpacking | None = None
+    _unpacking: Unpacking | None = None
 
     def __init__(self) -> None:
         self._arrived = SecretBytes()
         self._size = 0
         self._body: list[bytes] = []
         self._body_parts = 0
+        self._is_too_long = False
         self.on_body = self._body.append
         self._headers = LazyHeaders(self._arrived)
         self._parser = _new_parser(self)
@@ -224,11 +198,16 @@ class AnswerReader:
             # Its text shows some of the answer.
             raise BadHttpMessage("it is not HTTP") from None
         if is_in_head:
-            self._headers = LazyHeaders(self._arrived)
-            if len(self._arrived) > MAX_HEADER_BYTES or self._arrived.count(b"\n") > MAX_HEADERS:
+            telling = _find_telling(self._arrived)
+            self._is_telling = telling is not None
+            telling_from = len(self._arrived) if telling is None else telling.start()
+            self._headers = LazyHeaders(self._arrived, telling_from)
+            if len(self._arrived) > _LEAST_LINE * MAX_HEADERS and (
+                len(self._arrived) > MAX_HEADER_BYTES or self._arrived.count(b"\n") > MAX_HEADERS
+            ):
                 self._check_head()
-            if self.has_head and _ENCODING in self._headers.lowered:
-                self._unpacking = _Unpacking.of(self._headers)
+            if self.has_head and self._is_telling:
+                self._unpacking = Unpacking.of(self._headers)
         if self._unpacking is not None:
             self._unpack(self._unpacking)
         elif self._size > MAX_ERROR_BYTES and not self.has_ended:
@@ -241,15 +220,20 @@ class AnswerReader:
             if "Content-Length" not in self._headers and "chunked" not in coding:
                 self._complete(is_reusable=False)
 
-    @property
-    def reply(self) -> Reply:
+    def read(self) -> Reply:
         """Return the answer, as far as it has been read."""
         if not self.has_ended:
             return Reply(self._status, self._headers, b"", truncated=True)
         # What is behind these parts answers no request.
+        body = self._body if len(self._body) == self._body_parts else self._body[: self._body_parts]
         return Reply(
-            self._status, self._headers, b"".join(self._body[: self._body_parts]), self._is_too_long
+            self._status, self._headers, b"".join(body), self._is_too_long, self._is_telling
         )
+
+    @property
+    def reply(self) -> Reply:
+        """Return the same: to ask for a property takes longer."""
+        return self.read()
 
     def _check_head(self) -> None:
         """Raise an error if the head is too large. Most of what has arrived may be body."""
@@ -269,7 +253,7 @@ class AnswerReader:
             self._is_too_long = True
             self._complete(is_reusable=False)
 
-    def _unpack(self, unpacking: _Unpacking) -> None:
+    def _unpack(self, unpacking: Unpacking) -> None:
         """Replace what has arrived of the body by what the server had compressed unasked."""
         try:
             is_whole = unpacking.unpack(self._body, most_bytes(self._status))

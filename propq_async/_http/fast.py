@@ -152,7 +152,7 @@ class FastTransport:
             connection.is_idle = False
             (connection.tls or transport).write(
                 SecretBytes(
-                    b"%bContent-Length: %d\r\n\r\n%b" % (target.prefix, len(body), body)
+                    (target.heads.get(len(body)) or target.head(len(body))) + body
                     if isinstance(body, bytes)
                     else target.request(body)
                 )
@@ -165,7 +165,7 @@ class FastTransport:
                     # The status is known, even if the body gets lost.
                     reply = answer.reply
                 raise connection.error
-            reply = answer.reply
+            reply = answer.read()
             connection.is_idle, connection.idle_since = True, self._active_at
             # If the server has not read the whole request, it may never read the next one.
             unread = transport.get_write_buffer_size()

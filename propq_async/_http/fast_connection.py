@@ -56,9 +56,6 @@ class FastConnection(asyncio.BufferedProtocol):
     closed_first = False
     lease: Any
     was_used = False
-    should_close = False
-    tls: TlsLayer | None = None
-    error: Exception | None = None
     waiter: Any = None
     _closed: asyncio.Future[None] | None = None
     _was_lost = False
@@ -70,6 +67,10 @@ class FastConnection(asyncio.BufferedProtocol):
         self._loop = loop
         self._buffers = Buffers() if _reads_side_by_side(loop) else buffers
         self.answer = AnswerReader()
+        # What every request reads is found faster in the object than in the class.
+        self.should_close = False
+        self.tls: TlsLayer | None = None
+        self.error: Exception | None = None
         # On other loops than asyncio's own a future costs less.
         self.new_waiter: Callable[[], Any] = (
             partial(Wakeup, loop) if isinstance(loop, asyncio.BaseEventLoop) else loop.create_future

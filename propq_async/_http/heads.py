@@ -17,6 +17,9 @@ _USUAL_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELET
 
 # No body is expected of these, so an empty one is not announced (RFC 9110 section 8.6).
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+# Bodies have about the same length, so a head serves many.
+MOST_HEADS: Final = 64
+
 _JSON: Final = "Content-Type: application/json\r\n"
 _FORM: Final = b"Content-Type: application/x-www-form-urlencoded\r\n"
 
@@ -25,7 +28,8 @@ class Head:
     """The head of requests to one URL. Its parts are made once, and not for each request.
 
     `prefix` is the head of the last request, with its `method` and `token`, up to the headers that
-    depend on its body. It holds the token, so this class has no repr of its own.
+    depend on its body; `heads` has all of the head by the length of a body in JSON. They hold the
+    token, so this class has no repr of its own.
     """
 
     def __init__(self, url: URL) -> None:
@@ -39,6 +43,7 @@ class Head:
         self.method = ""
         self.token: Token | None = None
         self.prefix = b""
+        self.heads: dict[int, bytes] = {}
 
     def prepare(self, method: str, token: Token | None) -> None:
         """Make the prefix for this method and token. Raises `ValueError` if they cannot be sent."""
@@ -47,6 +52,7 @@ class Head:
         if token is not None and not token.access_token.isprintable():
             raise ValueError("the access token has characters that no header may have")
         self.method, self.token = method, token
+        self.heads.clear()
         self.prefix = b"%b%b%b" % (
             method.encode(),
             self._after_method,
@@ -54,6 +60,14 @@ class Head:
             if token is None
             else f"{_JSON}Authorization: Bearer {token.access_token}\r\n".encode(),
         )
+
+    def head(self, length: int) -> bytes:
+        """Return all of the head for a body of so many bytes, and keep it."""
+        if len(self.heads) >= MOST_HEADS:
+            self.heads.clear()
+        # No variable holds it, since a traceback would show its token.
+        self.heads[length] = b"%bContent-Length: %d\r\n\r\n" % (self.prefix, length)
+        return self.heads[length]
 
     def request(self, body: Form | None) -> bytes:
         """Return a request that has a form as its body, or no body."""

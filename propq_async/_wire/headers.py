@@ -16,6 +16,8 @@ from .messages import Reply
 _LIMIT: Final = istr("X-RateLimit-Limit")
 _REMAINING: Final = istr("X-RateLimit-Remaining")
 _MOST_DIGITS: Final = 18
+# What a header says that is not there. No number in a header is negative.
+_ABSENT: Final = -1
 
 
 # Not frozen, since each call may make one, and that would take five times as long.
@@ -32,10 +34,16 @@ class RateLimit:
 
 def rate_limit(reply: Reply) -> RateLimit | None:
     """Return what the reply says of the rate limit, `None` if it has neither header."""
-    # The headers may echo the token, so no variable holds them.
-    if reply.headers.get(_REMAINING) is None and reply.headers.get(_LIMIT) is None:
+    if not reply.may_state_limit:
         return None
-    return RateLimit(_number(reply.headers.get(_LIMIT)), _number(reply.headers.get(_REMAINING)))
+    # The headers may echo the token, so no variable holds them.
+    limit = _number(reply.headers.get(_LIMIT))
+    remaining = _number(reply.headers.get(_REMAINING))
+    if limit == remaining == _ABSENT:
+        return None
+    return RateLimit(
+        None if limit == _ABSENT else limit, None if remaining == _ABSENT else remaining
+    )
 
 
 def retry_after_seconds(reply: Reply, now: float) -> float | None:
@@ -64,7 +72,9 @@ def _http_date(value: str) -> float | None:
 
 
 def _number(value: str | None) -> int | None:
+    if value is None:
+        return _ABSENT
     # The length is bounded, since int() refuses to read thousands of digits.
-    if value and len(value) <= _MOST_DIGITS and value.isascii() and value.isdigit():
+    if len(value) <= _MOST_DIGITS and value.isascii() and value.isdigit():
         return int(value)
     return None

@@ -33,12 +33,14 @@ class Reply:
     """An answer. Its body and its headers may hold a token, so the repr omits them.
 
     `truncated` says that the body is incomplete: it was too long, or the connection was lost.
+    `may_state_limit` is `False` if the headers are known to say nothing of a rate limit.
     """
 
     status: int
     headers: Mapping[str, str] = attrs.field(repr=False)
     body: bytes = attrs.field(repr=False)
     truncated: bool = False
+    may_state_limit: bool = attrs.field(default=True, repr=False, eq=False)
 
     @property
     def is_success(self) -> bool:

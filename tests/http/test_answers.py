@@ -12,11 +12,13 @@ import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
 from propq_async._http.answers import MAX_HEADERS, AnswerReader, LazyHeaders
 from propq_async._http.transport import MAX_BODY_BYTES, MAX_HEADER_BYTES
 from propq_async._secret import SecretBytes
-from propq_async._wire.messages import MAX_ERROR_BYTES
+from propq_async._wire.headers import rate_limit
+from propq_async._wire.messages import MAX_ERROR_BYTES, Reply
 
 HINT = b"HTTP/1.1 103 Early Hints\r\nX-Hint: yes\r\n\r\n"
 
@@ -106,6 +108,41 @@ def test_one_header_is_what_all_have(
         assert (name in fresh) is (name in parsed)
     assert 7 not in parsed  # type: ignore[comparison-overlap]
     assert repr(parsed).startswith("<propq_async._http.answers.LazyHeaders object at")
+
+
+@given(
+    lines=st.lists(
+        st.tuples(
+            st.sampled_from([*NAMES, "Content-Encoding"]),
+            st.sampled_from(["", "7", "60", "a b"]),
+            st.sampled_from(["", "\r\n  b"]),
+        )
+    ),
+    hint=st.sampled_from([b"", HINT, HINT.replace(b"X-Hint", b"X-RateLimit-Limit")]),
+    places=st.lists(st.integers(0, 400)),
+)
+def test_what_every_call_asks_for_is_found_wherever_it_stands(
+    lines: list[tuple[str, str, str]], hint: bytes, places: list[int]
+) -> None:
+    """The shorter ways to it miss nothing that a head without them has."""
+    head = "\r\n".join(
+        ["HTTP/1.1 200 OK", *(f"{name}: {text}{more}" for name, text, more in lines)]
+    )
+    raw = hint + f"{head}\r\nContent-Length: 2\r\n\r\n{{}}".encode()
+    reply = fed(*cut(raw, places)).reply
+    plainly = LazyHeaders(SecretBytes(raw))
+    assert dict(plainly) == dict(reply.headers)
+    for name in [*NAMES, "Content-Encoding"]:
+        assert reply.headers.get(name) == plainly.get(name)
+        assert (name in reply.headers) is (name in plainly)
+    told = rate_limit(Reply(200, CIMultiDict(plainly), b""))
+    if told is not None:
+        assert reply.may_state_limit
+    assert rate_limit(reply) == told
+
+
+def test_a_head_without_them_is_known_to_have_none() -> None:
+    assert not fed(framed(b"{}", "length")).reply.may_state_limit
 
 
 @pytest.mark.parametrize("status", [200, 500])

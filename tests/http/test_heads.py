@@ -8,7 +8,7 @@ import pytest
 from yarl import URL
 
 from propq_async import Token
-from propq_async._http.heads import Head
+from propq_async._http.heads import MOST_HEADS, Head
 from propq_async._http.transport import USER_AGENT, Form
 
 NOW = datetime.now(UTC)
@@ -70,3 +70,16 @@ def test_a_form_has_its_type_and_length() -> None:
     assert head.request(Form(b"a=b")) == head.prefix + (
         b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 3\r\n\r\na=b"
     )
+
+
+def test_heads_of_bodies_are_kept_and_not_without_end() -> None:
+    head = Head(URL("https://api.propq.com/"))
+    for token in ("one", "two"):
+        head.prepare("POST", a_token(token))
+        # None is left of the token before.
+        assert head.heads == {}
+        for length in range(MOST_HEADS + 1):
+            made = head.head(length)
+            assert made == head.prefix + b"Content-Length: %d\r\n\r\n" % length
+            assert head.heads[length] is made
+        assert list(head.heads) == [MOST_HEADS]
