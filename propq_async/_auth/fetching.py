@@ -24,11 +24,11 @@ from propq_async.errors import ConfigurationError, PropQError, TokenUnavailableE
 from propq_async.retry import RetryPolicy
 
 from .failures import retry_delay
-from .flight import Outcome, Progresses
 from .guarded import GuardedStore
 from .lifetime import TimedToken
 from .refused_secret import RefusedSecret
 from .secrets import SecretReader
+from .single_flight import Outcome, Progresses
 from .state import Cause, TokenState, expired_on_arrival
 
 logger = logging.getLogger("propq_async.tokens")

@@ -1,8 +1,8 @@
 """The token manager: one token for everybody, one request for it at a time.
 
 The manager has a current token or none. `lifetime` tells when the token is fresh, ageing or
-expired, `refusals` what becomes of it when the server refuses it, and `flight` how one request
-serves all callers:
+expired, `refusals` what becomes of it when the server refuses it, and `single_flight` how one
+request serves all callers:
 
     fresh     the token is served
     ageing    the token is served, and a flight is started that nobody waits for
@@ -30,10 +30,10 @@ from propq_async.credentials import Credentials, Token, TokenKey
 from propq_async.retry import RetryPolicy
 
 from .fetching import Fetcher
-from .flight import Flight, Flights, Outcome, Progresses, landed
 from .guarded import GuardedStore
 from .refused_secret import RefusedSecret
 from .secrets import SecretReader
+from .single_flight import Flight, Flights, Outcome, Progresses, landed
 from .state import Cause, TokenState
 from .stores import LOCK_MARGIN_SECONDS, TokenStore
 

@@ -21,9 +21,9 @@ from propq_async.ledger import Ledger
 
 from .account import chosen, find_credentials, named_on_command_line, variables_in_use
 from .doctor_files import token_file_finding
+from .doctor_findings import CHECKS, Finding, ok, unknown, wrong
 from .doctor_server import Server, examine_server
 from .exit_codes import CommandError, Exit
-from .findings import CHECKS, Finding, ok, unknown, wrong
 from .language import said
 from .plan_json import dump
 from .screen import Screen, report

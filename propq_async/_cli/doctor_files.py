@@ -20,8 +20,8 @@ from propq_async._messages import joined, tr
 from propq_async._settings import token_file_from_env
 from propq_async._waiting import in_thread
 
+from .doctor_findings import Finding, ok, wrong
 from .exit_codes import CommandError
-from .findings import Finding, ok, wrong
 from .token import store_of
 
 __all__ = ["token_file_finding"]

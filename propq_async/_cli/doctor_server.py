@@ -21,7 +21,7 @@ from propq_async.config import TOKEN_PATH
 from propq_async.errors import ConfigurationError
 
 from .client import connect, explained
-from .findings import Finding, ok, unknown, wrong
+from .doctor_findings import Finding, ok, unknown, wrong
 
 __all__ = ["Server", "examine_server"]
 

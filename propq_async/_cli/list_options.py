@@ -98,7 +98,7 @@ def pairs(option: str, texts: list[str]) -> dict[str, str]:
 
 def status_words(texts: list[str]) -> dict[str, UnitStatus]:
     """Parse the values of `--status-word`."""
-    from propq_async.pricelist._reading.words import status_of  # noqa: PLC0415 - not needed for --help
+    from propq_async.pricelist._reading.word_lookup import status_of  # noqa: PLC0415 - not needed for --help
 
     found: dict[str, UnitStatus] = {}
     for word, meaning in pairs("--status-word", texts).items():

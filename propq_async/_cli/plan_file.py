@@ -7,7 +7,7 @@ from pathlib import Path
 
 from propq_async._messages import tr
 from propq_async.pricelist import Plan, PriceListError, save_plan
-from propq_async.pricelist._saved import Saved, is_plan, load
+from propq_async.pricelist._saved_plan import Saved, is_plan, load
 
 from .exit_codes import CommandError, Exit
 from .list_options import ListOptions, list_file

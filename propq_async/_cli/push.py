@@ -24,11 +24,11 @@ from propq_async.pricelist import (
     push,
 )
 from propq_async.pricelist._planning import check_current
-from propq_async.pricelist._saved import Saved
+from propq_async.pricelist._saved_plan import Saved
 
 from .account import find_credentials
-from .alone import alone
 from .client import connect, explained
+from .exclusive_push import alone
 from .exit_codes import CommandError, Exit
 from .language import said
 from .list_options import open_list

@@ -15,7 +15,7 @@ from propq_async.config import CONCURRENCY, MAX_OUTAGE_SECONDS
 from propq_async.ledger import Ledger
 from propq_async.pricelist import PriceList
 from propq_async.pricelist._planning import TRUST_HOURS
-from propq_async.pricelist._saved import Saved
+from propq_async.pricelist._saved_plan import Saved
 
 from .account import named_on_command_line
 from .exit_codes import CommandError, Exit

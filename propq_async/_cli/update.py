@@ -17,7 +17,7 @@ from propq_async.ledger import Account, Ledger
 from propq_async.pricelist._money import money
 from propq_async.pricelist._plan_warning import MIN_PRICE, Limits
 from propq_async.pricelist._reading.numbers import IN_DOUBT, TOO_FINE, Decimals, PriceStyle
-from propq_async.pricelist._reading.words import (
+from propq_async.pricelist._reading.word_lookup import (
     O_IS_WEST,
     UNKNOWN_DIRECTION,
     direction_key,

@@ -16,8 +16,8 @@ from propq_async._wire.requests import dump_json, request_path
 
 from .batch import UnitBatch
 from .call import Run
+from .call_layers import make
 from .call_spec import Options, Request
-from .making import make
 from .pool_owner import PoolOwner
 from .resources import SessionState
 from .units import Units

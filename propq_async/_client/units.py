@@ -19,8 +19,8 @@ from propq_async.models import UnitUpdate
 
 from .batch import UnitBatch
 from .call import Run
+from .call_layers import make
 from .call_spec import Options, Request
-from .making import make
 from .resources import LoopResources, SessionState
 from .updates import Updates
 

@@ -30,7 +30,7 @@ from propq_async.errors import (
 from propq_async.models import UnitOutcome, UnitUpdate
 
 from .call_spec import BatchRow
-from .rows import Credit, OpenRows, PulledRow
+from .open_rows import Credit, OpenRows, PulledRow
 from .updates import END, Input, Updates
 
 MakeUpdate: TypeAlias = Callable[[UnitUpdate, PulledRow], Coroutine[Any, Any, dict[str, Any]]]

@@ -22,7 +22,7 @@ from propq_async.credentials import Token
 from .connections import IdleConnections, OpenConnections, Origin, let_the_loop_see
 from .exceptions import LOSSES, bare, lost_on_the_way, ran_out_of_time
 from .fast_connection import Buffers, FastConnection
-from .heads import Head
+from .request_bytes import Head
 from .transport import Attempt, Form
 
 MOST_TARGETS: Final = 1024

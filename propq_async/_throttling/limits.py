@@ -7,7 +7,7 @@ import math
 from typing import Self
 
 from .concurrency import TrialConcurrency
-from .observed import Observed
+from .observations import Observed
 from .rate import TrialRate
 from .window import Window
 

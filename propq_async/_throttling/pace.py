@@ -17,10 +17,10 @@ from typing import Final
 from propq_async._wire.headers import RateLimit
 
 from .concurrency import TRIAL_SECONDS
-from .observed import LEAST_PART
+from .observations import LEAST_PART
 from .rate import LEAST_GROWTH, MOST_GROWTH, TrialRate
 from .window import Window
-from .windows import MAX_SCARCE, MIN_TELLING_CALLS, Windows, longest_wait
+from .window_learning import MAX_SCARCE, MIN_TELLING_CALLS, Windows, longest_wait
 
 # If it is not known when a window began, it is taken to have begun this long before its end.
 USUAL_WINDOW_SECONDS: Final = 60.0

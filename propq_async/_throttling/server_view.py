@@ -19,8 +19,8 @@ from .blame import Blame, Fault, Overloads
 from .outage import Breakdowns, CircuitBreaker, Outage
 from .pace import LearnedPace
 from .permit import Blocking, Permit
-from .shared import RequestedWait, Shared
-from .waits import Waits
+from .shared_waits import RequestedWait, Shared
+from .turn_waits import Waits
 
 if TYPE_CHECKING:
     from .fleet_cap import FleetCap

@@ -16,7 +16,7 @@ from .fleet import SharedLimiter
 from .permit import Permit, Rejected
 from .queues import Answer, Queues, may_go
 from .server_view import logger
-from .shared import Shared
+from .shared_waits import Shared
 from .window import Cap
 
 # The longest that a `Retry-After` is believed without asking again.

@@ -27,7 +27,7 @@ from ._problem_kinds import ProblemKind
 from ._problems import Column, PriceListError, Problem, Remark, Table
 from ._pushing import Push, push
 from ._report import report
-from ._saved import load_plan, save_plan
+from ._saved_plan import load_plan, save_plan
 from ._setup import setup
 from ._setup_questions import Question
 from ._writing import write

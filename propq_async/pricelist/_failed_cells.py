@@ -7,14 +7,14 @@ from decimal import Decimal
 from typing import Final
 
 from propq_async.pricelist._reading.cells import certain_price, plain_price
-from propq_async.pricelist._reading.compass import without_o
+from propq_async.pricelist._reading.east_or_west import without_o
 from propq_async.pricelist._reading.evidence import Style
-from propq_async.pricelist._reading.found import Found
-from propq_async.pricelist._reading.keys import key_alone
+from propq_async.pricelist._reading.found_table import Found
+from propq_async.pricelist._reading.names_and_ids import key_alone
 from propq_async.pricelist._reading.numbers import PriceStyle
 from propq_async.pricelist._reading.reader import PriceList
 from propq_async.pricelist._reading.rows import BrokenRow, Row
-from propq_async.pricelist._reading.words import FIELDS, PAIR_SIGNS, directions_in, fold
+from propq_async.pricelist._reading.word_lookup import FIELDS, PAIR_SIGNS, directions_in, fold
 
 from ._problems import PROBLEM_COLUMN
 

@@ -15,8 +15,8 @@ from propq_async.pricelist._reading.rows import BrokenRow, Row
 from propq_async.pricelist._reading.text import inert
 
 from ._failed_cells import FailedCells
+from ._failures_encoding import recode
 from ._journal import Journal
-from ._recoding import recode
 from ._text_workbook import converted
 
 __all__ = ["Failures"]

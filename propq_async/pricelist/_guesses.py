@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from propq_async.models import UnitStatus
-from propq_async.pricelist._reading.words import O_IS_WEST, directions_in, fold
+from propq_async.pricelist._reading.word_lookup import O_IS_WEST, directions_in, fold
 
 __all__ = ["direction_guess", "status_guess"]
 

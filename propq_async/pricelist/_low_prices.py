@@ -11,7 +11,7 @@ from propq_async.pricelist._reading.rows import Row
 
 from ._kinds import WarningKind
 from ._plan_warning import Limits, PlanWarning
-from ._surfaces import price_of_square_metre
+from ._price_per_area import price_of_square_metre
 
 if TYPE_CHECKING:
     from ._changes import Change

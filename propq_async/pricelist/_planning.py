@@ -20,14 +20,14 @@ from propq_async.pricelist._reading.reader import PriceList
 from propq_async.pricelist._reading.rows import BrokenRow
 
 from ._changes import Change, Reason
-from ._collector import collector_paused
-from ._listed import Listed, developments_of
+from ._garbage_collection import collector_paused
 from ._plan_warning import MAX_CHANGE, MIN_PRICE, Limits, PlanWarning
 from ._problem_kinds import ProblemKind, problem_kinds
 from ._problems import Remark, Table
 from ._shards import Shard, is_in
 from ._totals import Total, totals_of
 from ._warnings import warnings_of
+from ._whole_list import Listed, developments_of
 
 __all__ = ["TRUST_HOURS", "Plan", "Total", "check_current", "plan"]
 

@@ -10,7 +10,7 @@ import attrs
 
 from propq_async._messages import joined, tr
 from propq_async.models import UnitStatus
-from propq_async.pricelist._reading.words import O_IS_WEST, directions_in, status_of
+from propq_async.pricelist._reading.word_lookup import O_IS_WEST, directions_in, status_of
 
 from ._problems import PriceListError
 from ._profile_text import quoted, stated_lines

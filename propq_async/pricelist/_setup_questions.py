@@ -11,9 +11,9 @@ import attrs
 
 from propq_async._messages import tr
 from propq_async.models import UnitStatus
+from propq_async.pricelist._reading.direction_marks import template_of_marks
 from propq_async.pricelist._reading.headers import Header
-from propq_async.pricelist._reading.marks import template_of_marks
-from propq_async.pricelist._reading.words import fold
+from propq_async.pricelist._reading.word_lookup import fold
 
 from ._guesses import direction_guess, status_guess
 

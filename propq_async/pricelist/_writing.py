@@ -19,7 +19,7 @@ from propq_async.pricelist._reading.cells import plain_price
 from propq_async.pricelist._reading.numbers import exact_price
 from propq_async.pricelist._reading.reader import read
 from propq_async.pricelist._reading.rows import BrokenRow, Row
-from propq_async.pricelist._reading.words import FIELDS
+from propq_async.pricelist._reading.word_lookup import FIELDS
 
 from ._problems import PriceListError
 

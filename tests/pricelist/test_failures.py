@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from propq_async import UnitStatus, UnitUpdate, pricelist
 from propq_async.pricelist import BrokenRow, Failures, PriceList, PriceListError, Row
 from propq_async.pricelist._reading.text import bare, encoding_of, open_text
-from propq_async.pricelist._reading.words import FIELDS
+from propq_async.pricelist._reading.word_lookup import FIELDS
 from tests.helpers.lists import (
     ENGLISH,
     SPANISH,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from propq_async import UnitStatus, pricelist
 from propq_async.pricelist import BrokenRow, Row
-from propq_async.pricelist._collector import collector_paused
+from propq_async.pricelist._garbage_collection import collector_paused
 from propq_async.pricelist._reading import jsonlines
 from propq_async.pricelist._reading.csv_records import _careful, _Feed, records
 from propq_async.pricelist._reading.row_parser import RowParser

@@ -9,7 +9,7 @@ import pytest
 
 from propq_async import AsyncPropQ, Credentials, pricelist
 from propq_async.ledger import Ledger
-from propq_async.pricelist._reading import seen
+from propq_async.pricelist._reading import repeated_units
 from tests.helpers.lists import broken, remarks, text_list, unit
 
 ROWS = 5_000
@@ -49,7 +49,7 @@ def test_names_are_told_apart_whatever_their_hashes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_hash_shared: bool
 ) -> None:
     if is_hash_shared:
-        monkeypatch.setattr(seen, "hash", lambda _: 0, raising=False)
+        monkeypatch.setattr(repeated_units, "hash", lambda _: 0, raising=False)
     rows = [
         unit("A"), unit("B"), unit("X", "?"), unit("X"), unit("x"), unit("x"), unit("B"),
         unit("B", development="2"), unit("X", "?"), unit("C", "?"), unit("b", "?"), unit("D"),

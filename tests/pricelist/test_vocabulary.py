@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from propq_async import UnitStatus
-from propq_async.pricelist._reading.compass import UnsettledError, meaning_of_o
+from propq_async.pricelist._reading.east_or_west import UnsettledError, meaning_of_o
 from propq_async.pricelist._reading.folding import fold
 from propq_async.pricelist._reading.heading_words import field_of
 from propq_async.pricelist._reading.vocabulary import LANGUAGES, Language
-from propq_async.pricelist._reading.words import (
+from propq_async.pricelist._reading.word_lookup import (
     O_IS_EAST,
     O_IS_WEST,
     direction_key,

@@ -23,7 +23,7 @@ from propq_async.pricelist._reading.unpacking import (
     _has_prefix,
     unpacked,
 )
-from propq_async.pricelist._reading.words import (
+from propq_async.pricelist._reading.word_lookup import (
     FIELDS,
 )
 from tests.helpers.lists import (

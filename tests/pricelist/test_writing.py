@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from propq_async import Direction, UnitStatus, UnitUpdate, pricelist
 from propq_async._comparison import exact
 from propq_async.pricelist import PriceListError, Row
-from propq_async.pricelist._reading.keys import key_alone
+from propq_async.pricelist._reading.names_and_ids import key_alone
 from tests.helpers.lists import (
     ENGLISH,
     NUMBERS,

@@ -15,7 +15,7 @@ from propq_async import (
     ServerError,
     UnitOutcome,
 )
-from propq_async._client.rows import LEAST_LIMIT_OF_CREDIT
+from propq_async._client.open_rows import LEAST_LIMIT_OF_CREDIT
 from propq_async._throttling.blame import OTHERS_TO_BLAME, Blame, Fault, Overloads
 from propq_async._wire.messages import Lost, Reply
 from tests.helpers.simulation import (

@@ -15,7 +15,7 @@ from propq_async import Clock, RateLimitError, ServerError
 from propq_async._throttling.outage import Outage
 from propq_async._throttling.permit import Permit
 from propq_async._throttling.throttle import Throttle
-from propq_async._throttling.waits import WARNING_WAIT_SECONDS
+from propq_async._throttling.turn_waits import WARNING_WAIT_SECONDS
 from propq_async._wire.messages import Reply
 from tests.helpers.throttling import an_error
 

@@ -16,10 +16,10 @@ from propq_async.pricelist._problems import Column, PriceListError
 from propq_async.pricelist._template import Template, is_template
 
 from .cells import is_text_or_number, text_of
+from .direction_marks import is_mark
 from .headers import Header, Layout, label, stated_columns
-from .marks import is_mark
 from .text import BrokenLine, Record
-from .words import FIELDS
+from .word_lookup import FIELDS
 
 __all__ = ["Added", "added_columns", "with_added"]
 

@@ -15,7 +15,7 @@ from typing import Final
 from propq_async._messages import tr
 from propq_async.models import UnitStatus
 
-from .words import FIELDS, fold
+from .word_lookup import FIELDS, fold
 
 __all__ = ["unknown_codes"]
 

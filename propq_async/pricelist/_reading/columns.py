@@ -18,11 +18,11 @@ from propq_async.pricelist._problems import Column, PriceListError
 from propq_async.pricelist._template import Template, is_template
 
 from .cells import text_of
+from .direction_marks import template_of_marks
 from .headers import Header, Layout, label, letter_of, stated_columns
 from .heading_words import field_in, field_of, is_of_id, is_with_tax, is_without_tax
-from .likely import could_be, is_filled
-from .marks import template_of_marks
-from .words import FIELDS
+from .unit_likeness import could_be, is_filled
+from .word_lookup import FIELDS
 
 __all__ = ["ColumnsError", "check_above", "columns_of"]
 

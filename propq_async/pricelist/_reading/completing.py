@@ -21,15 +21,15 @@ from .added_columns import Added
 from .cells import is_text_or_number, plain_price, text_of
 from .evidence import Style
 from .fill_sources import Source, Value, is_same
-from .found import Found
-from .keys import KeyStyle, explicit
-from .likely import is_filled, is_number
+from .found_table import Found
+from .names_and_ids import KeyStyle, explicit
 from .not_units import NoUnit
 from .row_parser import AT_ONCE, RowParser
 from .rows import BrokenRow, Row, problem_in
-from .shown import HIDDEN, Noticed, with_shown
+from .shown_values import HIDDEN, Noticed, with_shown
 from .text import BrokenLine, Record
-from .words import StatedWords, fold, status_of
+from .unit_likeness import is_filled, is_number
+from .word_lookup import StatedWords, fold, status_of
 
 __all__ = ["Completion", "complete_rows", "is_no_price"]
 

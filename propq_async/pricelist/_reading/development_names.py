@@ -17,11 +17,11 @@ from propq_async._messages import tr
 
 from .cells import text_of
 from .evidence import Style
-from .found import Found
-from .shown import Noticed
-from .stated import words_for
+from .found_table import Found
+from .profile_statements import words_for
+from .shown_values import Noticed
 from .text import Record
-from .words import FIELDS, StatedWords
+from .word_lookup import FIELDS, StatedWords
 
 __all__ = ["named_only", "with_remark_on_names"]
 

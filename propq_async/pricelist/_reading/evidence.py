@@ -20,13 +20,13 @@ from propq_async.pricelist._problems import PriceListError, Table
 
 from .cells import text_of, texts_in
 from .codes import unknown_codes
-from .compass import UnsettledError, meaning_of_o
-from .found import Found
-from .keys import KeyStyle, explicit
+from .east_or_west import UnsettledError, meaning_of_o
+from .found_table import Found
+from .names_and_ids import KeyStyle, explicit
 from .numbers import Decimals, PriceStyle
-from .shown import Noticed, noticed_in, with_shown
+from .shown_values import Noticed, noticed_in, with_shown
 from .text import BrokenLine, Record
-from .words import FIELDS, StatedWords, pairs_told
+from .word_lookup import FIELDS, StatedWords, pairs_told
 
 __all__ = ["SameUnitsError", "Style", "same_units", "styles_of"]
 

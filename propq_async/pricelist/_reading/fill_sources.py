@@ -18,14 +18,14 @@ from propq_async.pricelist._profile_values import Fill
 
 from .cells import price_of, text_of
 from .evidence import Style, styles_of
-from .found import Found
+from .found_table import Found
 from .headers import Layout
-from .keys import explicit
-from .likely import is_filled
-from .shown import with_shown
+from .names_and_ids import explicit
+from .shown_values import with_shown
 from .tables import find_tables
 from .text import Record
-from .words import FIELDS, StatedWords, directions_in, status_of
+from .unit_likeness import is_filled
+from .word_lookup import FIELDS, StatedWords, directions_in, status_of
 
 __all__ = ["Source", "Value", "is_same", "source_of"]
 

@@ -11,11 +11,11 @@ import attrs
 from propq_async.pricelist._problems import PROBLEM_COLUMN
 from propq_async.pricelist._template import Template, is_template
 
+from .direction_marks import direction_of, marked_columns
 from .heading_words import field_in, field_of
-from .likely import looks_like_unit
-from .marks import direction_of, marked_columns
 from .text import bare
-from .words import FIELDS, STATES, fold
+from .unit_likeness import looks_like_unit
+from .word_lookup import FIELDS, STATES, fold
 
 __all__ = [
     "KNOWN",

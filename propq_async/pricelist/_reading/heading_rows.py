@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from propq_async.pricelist._problems import PROBLEM_COLUMN
 
+from .direction_marks import direction_of
 from .headers import (
     KNOWN,
     LIKELY,
@@ -25,8 +26,7 @@ from .headers import (
     visible_only,
 )
 from .heading_words import field_in
-from .likely import could_be, is_filled, is_number
-from .marks import direction_of
+from .unit_likeness import could_be, is_filled, is_number
 
 __all__ = ["header_of"]
 

@@ -13,7 +13,7 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from .words import COLUMNS, fold
+from .word_lookup import COLUMNS, fold
 
 __all__ = ["field_in", "field_of", "is_of_id", "is_with_tax", "is_without_tax"]
 

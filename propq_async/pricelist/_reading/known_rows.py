@@ -16,11 +16,11 @@ from propq_async.models import UnitUpdate
 
 from .cells import plain_price, text_of
 from .evidence import Style
-from .found import Found
+from .found_table import Found
 from .numbers import Decimals, Doubt
 from .rows import NOTHING, Row
 from .text import BrokenLine, Record
-from .words import FIELDS
+from .word_lookup import FIELDS
 
 __all__ = ["KnownRows", "plain_text"]
 

@@ -14,10 +14,10 @@ from typing import Final
 from propq_async._messages import tr
 
 from .cells import text_of
-from .found import Found
-from .likely import could_be, is_number
+from .found_table import Found
 from .text import Record
-from .words import fold
+from .unit_likeness import could_be, is_number
+from .word_lookup import fold
 
 __all__ = ["NoUnit", "shape_of"]
 

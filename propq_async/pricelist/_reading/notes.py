@@ -11,7 +11,7 @@ from propq_async.pricelist._problems import Problem, Remark, Table
 
 from .cells import text_of
 from .rows import problem_in
-from .shown import Noticed
+from .shown_values import Noticed
 
 __all__ = ["Notes"]
 

@@ -14,7 +14,7 @@ import attrs
 from propq_async._messages import joined, os_reason, tr
 from propq_async.ledger import Entry, Unit
 from propq_async.models import UnitStatus
-from propq_async.pricelist._collector import collector_paused
+from propq_async.pricelist._garbage_collection import collector_paused
 from propq_async.pricelist._problems import PriceListError, Remark, Table
 from propq_async.pricelist._profile import Profile
 from propq_async.pricelist._profile_values import ListProfile
@@ -23,13 +23,10 @@ from propq_async.pricelist._shards import Shard, checked, is_in
 from .completing import complete_rows
 from .development_names import named_only, with_remark_on_names
 from .evidence import Style, styles_of
-from .found import Found
+from .found_table import Found
 from .headers import Layout
 from .numbers import Decimals
-from .row_parser import separated_by
-from .rows import BrokenRow, Row
-from .seen import Seen
-from .stated import (
+from .profile_statements import (
     NEAREST,
     Nearest,
     add_unused,
@@ -38,8 +35,11 @@ from .stated import (
     used_profile,
     words_for,
 )
+from .repeated_units import Seen
+from .row_parser import separated_by
+from .rows import BrokenRow, Row
 from .tables import DELIMITERS, find_tables
-from .words import FIELDS, PAIRS, StatedWords, direction_key, fold
+from .word_lookup import FIELDS, PAIRS, StatedWords, direction_key, fold
 
 __all__ = ["PriceList", "digest_of", "read"]
 

@@ -25,19 +25,19 @@ from .cells import (
     text_of,
 )
 from .evidence import Style
-from .found import Found
+from .found_table import Found
 from .heading_words import is_without_tax
-from .keys import KeyStyle, explicit
 from .known_rows import KnownRows, plain_text
-from .likely import is_filled
+from .names_and_ids import KeyStyle, explicit
 from .no_price import expected_instead
 from .notes import Notes
 from .numbers import Doubt
 from .rows import BrokenRow, Row, problem_in
-from .shown import with_shown
+from .shown_values import with_shown
 from .split_prices import split_price, whole_from
 from .text import BrokenLine, Record
-from .words import FIELDS, StatedWords, directions_in, status_of
+from .unit_likeness import is_filled
+from .word_lookup import FIELDS, StatedWords, directions_in, status_of
 
 __all__ = ["AT_ONCE", "RowParser", "separated_by"]
 

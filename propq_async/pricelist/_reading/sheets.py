@@ -13,12 +13,12 @@ from propq_async._messages import tr
 from propq_async.pricelist._problems import PriceListError
 
 from .columns import columns_of
-from .found import HEADER_WITHIN_LINES, Found, below, found_in, lines_of, without
+from .found_table import HEADER_WITHIN_LINES, Found, below, found_in, lines_of, without
 from .headers import Header, Layout, Line
 from .heading_rows import header_of
-from .likely import looks_like_unit
 from .opendocument import OpenDocument
 from .text import BrokenLine, Record
+from .unit_likeness import looks_like_unit
 from .workbook import Workbook, open_workbook
 
 __all__ = ["sheets"]

@@ -15,7 +15,7 @@ from propq_async._messages import tr
 from propq_async.pricelist._problems import PROBLEM_COLUMN, PriceListError
 
 from .csv_records import records
-from .found import HEADER_WITHIN_LINES, Found, below, found_in, lines_of, without
+from .found_table import HEADER_WITHIN_LINES, Found, below, found_in, lines_of, without
 from .headers import Header, Layout, match
 from .heading_rows import header_of
 from .jsonlines import json_header, json_rows
@@ -24,7 +24,7 @@ from .ole import OLE
 from .other_files import check_readable
 from .sheets import sheets
 from .text import BrokenLine, Record, encoding_of, open_text
-from .words import fold
+from .word_lookup import fold
 
 __all__ = ["DELIMITERS", "find_tables"]
 

@@ -2,7 +2,7 @@
 
 This is the one table. A word is written without case and accents, and means the same in all
 languages: a test compares them. An O alone, and SO and NO, are west in some languages and east in
-others: `compass` settles these.
+others: `east_or_west` settles these.
 
 To add a language, or a word, write it here. What `propq setup` proposes for words that are not here
 is in `pricelist/_guesses.py`.

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from .cells import price_of
 from .numbers import IN_DOUBT, PriceStyle
-from .words import O_IS_WEST, directions_in, fold, status_of
+from .word_lookup import O_IS_WEST, directions_in, fold, status_of
 
 __all__ = ["could_be", "is_filled", "is_number", "looks_like_unit"]
 

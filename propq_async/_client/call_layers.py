@@ -17,8 +17,8 @@ from .memory import AccountMemory
 from .rejections import out_of_time
 from .resources import LoopResources
 from .retries import logger
+from .safe_observer import observer_of
 from .unit_order import Unit
-from .watching import observer_of
 
 
 async def _run_wrapped(run: Run) -> Any:

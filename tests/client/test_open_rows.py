@@ -14,7 +14,7 @@ from propq_async import (
     ServerError,
 )
 from propq_async._client.call_spec import BatchRow
-from propq_async._client.rows import LEAST_LIMIT_OF_CREDIT, Credit, OpenRows
+from propq_async._client.open_rows import LEAST_LIMIT_OF_CREDIT, Credit, OpenRows
 from propq_async._wire.messages import Call
 from tests.helpers.support import an_update
 

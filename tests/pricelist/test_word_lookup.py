@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from propq_async import UnitStatus
-from propq_async.pricelist._reading.words import (
+from propq_async.pricelist._reading.word_lookup import (
     COLUMNS,
     O_IS_EAST,
     O_IS_WEST,

@@ -18,7 +18,7 @@ from .columns import check_above, columns_of
 from .headers import Header, Layout, Line, columns_named
 from .sheet_facts import Facts
 from .text import BrokenLine, Record, bare
-from .words import fold
+from .word_lookup import fold
 
 __all__ = ["HEADER_WITHIN_LINES", "Found", "below", "found_in", "lines_of", "without"]
 

@@ -11,7 +11,7 @@ import pytest
 from propq_async import Clock, RateLimitError, RetryPolicy
 from propq_async._client.units import Units
 from propq_async._throttling.permit import Permit
-from propq_async._throttling.waits import Waits
+from propq_async._throttling.turn_waits import Waits
 from tests.helpers.limiters import laravel
 from tests.helpers.simulation import OK, Simulated, fixed_windows, status, units
 from tests.helpers.support import an_update, run_virtual

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from .cells import text_of
 from .heading_words import field_in
-from .likely import is_filled
-from .words import DIRECTIONS, O_IS_WEST, direction_key, fold
+from .unit_likeness import is_filled
+from .word_lookup import DIRECTIONS, O_IS_WEST, direction_key, fold
 
 __all__ = ["direction_of", "is_mark", "marked_columns", "template_of_marks"]
 

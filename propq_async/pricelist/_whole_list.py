@@ -10,7 +10,7 @@ from propq_async.ledger import Entry, Unit
 from propq_async.pricelist._reading.reader import PriceList
 from propq_async.pricelist._reading.rows import BrokenRow, Row, contradicted
 
-from ._collector import collector_paused
+from ._garbage_collection import collector_paused
 from ._problems import Remark
 from ._shards import Shard, is_in
 

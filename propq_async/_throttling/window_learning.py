@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from .limits import Limits
-from .observed import LEAST_PART, MAX_MARGIN
+from .observations import LEAST_PART, MAX_MARGIN
 from .window import Window
 
 # Fewer calls in a window say that others use it, too, and not what it holds.

@@ -9,7 +9,7 @@ from typing import Final
 
 from ._problems import Table
 from ._reading.rows import Row
-from ._reading.words import fold
+from ._reading.word_lookup import fold
 
 __all__ = ["price_of_square_metre"]
 

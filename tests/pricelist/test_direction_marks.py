@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from propq_async import pricelist
 from propq_async.pricelist import BrokenRow, Failures, ListProfile, PriceListError, Row, setup
-from propq_async.pricelist._reading.marks import direction_of, is_mark
+from propq_async.pricelist._reading.direction_marks import direction_of, is_mark
 from tests.helpers.lists import broken, json_lines, text_list, workbook
 from tests.helpers.profiles import listed, profile
 

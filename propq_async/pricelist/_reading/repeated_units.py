@@ -13,7 +13,7 @@ from propq_async.pricelist._kinds import WarningKind
 
 from .evidence import same_units
 from .rows import BrokenRow, Row, beside, contradicted, differing_column, with_remark
-from .words import FIELDS
+from .word_lookup import FIELDS
 
 __all__ = ["Seen"]
 

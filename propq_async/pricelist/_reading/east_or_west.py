@@ -23,7 +23,7 @@ from typing import Final
 from propq_async._messages import tr
 
 from .vocabulary import LANGUAGES
-from .words import DIRECTIONS, O_IS_EAST, O_IS_WEST, direction_key, fold, words_of
+from .word_lookup import DIRECTIONS, O_IS_EAST, O_IS_WEST, direction_key, fold, words_of
 
 __all__ = ["UnsettledError", "meaning_of_o", "without_o"]
 

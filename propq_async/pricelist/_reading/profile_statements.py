@@ -18,9 +18,9 @@ from propq_async.pricelist._profile_values import ListProfile
 
 from .completing import Completion
 from .fill_sources import source_of
-from .found import Found
+from .found_table import Found
 from .headers import Layout
-from .words import StatedWords
+from .word_lookup import StatedWords
 
 __all__ = [
     "NEAREST",

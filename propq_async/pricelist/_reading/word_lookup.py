@@ -1,4 +1,4 @@
-"""The words of price lists: columns, states, directions.
+"""What a word of a price list means: it is looked up in the table that `vocabulary` has.
 
 Words are compared without regard to case, accents and the number of spaces. A sign that says more
 than the word (`Vendido?`, `4%`, `-1`) makes it another one, which only a user's mapping knows.
@@ -169,7 +169,7 @@ def directions_in(text: str, more: Mapping[str, str]) -> tuple[str, ...] | str:
 
     `South-West` may be one direction or two, and so may `S-W` and `South West`: that is an error.
     `N S`, `Norte-Sur`, `S/W`, `S, W` and `S y E` are two; `SW` and `Suroeste` are one. What an O is
-    must be among the further words: see `compass`.
+    must be among the further words: see `east_or_west`.
     """
     if _OR.search(text):
         return tr("directions with a / between them, such as N/O/S: an o may be west, or mean 'or'")
