@@ -158,8 +158,7 @@ class FastTransport:
                 )
             )
             attempt.sent, attempt.stale = True, False
-            connection.waiter = waiter = connection.new_waiter()
-            await waiter
+            await connection.new_waiter()
             if connection.error is not None:
                 if answer.has_head:
                     # The status is known, even if the body gets lost.

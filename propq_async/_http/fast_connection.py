@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Final
 
 import aiohttp
@@ -56,7 +55,6 @@ class FastConnection(asyncio.BufferedProtocol):
     closed_first = False
     lease: Any
     was_used = False
-    waiter: Any = None
     _closed: asyncio.Future[None] | None = None
     _was_lost = False
 
@@ -71,10 +69,8 @@ class FastConnection(asyncio.BufferedProtocol):
         self.should_close = False
         self.tls: TlsLayer | None = None
         self.error: Exception | None = None
-        # On other loops than asyncio's own a future costs less.
-        self.new_waiter: Callable[[], Any] = (
-            partial(Wakeup, loop) if isinstance(loop, asyncio.BaseEventLoop) else loop.create_future
-        )
+        self._wakeup = Wakeup(loop)
+        self.new_waiter = self._wakeup.renewed
 
     # --- what aiohttp's connector asks of it ---
 
@@ -113,8 +109,7 @@ class FastConnection(asyncio.BufferedProtocol):
             raise ConnectionResetError
         self.tls = TlsLayer(context, server_name, transport)
         self.tls.shake_hands()
-        self.waiter = self.new_waiter()
-        await self.waiter
+        await self.new_waiter()
         if self.error is not None:
             raise self.error
 
@@ -157,7 +152,7 @@ class FastConnection(asyncio.BufferedProtocol):
             transport.abort()
         # Last of all, since the task runs in here.
         if self.error is not None or (is_expected and self.answer.has_ended):
-            self._wake()
+            self._wakeup.set_result(None)
 
     def eof_received(self) -> None:
         """Take the goodbye of the server. TLS has its own, so with TLS this one ends no answer."""
@@ -174,14 +169,14 @@ class FastConnection(asyncio.BufferedProtocol):
         self.transport = None
         if self._closed is not None and not self._closed.done():
             self._closed.set_result(None)
-        self._wake()
+        self._wakeup.set_result(None)
 
     def _shake_hands(self, tls: TlsLayer, data: memoryview) -> None:
         tls.shake_hands(data)
         if tls.is_open:
             # What has come with the end of the handshake answers no request.
             self.should_close = tls.decrypt(b"", self._buffers.decrypted) > 0
-            self._wake()
+            self._wakeup.set_result(None)
 
     def _take_goodbye(self, transport: asyncio.Transport, *, ends_answer: bool) -> None:
         """Take the end of the connection, which may end an answer that does not say its length.
@@ -214,8 +209,3 @@ class FastConnection(asyncio.BufferedProtocol):
                 tr("the server disconnected in the middle of its answer")
             )
         return aiohttp.ServerDisconnectedError()
-
-    def _wake(self) -> None:
-        waiter, self.waiter = self.waiter, None
-        if waiter is not None and not waiter.done():
-            waiter.set_result(None)

@@ -3,65 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextvars import Context
+from collections.abc import Generator
+from operator import attrgetter
 from typing import Any
 
 
 class Wakeup:
-    """Like a future, but its task runs within `set_result`, and not a turn of the event loop later.
+    """Futures, one after another, whose task runs within `set_result`.
 
-    A turn costs as much as all else that a call does below HTTP. One task may wait, and
-    `set_result` must be called by the event loop and not by a task. The interface is the one that
-    asyncio asks of whatever a task may wait for (see `asyncio.isfuture`).
+    With a future alone it runs a turn of the event loop later, and a turn costs as much as all else
+    that a call does below HTTP. One task may wait, and `set_result` must be called by the event
+    loop and not by a task. It can do what its last future can.
     """
 
-    _asyncio_future_blocking: bool | None = False
-    _callback: Callable[[Any], object] | None = None
-    _context: Context
-    _is_done = False
-    _cancelled: asyncio.CancelledError | None = None
+    get_loop = property(attrgetter("_future.get_loop"))
+    done = property(attrgetter("_future.done"))
+    result = property(attrgetter("_future.result"))
+    cancel = property(attrgetter("_future.cancel"))
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self._create_future = loop.create_future
+        self._future = loop.create_future()
 
-    def __await__(self) -> Any:
-        # An iterator of its own, since a generator would cost twice as much.
-        if self._is_done:
-            return iter(())
-        self._asyncio_future_blocking = True
-        return iter((self,))
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._future.__await__()
 
-    def get_loop(self) -> asyncio.AbstractEventLoop:
-        """Return the loop of the task."""
-        return self._loop
-
-    def add_done_callback(self, callback: Callable[[Any], object], *, context: Context) -> None:
-        """Take what runs the task."""
-        self._callback, self._context = callback, context
-
-    def done(self) -> bool:
-        """Return whether there is nothing more to wait for."""
-        return self._is_done
-
-    def result(self) -> None:
-        """Raise what the task is to be told."""
-        if self._cancelled is not None:
-            raise self._cancelled
-
-    def cancel(self, msg: object = None) -> bool:
-        """Cancel the task in the next turn of the event loop. Returns `False` if it is too late."""
-        if self._is_done:
-            return False
-        self._is_done = True
-        self._cancelled = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
-        if self._callback is not None:
-            self._loop.call_soon(self._callback, self, context=self._context)
-        return True
+    def renewed(self) -> asyncio.Future[None]:
+        """Return the next future, which is to be awaited instead of this object: that is faster."""
+        self._future = future = self._create_future()
+        return future
 
     def set_result(self, _: None) -> None:
         """Run the task until it waits again."""
-        if not self._is_done:
-            self._is_done = True
-            if self._callback is not None:
-                self._context.run(self._callback, self)
+        future = self._future
+        if future.done():
+            return
+        # Its interface has no name for what it would call a turn later.
+        callbacks = future._callbacks  # noqa: SLF001
+        if not callbacks:
+            future.set_result(None)
+            return
+        ((callback, context),) = callbacks
+        future.remove_done_callback(callback)
+        future.set_result(None)
+        context.run(callback, future)
