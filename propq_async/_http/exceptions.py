@@ -27,6 +27,10 @@ _CALLS_HOOKS: Final = "aiohttp.tracing"
 LOSSES: Final = (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError)
 
 
+class OutOfTimeError(Exception):
+    """A request has reached its timeout."""
+
+
 def ran_out_of_time(attempt: Attempt, timeout_seconds: float) -> Lost:
     what = tr("answer") if attempt.sent else tr("connection")
     return Lost(

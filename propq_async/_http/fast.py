@@ -7,7 +7,6 @@ all public, so `compatibility` tries it out first, and the plain transport serve
 from __future__ import annotations
 
 import asyncio
-import math
 import ssl
 from functools import partial
 from typing import Any, Final
@@ -20,43 +19,14 @@ from propq_async._wire.messages import Lost, Reply
 from propq_async.credentials import Token
 
 from .connections import IdleConnections, OpenConnections, Origin, let_the_loop_see
-from .exceptions import LOSSES, bare, lost_on_the_way, ran_out_of_time
+from .deadlines import Deadlines
+from .exceptions import LOSSES, OutOfTimeError, bare, lost_on_the_way, ran_out_of_time
 from .fast_connection import Buffers, FastConnection
 from .request_bytes import Head
 from .transport import Attempt, Form
 
 MOST_TARGETS: Final = 1024
 _NEVER: Final = aiohttp.ClientTimeout()
-
-
-class _Deadlines:
-    """One timer for the timeouts of all requests under way. One for each would cost far more."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._timer: asyncio.TimerHandle | None = None
-        self.soonest = math.inf
-        # A task that is no longer here has reached its deadline.
-        self.running: dict[asyncio.Task[Any], float] = {}
-
-    def set_timer(self, at: float) -> None:
-        self.clear()
-        self.soonest = at
-        self._timer = self._loop.call_at(at, self._sweep)
-
-    def clear(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer, self.soonest = None, math.inf
-
-    def _sweep(self) -> None:
-        now = self._loop.time()
-        for task in [task for task, deadline in self.running.items() if deadline <= now]:
-            del self.running[task]
-            task.cancel()
-        self.clear()
-        if self.running:
-            self.set_timer(min(self.running.values()))
 
 
 class _Target(Head):
@@ -81,7 +51,7 @@ class FastTransport:
         self._connector = connector
         self._open = OpenConnections()
         self._connector._factory = partial(FastConnection, self._open, Buffers(), self._loop)  # noqa: SLF001
-        self._deadlines = _Deadlines(self._loop)
+        self._deadlines = Deadlines(self._loop, self._open)
         self._idle = IdleConnections(self._loop, ssl_context)
         self._targets: dict[URL, _Target] = {}
         self._last_target: _Target | None = None
@@ -125,21 +95,22 @@ class FastTransport:
             self._last_target = target = self._targets.get(url) or self._target(url)
         loop = self._loop
         now = loop.time()
-        # Here and below, timeouts work as in asyncio.timeout().
-        task: Any = asyncio.current_task(loop)
-        cancelling = task.cancelling()
         deadlines = self._deadlines
-        deadlines.running[task] = deadline = now + timeout_seconds
+        deadline = now + timeout_seconds
         if deadline < deadlines.soonest:
             deadlines.set_timer(deadline)
-        connection = reply = None
+        connection: FastConnection | None = None
+        reply: Reply | None = None
         try:
             self._active_at = now
             origin = target.origin
-            connection = origin.idle.pop() if origin.idle else await self._connect(origin)
+            if origin.idle:
+                connection = origin.idle.pop()
+            else:
+                connection = await deadlines.keep(deadline, self._connect(origin))
             transport = connection.transport
             if transport is None or transport.is_closing() or connection.has_unread(0):
-                connection = await self._looked_at(connection, origin)
+                connection = await deadlines.keep(deadline, self._looked_at(connection, origin))
                 transport = connection.transport
             # What has arrived unasked answers no request.
             if transport is None or connection.should_close:
@@ -149,7 +120,7 @@ class FastTransport:
                 target.prepare(method, token)
             answer = connection.answer
             answer.expect(is_head_only=method == "HEAD")
-            connection.is_idle = False
+            connection.is_idle, connection.deadline = False, deadline
             (connection.tls or transport).write(
                 SecretBytes(
                     (target.heads.get(len(body)) or target.head(len(body))) + body
@@ -179,15 +150,13 @@ class FastTransport:
                 if self._idle.timer is None:
                     self._idle.set_timer()
             connection = None
-        except asyncio.CancelledError as error:
-            timed_out = task not in deadlines.running and task.uncancel() <= cancelling
+        except (asyncio.CancelledError, OutOfTimeError) as error:
+            timed_out = isinstance(error, OutOfTimeError)
             if connection is not None and attempt.sent and connection.idle_since:
                 self._open.drop_silent(now, loop.time(), timed_out=timed_out)
             if not timed_out:
                 raise bare(error) from None
             lost = ran_out_of_time(attempt, timeout_seconds)
-            if connection is not None and attempt.sent and connection.answer.has_head:
-                reply = connection.answer.reply
         except LOSSES as error:
             if reply is None and connection is not None and connection.closed_first:
                 attempt.sent, attempt.stale = False, bool(connection.idle_since)
@@ -195,7 +164,6 @@ class FastTransport:
         else:
             return reply
         finally:
-            deadlines.running.pop(task, None)
             if connection is not None:
                 # It is broken, or the answer is still to come.
                 connection.lease.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 from collections.abc import Callable
 from typing import Any, Final
@@ -13,7 +14,7 @@ from propq_async._messages import tr
 
 from .answers import AnswerReader
 from .connections import OpenConnections, poll_of, unacknowledged_bytes
-from .exceptions import LOSSES
+from .exceptions import LOSSES, OutOfTimeError
 from .tls_layer import TlsLayer
 from .wakeup import Wakeup
 
@@ -44,8 +45,9 @@ class FastConnection(asyncio.BufferedProtocol):
     """A connection to the server, as `OpenConnections` describes it.
 
     `lease` is aiohttp's `Connection`, which counts against the connector's limit until it is
-    released or closed. `was_used` says whether there was a request since the last look for unused
-    connections. `should_close`: no other request may use it. `error`: why it was lost.
+    released or closed. `deadline`: when the answer has to be here. `was_used` says whether there
+    was a request since the last look for unused connections. `should_close`: no other request may
+    use it. `error`: why it was lost.
     """
 
     transport: asyncio.Transport | None = None
@@ -67,6 +69,7 @@ class FastConnection(asyncio.BufferedProtocol):
         self.answer = AnswerReader()
         # What every request reads is found faster in the object than in the class.
         self.should_close = False
+        self.deadline = math.inf
         self.tls: TlsLayer | None = None
         self.error: Exception | None = None
         self._wakeup = Wakeup(loop)
@@ -112,6 +115,11 @@ class FastConnection(asyncio.BufferedProtocol):
         await self.new_waiter()
         if self.error is not None:
             raise self.error
+
+    def time_out(self) -> None:
+        """Let whoever waits for the answer know that it took too long."""
+        self.error, self.should_close, self.deadline = OutOfTimeError(), True, math.inf
+        self._wakeup.set_result(None)
 
     # --- what the event loop calls ---
 

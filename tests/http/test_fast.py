@@ -23,7 +23,7 @@ from propq_async._http.fast import MOST_TARGETS, FastTransport
 from propq_async._http.plain import PlainTransport
 from propq_async._http.pool import Pool
 from propq_async._http.transport import Attempt, PoolSettings
-from propq_async._wire.messages import Reply
+from propq_async._wire.messages import Lost, Reply
 from propq_async.testing import PropQEmulator
 from tests.helpers.http import OK, OK_BODY, TOKEN, call, hold
 from tests.helpers.support import ScriptedServer, an_update, until
@@ -210,6 +210,40 @@ async def test_whoever_is_cancelled_at_the_deadline_is_cancelled() -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert not deadlines.running
+
+
+async def test_whoever_is_cancelled_while_the_answer_is_late_is_cancelled() -> None:
+    async with Pool(PoolSettings()) as pool, ScriptedServer(hold) as server:
+        task = asyncio.create_task(call(pool, server))
+        await until(lambda: server.seen)
+        transport: Any = pool.transport
+        (connection,) = transport._open.all
+        connection.deadline = 0.0
+        asyncio.get_running_loop().call_soon(transport._deadlines._sweep)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert connection not in transport._open.all
+
+
+async def test_the_timer_goes_off_for_the_next_request_as_well() -> None:
+    async with Pool(PoolSettings()) as pool, ScriptedServer(hold, hold) as server:
+        soon = asyncio.create_task(call(pool, server, timeout_seconds=10))
+        await until(lambda: len(server.seen) == 1)
+        later = asyncio.create_task(call(pool, server, timeout_seconds=20))
+        await until(lambda: len(server.seen) == 2)
+        transport: Any = pool.transport
+        deadlines = transport._deadlines
+        first, second = sorted(one.deadline for one in transport._open.all)
+        assert deadlines.soonest == first
+        min(transport._open.all, key=lambda one: one.deadline).deadline = 0.0
+        asyncio.get_running_loop().call_soon(deadlines._sweep)
+        lost = await soon
+        assert isinstance(lost, Lost)
+        assert (lost.timed_out, lost.sent, lost.reason) == (True, True, "no answer within 10 s")
+        assert deadlines.soonest == second
+        later.cancel()
+        await asyncio.wait((later,))
 
 
 async def test_one_timer_serves_all_requests_of_an_open_pool() -> None:
