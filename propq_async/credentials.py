@@ -126,7 +126,7 @@ def client_id_from_env() -> int:
     return _Variables(os.environ).client_id()
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class _Variables:
     """The variables with the credentials."""
 

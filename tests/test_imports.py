@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import propq_async
+from propq_async import JsonFileTokenStore, TokenManager, UnitStatus
 from propq_async.testing import PropQEmulator, run_in_thread
 from tests.helpers.lists import text_list, unit
 
@@ -99,19 +101,6 @@ def test_the_public_names_import_exactly_the_core() -> None:
     assert ours(imported_by(ALL_OF.format(""))) == core - WHEN_USED | {""}
 
 
-def test_the_public_names_do_not_import_what_few_scripts_need() -> None:
-    imported = imported_by(ALL_OF.format("")) - with_aiohttp()
-    assert not imported & {
-        "aiofiles",
-        "cattrs",
-        "filelock",
-        "html",
-        "platformdirs",
-        "propq_async._http.plain",
-        "propq_async._throttling.leases",
-    }
-
-
 def test_the_command_line_imports_no_emulator_until_needed() -> None:
     imported = imported_by("import propq_async._cli.app") - with_aiohttp()
     assert of_extras(imported) <= {"cyclopts", "rich"}
@@ -134,6 +123,16 @@ async def single():
         assert propq.stats().calls == 4
 asyncio.run(single())
 """
+FIRST_UPDATE = """
+import asyncio
+from propq_async import *
+async def first():
+    async with AsyncPropQ.from_env() as propq, propq.session() as session:
+        await session.units.update(
+            UnitUpdate("4711", "A-101", UnitStatus.SOLD, 250_000, [Direction.N])
+        )
+asyncio.run(first())
+"""
 PUSH = """
 from propq_async import ledger, pricelist
 async def push():
@@ -145,16 +144,46 @@ asyncio.run(push())
 """
 
 
+def environment_of(emulator: PropQEmulator) -> dict[str, str]:
+    return {
+        "PROPQ_BASE_URL": emulator.url,
+        "PROPQ_CLIENT_ID": str(emulator.credentials.client_id),
+        "PROPQ_CLIENT_SECRET": emulator.credentials.client_secret,
+    }
+
+
+def test_a_first_update_imports_what_it_needs(tmp_path: Path) -> None:
+    """All public names, and an update with the token in its file."""
+    file = tmp_path / "token.json"
+    with run_in_thread(PropQEmulator()) as emulator:
+        emulator.add_unit("4711", "A-101")
+        tokens = TokenManager(
+            emulator.credentials,
+            token_url=f"{emulator.url}/oauth/token",
+            store=JsonFileTokenStore(file),
+        )
+        asyncio.run(tokens.get_token())
+        env = environment_of(emulator) | {"PROPQ_TOKEN_FILE": str(file)}
+        imported = imported_by(FIRST_UPDATE + "0", env=env) - with_aiohttp()
+        assert emulator.unit("4711", "A-101").status == UnitStatus.SOLD
+    others = {name.partition(".")[0] for name in imported} - sys.stdlib_module_names
+    assert others == {"propq_async", "aiofiles", "attrs", "httptools"}
+    assert not imported & {
+        "html",
+        "propq_async._http.plain",
+        "propq_async._http.proxies",
+        "propq_async._keyring",
+        "propq_async._throttling.fleet_cap",
+        "propq_async._throttling.leases",
+    }
+
+
 def test_nor_does_anything_else_come_when_all_of_it_is_used(tmp_path: Path) -> None:
     prices = text_list(tmp_path / "prices.csv", unit("A-101", 1000), unit("A-102", 2000))
     with run_in_thread(PropQEmulator()) as emulator:
         for name in ("A-101", "A-102"):
             emulator.add_unit("4711", name)
-        env = {
-            "PROPQ_BASE_URL": emulator.url,
-            "PROPQ_CLIENT_ID": str(emulator.credentials.client_id),
-            "PROPQ_CLIENT_SECRET": emulator.credentials.client_secret,
-        }
+        env = environment_of(emulator)
         core = imported_by(USE + "0", env=env)
         assert not ours(core) & (ABOVE | OF_AN_EXTRA)
         assert not of_extras(core)

@@ -48,7 +48,7 @@ def _longest_wait(policy: RetryPolicy) -> float:
     return min(policy.max_retry_after_seconds, MAX_WAIT_SECONDS)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Failure:
     """The failure of a flight, and until when it is the answer, on the monotonic clock.
 

@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 HANGING_SECONDS: Final = 60.0
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class GuardedStore:
     """A store that cannot make a call fail: this stops its errors and its long delays.
 

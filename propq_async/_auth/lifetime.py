@@ -26,7 +26,7 @@ HARD_FRACTION: Final = 0.02
 HARD_SECONDS: Final = 30.0
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Moment:
     """One moment on both clocks, in seconds."""
 
@@ -34,7 +34,7 @@ class Moment:
     monotonic: float
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class TimedToken:
     """A token with its deadlines on both clocks, and its beginning on the monotonic one."""
 

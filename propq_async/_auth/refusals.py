@@ -19,7 +19,7 @@ REFUSED_INTERVAL_SECONDS: Final = 30.0
 PROVEN_INTERVAL_SECONDS: Final = 2.0
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class Refusals:
     """The last refused tokens, and an allowance of requests that replace them.
 

@@ -25,7 +25,7 @@ CLEANUP_SECONDS: Final = 1.0
 _NAME: Final = tr("what the source of the secret returned")
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class _Said:
     """What a source returned, or why it returned nothing. It may be the secret, so no repr."""
 
@@ -42,7 +42,7 @@ class _Said:
         )
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class SecretReader:
     """Asks the source of a secret, if there is one, once for each token request."""
 

@@ -40,7 +40,7 @@ Flight: TypeAlias = asyncio.Task[Outcome]
 Progresses: TypeAlias = Callable[[float], None]
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class _Lead:
     """The flight that works for all event loops, as those of the other loops see it.
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import errno
-import glob
 import logging
 import os
-import secrets
 import stat
 import time
 from contextlib import suppress
@@ -122,7 +120,7 @@ def replace_file(path: Path, content: bytes) -> None:
     read_if_token_file(path)
     make_directory(directory)
     _sweep(path)
-    temporary = directory / f".{path.name}.{secrets.token_hex(8)}.tmp"
+    temporary = directory / f".{path.name}.{os.urandom(8).hex()}.tmp"
     try:
         with open(temporary, "xb", opener=open_to_write) as file:
             file.write(content)
@@ -144,7 +142,9 @@ def remove_file(path: Path) -> None:
 
 def _sweep(path: Path) -> None:
     now = time.time()
-    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+    for left in path.parent.glob(".*.tmp"):
+        if not left.name.startswith(f".{path.name}."):
+            continue
         with suppress(OSError):
             if now - left.lstat().st_mtime > STALE_SECONDS:
                 left.unlink()

@@ -16,7 +16,7 @@ from propq_async.retry import RetryPolicy
 from .memory import AccountMemory
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Options:
     """What a session may set for its calls."""
 
@@ -34,7 +34,7 @@ class Options:
     )
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Request:
     """A call before it is made, without its body.
 
@@ -49,7 +49,7 @@ class Request:
     route: str | None = None
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class BatchRow:
     """What makes a call the row of a batch.
 

@@ -17,7 +17,7 @@ import attrs
 from propq_async.stats import BOUNDS, CANCELLED
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Counters:
     """The counters of one event loop. Only its own thread changes them.
 

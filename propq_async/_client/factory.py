@@ -13,7 +13,6 @@ from yarl import URL
 
 from propq_async._auth.manager import TokenManager
 from propq_async._auth.stores import TokenStore
-from propq_async._http.proxies import proxy_for, proxy_problem
 from propq_async._http.transport import PoolSettings
 from propq_async._process_bound import Unpicklable
 from propq_async._secret import SecretStr
@@ -126,9 +125,12 @@ class AsyncPropQ(Unpicklable):
         self._client_id = credentials.client_id
         check_timeout(timeout_seconds)
         check_bounds(max_connections, max_calls_per_second, max_closed_seconds)
-        problem = None if proxy is None else proxy_problem(proxy)
-        if problem is not None:
-            raise ConfigurationError(f"proxy cannot be used: {problem}")
+        if proxy is not None:
+            from propq_async._http.proxies import proxy_problem  # noqa: PLC0415 - few have one
+
+            problem = proxy_problem(proxy)
+            if problem is not None:
+                raise ConfigurationError(f"proxy cannot be used: {problem}")
         refuse_path("ledger", ledger, "ledger", "propq_async.ledger.Ledger(path)")
         memory = None if ledger is None else ledger.of_account(self._base_url, self._client_id)
         self._options = Options(timeout_seconds, retry, memory, on_call)
@@ -210,6 +212,8 @@ class AsyncPropQ(Unpicklable):
         Raises:
             ConfigurationError: the environment names one that cannot be used.
         """
+        from propq_async._http.proxies import proxy_for  # noqa: PLC0415 - few have one
+
         settings = self._connections
         proxy = settings.proxy or (proxy_for(URL(self._base_url)) if settings.trust_env else None)
         if proxy is None:

@@ -25,7 +25,7 @@ from .resources import LoopResources
 from .unit_order import UnitOrder
 
 
-@attrs.define(eq=False)
+@attrs.define(eq=False, repr=False)
 class _Loop:
     """What belongs to one event loop while somebody has a share in its pool."""
 

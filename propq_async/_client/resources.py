@@ -19,7 +19,7 @@ from .retry_budget import RetryBudget
 from .unit_order import UnitOrder
 
 
-@attrs.define(kw_only=True, eq=False)
+@attrs.define(kw_only=True, eq=False, repr=False)
 class LoopResources:
     """Pool, tokens, throttle and counters, as one event loop uses them."""
 
@@ -42,7 +42,7 @@ class LoopResources:
         return [*fleet, *(task for task in (flight, self.throttle.detach()) if task is not None)]
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class SessionState:
     """What a session and its `units` share: whether it is entered, and what it uses then."""
 

@@ -25,7 +25,7 @@ class Meaning(Enum):
     OUTAGE = auto()
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Terms:
     """What the caller allows.
 
@@ -40,7 +40,7 @@ class Terms:
     random: Callable[[], float] = random.random
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Others:
     """What other calls show: whether it is this call that fails, or the server.
 

@@ -46,7 +46,7 @@ class _ResumingConnection(ssl.SSLObject):
         server.newest = self
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class _Server:
     newest: _ResumingConnection | None = None
     session: ssl.SSLSession | None = None

@@ -34,7 +34,7 @@ HEADERS: Final = {
 }
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False, repr=False)
 class PoolSettings:
     """The settings of a pool. The URL of a proxy may hold a password, so the repr omits it."""
 
@@ -64,7 +64,7 @@ class Attempt:
     stale = False
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Form:
     """The body of a token request. It holds the secret, so the repr omits it."""
 

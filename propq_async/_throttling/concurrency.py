@@ -26,7 +26,7 @@ LAST_TRIAL_AFTER_SECONDS: Final = 960.0
 MAX_EARLY_REFUSALS: Final = 2
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class TrialConcurrency:
     """A bound on the calls in flight.
 

@@ -32,7 +32,7 @@ PROBE_JITTER: Final = 0.3
 WARNING_INTERVAL_SECONDS: Final = 60.0
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Outage:
     """Since when nobody gets through, and why. Both are `None` while calls get through.
 
@@ -69,7 +69,7 @@ class Outage:
         return logging.INFO if self._is_warned else logging.DEBUG
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Breakdowns:
     """Tells calls that make the server fail from a server that fails at everything.
 

@@ -10,7 +10,7 @@ import attrs
 from propq_async.errors import APIError, TokenUnavailableError
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Counts:
     """How many calls had succeeded at a moment, and how many signs of a rate limit there were."""
 

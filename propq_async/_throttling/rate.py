@@ -54,7 +54,7 @@ FIRST_CUT: Final = 0.1
 LAST_CUT: Final = 0.5
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class TrialRate:
     """So many calls a second, evenly spaced.
 

@@ -12,7 +12,7 @@ from .window import Cap
 
 
 # Compared by identity.
-@attrs.frozen(eq=False)
+@attrs.frozen(eq=False, repr=False)
 class RequestedWait:
     """The server's request that nobody call for a while.
 

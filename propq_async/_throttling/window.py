@@ -15,7 +15,7 @@ import attrs
 EXACT_SECONDS: Final = 0.002
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Window:
     """At most `limit` calls in any so many seconds. `sent_at` has those that still count.
 
@@ -41,7 +41,7 @@ class Window:
         return sent_at[len(sent_at) - self.limit] + self.seconds - now
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Spacing:
     """Calls at even distances. `next_at` is when the next one is due."""
 

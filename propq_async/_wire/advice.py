@@ -46,9 +46,10 @@ _NOT_SAID: Final = tr(
     "included"
 )
 
+# Patterns are compiled when they are first used, since most programs never see such answers.
 # Of Laravel: a 404 names the route since version 9, and has an empty message before.
-_ROUTE: Final = re.compile(r'"the route [^"]* could not be found\."')
-_EMPTY_MESSAGE: Final = re.compile(r'^\s*\{\s*"message":\s*""\s*\}\s*$')
+_ROUTE: Final = r'"the route [^"]* could not be found\."'
+_EMPTY_MESSAGE: Final = r'^\s*\{\s*"message":\s*""\s*\}\s*$'
 
 # Texts in lower case, as nginx, Apache and HAProxy send them with a 4xx.
 _TEXTS: Final = (
@@ -90,12 +91,12 @@ _OAUTH_ERRORS: Final = {
     ),
 }
 
-_PAGE: Final = re.compile(r"\s*<(!doctype\s+html|html|head|title|h1)\b", re.IGNORECASE)
+_PAGE: Final = r"\s*<(!doctype\s+html|html|head|title|h1)\b"
 _PASSWORD_SCHEMES: Final = ("basic", "digest", "negotiate", "ntlm")
 
 
 def is_page(text: str) -> bool:
-    return _PAGE.match(text) is not None
+    return re.match(_PAGE, text, re.IGNORECASE) is not None
 
 
 def advice_on(reply: Reply, text: str) -> str | None:
@@ -104,9 +105,9 @@ def advice_on(reply: Reply, text: str) -> str | None:
     for words, advice in _TEXTS:
         if words in folded:
             return advice
-    if reply.status == HTTPStatus.NOT_FOUND and _ROUTE.search(folded):
+    if reply.status == HTTPStatus.NOT_FOUND and re.search(_ROUTE, folded):
         return _NO_ROUTE
-    if reply.status == HTTPStatus.NOT_FOUND and _EMPTY_MESSAGE.match(text):
+    if reply.status == HTTPStatus.NOT_FOUND and re.match(_EMPTY_MESSAGE, text):
         return _NOT_SAID
     is_of_another = is_page(text) or (not text.strip() and _wants_password(reply))
     if is_of_another and reply.status in _NEVER_PAGES:

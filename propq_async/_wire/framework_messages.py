@@ -13,7 +13,7 @@ from typing import Any, Final
 import attrs
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Said:
     """The status that the framework sends with a text, and the class that has the text."""
 

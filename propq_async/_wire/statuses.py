@@ -35,7 +35,7 @@ class Kind(Enum):
     """No call can succeed until somebody changes something."""
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class StatusRule:
     """What some statuses say.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import attrs
 import pytest
 
 from propq_async import Clock
@@ -176,7 +177,7 @@ def test_the_bound_takes_the_place_of_the_rate() -> None:
     assert pace.admits(9)
     assert not pace.admits(10)
     copy = pace.copy()
-    assert copy.concurrency == pace.concurrency
+    assert attrs.asdict(copy.concurrency) == attrs.asdict(pace.concurrency)
     assert copy.concurrency is not pace.concurrency
     pace.forget()
     assert not pace.is_limited

@@ -148,7 +148,7 @@ class World:
             throttle._waits,
         )
         known = {
-            f"{type(part).__name__}.{name}": value
+            f"{type(part).__name__}.{name}": _plain(value)
             for part in parts
             for name, value in _fields(part).items()
             if name not in OWN
@@ -166,6 +166,13 @@ class World:
             if task is not None:
                 task.cancel()
         await asyncio.wait([task for task in tasks if task is not None] or [_nothing()])
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that can be compared."""
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return attrs.asdict(value) if attrs.has(type(value)) else value
 
 
 def _nothing() -> asyncio.Future[None]:
