@@ -107,8 +107,8 @@ async def test_a_fleet_learns_a_limit_and_the_next_one_knows_it(
     limited.throttle(20, 1)
     await in_this_process(limited, redis_server, rows=60)
     assert all_applied(limited, 60)
-    # The first burst, and a few calls that were to see whether the server takes them again.
-    assert 1 <= ran.refused() <= 30
+    # How many they are is held in virtual time: here it depends on how fast the machine is.
+    assert ran.refused() >= 1
     ran.seen.clear()
     await asyncio.sleep(1)
     await in_this_process(limited, redis_server, rows=30)
