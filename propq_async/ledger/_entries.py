@@ -7,11 +7,13 @@ import re
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from functools import lru_cache
+from types import NoneType
 from typing import Any, Final, TypeAlias
 
 import attrs
 
-from propq_async._comparison import alike, exact
+from propq_async._comparison import alike, all_alike, exact
+from propq_async._update_values import all_of_checked
 from propq_async.errors import LedgerBusyError, LedgerError
 from propq_async.models import UnitStatus, UnitUpdate
 
@@ -27,6 +29,7 @@ __all__ = [
     "dump_price",
     "each_alike_once",
     "entry_of",
+    "usual_entries",
 ]
 
 Unit: TypeAlias = tuple[str, str]
@@ -91,10 +94,11 @@ class Entry:
 
     def holds(self, update: UnitUpdate) -> bool:
         """Return whether the last acknowledged values are those of the update."""
+        price = update.price
         return (
             self.status is update.status
-            and self.price == exact(update.price)
             and self.directions == update.directions
+            and self.price == (exact(price) if isinstance(price, float) else price)
         )
 
 
@@ -134,9 +138,9 @@ def dump_directions(directions: tuple[str, ...]) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _load_directions(text: str) -> tuple[str, ...]:
+def _load_directions(text: object) -> tuple[str, ...]:
     try:
-        found = json.loads(text)
+        found = json.loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
         found = None
     return tuple(found) if isinstance(found, list) and all(map(_is_text, found)) else ()
@@ -153,6 +157,58 @@ _PRICE: Final = re.compile("[0-9]{1,400}([.][0-9]{1,400})?")
 def dump_price(price: float | Decimal) -> str:
     """Return a price as text."""
     return f"{exact(price):f}"
+
+
+@lru_cache(maxsize=4096)
+def _load_price(text: object) -> Decimal | None:
+    return Decimal(text) if isinstance(text, str) and _PRICE.fullmatch(text) else None
+
+
+def usual_entries(rows: Sequence[Sequence[Any]]) -> list[Entry] | None:
+    """Return the entries of several rows in a quarter of the time that `entry_of` takes.
+
+    It is `None` unless all were acknowledged and have values that we write.
+    """
+    ids, names, statuses, prices, directions, times, doubts, sources, missed, alikes = zip(
+        *rows, strict=True
+    )
+    states = [*map(_STATES.get, statuses)]
+    amounts, sides = [*map(_load_price, prices)], [*map(_load_directions, directions)]
+    if not (
+        _are_texts(ids)
+        and _are_texts(names)
+        and [*alikes] == all_alike(names)
+        and all(states)
+        and all(amounts)
+        and all(sides)
+        and _are(times, float)
+        and _are(doubts, float, NoneType)
+        and _are(sources, str, NoneType)
+        and _are(missed, float, NoneType)
+    ):
+        return None
+    return all_of_checked(
+        Entry,
+        len(rows),
+        development_id=ids,
+        name=names,
+        status=states,
+        price=amounts,
+        directions=sides,
+        acknowledged_at=times,
+        is_in_doubt=[one is not None for one in doubts],
+        # One text for all that have the same.
+        source=map({one: one for one in sources}.get, sources),
+        is_missed=[one is not None for one in missed],
+    )
+
+
+def _are(values: Sequence[object], *kinds: type) -> bool:
+    return set(map(type, values)).issubset(kinds)
+
+
+def _are_texts(values: Sequence[object]) -> bool:
+    return _are(values, str) and all(values)
 
 
 def entry_of(row: Sequence[Any]) -> Entry:
@@ -198,10 +254,10 @@ def _acknowledged(
     state = _STATES.get(status)
     if state is None:
         raise _wrong("status", status)
-    amount = Decimal(price) if isinstance(price, str) and _PRICE.fullmatch(price) else None
+    amount = _load_price(price)
     if not amount:
         raise _wrong("price", price)
-    sides = _load_directions(directions) if isinstance(directions, str) else ()
+    sides = _load_directions(directions)
     if not sides:
         raise _wrong("directions", directions)
     if not isinstance(acknowledged_at, float):

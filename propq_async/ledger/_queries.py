@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
+from operator import itemgetter
 from typing import Any, Final
 
 import attrs
@@ -14,7 +15,7 @@ from propq_async.models import UnitUpdate
 
 from ._advice import PUT_BACK
 from ._backend import Rows, Session, as_given
-from ._entries import Account, Entry, LedgerError, Unit, entry_of
+from ._entries import Account, Entry, LedgerError, Unit, entry_of, usual_entries
 from ._merging import StoredUnit
 
 __all__ = [
@@ -49,6 +50,10 @@ _COLUMNS: Final = (
     "alike",
 )
 
+_unit_of = itemgetter(0, 1)
+
+# So many rows are looked at together.
+_AT_ONCE: Final = 500
 
 ADD_ACCOUNT: Final = (
     "INSERT INTO account (base_url, client_id) VALUES (:base_url, :client_id) "
@@ -114,15 +119,21 @@ def entries(
         "given": as_given((one,) for one in development_ids),
     }
     for which in (these,) if source is None else (these, others):
-        for row in db.execute(
+        cursor = db.execute(
             f"SELECT {', '.join(_COLUMNS)} FROM unit WHERE account = :account AND {which}",  # noqa: S608
             values,
-        ):
-            try:
-                found[row[0], row[1]] = entry_of(row)
-            except ValueError as error:
-                raise _spoiled(db, row, str(error)) from None
+        )
+        while rows := cursor.fetchmany(_AT_ONCE):
+            made = usual_entries(rows) or [_entry_of(db, row) for row in rows]
+            found.update(zip(map(_unit_of, rows), made, strict=True))
     return found
+
+
+def _entry_of(db: Session, row: Sequence[Any]) -> Entry:
+    try:
+        return entry_of(row)
+    except ValueError as error:
+        raise _spoiled(db, row, str(error)) from None
 
 
 def _spoiled(db: Session, row: Sequence[object], what: str) -> LedgerError:
@@ -239,8 +250,9 @@ def _units(db: Session) -> Iterator[tuple[Account, StoredUnit, Entry | LedgerErr
         row: dict[str, Any] = dict(zip(columns, values, strict=True))
         account = Account(row.pop("base_url"), row.pop("client_id"))
         cells = [row[column] for column in _COLUMNS]
+        entry: Entry | LedgerError
         try:
-            entry: Entry | LedgerError = entry_of(cells)
-        except ValueError as error:
-            entry = _spoiled(db, cells, str(error))
+            entry = _entry_of(db, cells)
+        except LedgerError as error:
+            entry = error
         yield account, row, entry

@@ -195,17 +195,18 @@ async def plan(
     account = Account(propq.base_url, propq.client_id)
     generation = await ledger.generation(account)
     source = _source(prices.path)
-    if prices.asks_ledger:
-        filling = sorted(await asyncio.to_thread(developments_of, prices))
-        prices = prices.with_entries(await ledger.entries(account, filling, source))
-    listed = await asyncio.to_thread(Listed.of, prices)
-    developments = sorted({row.update.development_id for row in listed.rows})
-    entries = await ledger.entries(account, developments, source)
-    now = ledger.now()
-    trust = _Trust(now - trust_hours * _SECONDS_PER_HOUR, now, everything)
-    return await asyncio.to_thread(
-        _compare, prices, account, listed, entries, generation, trust, limits
-    )
+    with collector_paused():
+        if prices.asks_ledger:
+            filling = sorted(await asyncio.to_thread(developments_of, prices))
+            prices = prices.with_entries(await ledger.entries(account, filling, source))
+        listed = await asyncio.to_thread(Listed.of, prices)
+        developments = sorted({row.update.development_id for row in listed.rows})
+        entries = await ledger.entries(account, developments, source)
+        now = ledger.now()
+        trust = _Trust(now - trust_hours * _SECONDS_PER_HOUR, now, everything)
+        return await asyncio.to_thread(
+            _compare, prices, account, listed, entries, generation, trust, limits
+        )
 
 
 @attrs.frozen
@@ -217,7 +218,6 @@ class _Trust:
     nothing: bool
 
 
-@collector_paused()
 def _compare(
     prices: PriceList,
     account: Account,
@@ -227,13 +227,14 @@ def _compare(
     trust: _Trust,
     limits: Limits,
 ) -> Plan:
+    known = listed.known(entries)
     changes = [
         Change(row, reason, before)
-        for row in listed.rows
-        if (reason := _reason(row.update, before := entries.get(row.unit), trust)) is not None
+        for row, before in zip(listed.rows, known, strict=True)
+        if (reason := _reason(row.update, before, trust)) is not None
     ]
     source = _source(prices.path)
-    others = listed.others(entries)
+    others = listed.others(known, entries)
     missing = listed.missing(others, source)
     # Of the whole list, so that no part looks harmless by itself.
     # What failed of a list that the ledger knows was asked about with that.
@@ -255,7 +256,7 @@ def _compare(
         remarks=[remark for row in part.rows for remark in row.remarks],
         warnings=warnings,
         missing=[unit for unit in missing if is_in(shard, unit)],
-        seen=part.seen(entries, source),
+        seen=[unit for unit in listed.seen(known, entries, source) if is_in(shard, unit)],
         totals=totals_of(row.update for row in part.rows),
         generation=generation,
         list_digest=listed.digest,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
 
 import attrs
 
@@ -10,11 +11,12 @@ from propq_async.ledger import Entry, Unit
 from propq_async.pricelist._reading.reader import PriceList
 from propq_async.pricelist._reading.rows import BrokenRow, Row, contradicted
 
-from ._garbage_collection import collector_paused
 from ._problems import Remark
 from ._shards import Shard, is_in
 
 __all__ = ["Listed", "developments_of"]
+
+_unit_of = attrgetter("development_id", "name")
 
 
 @attrs.define
@@ -31,7 +33,6 @@ class Listed:
     _first: dict[str, dict[str, Row]] = attrs.field(factory=dict)
 
     @classmethod
-    @collector_paused()
     def of(cls, prices: PriceList) -> Listed:
         listed = cls()
         contradictory: set[Unit] = set()
@@ -72,17 +73,32 @@ class Listed:
             self.not_units if is_in(shard, None) else [],
         )
 
-    def seen(self, entries: Mapping[Unit, Entry], source: str) -> list[Unit]:
+    def known(self, entries: Mapping[Unit, Entry]) -> list[Entry | None]:
+        """Return what is known of the unit of each good row."""
+        return [*map(entries.get, map(_unit_of, [row.update for row in self.rows]))]
+
+    def seen(
+        self, known: Sequence[Entry | None], entries: Mapping[Unit, Entry], source: str
+    ) -> list[Unit]:
         """Return the units that were last seen in another list, or whose absence is confirmed."""
         # The units of a list of failures belong to the list that it comes from.
         if self.is_part:
             return []
-        rows: Iterable[Row | BrokenRow] = (*self.rows, *self.broken)
-        units = (row.unit for row in rows if row.unit is not None)
-        return [unit for unit in units if unit in entries and entries[unit].source != source]
+        seen = [
+            row.unit
+            for row, entry in zip(self.rows, known, strict=True)
+            if entry is not None and entry.source != source
+        ]
+        broken = (row.unit for row in self.broken if row.unit is not None)
+        return seen + [one for one in broken if one in entries and entries[one].source != source]
 
-    def others(self, entries: Mapping[Unit, Entry]) -> dict[Unit, Entry]:
+    def others(
+        self, known: Sequence[Entry | None], entries: Mapping[Unit, Entry]
+    ) -> dict[Unit, Entry]:
         """Return what is known of units that have no good row."""
+        if sum(map(bool, known)) == len(entries):
+            # As each week, when nothing was added and nothing is gone.
+            return {}
         broken = {row.unit for row in self.broken}
         return {
             unit: entry

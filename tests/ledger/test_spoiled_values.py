@@ -8,13 +8,15 @@ import sqlite3
 from contextlib import closing, suppress
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from propq_async._comparison import alike
 from propq_async.ledger import Entry, Ledger, LedgerBusyError, LedgerError, Unit
+from propq_async.ledger._entries import entry_of, usual_entries
 from tests.helpers.ledgers import ME, entry, spoil, take_lock
 
 
@@ -178,3 +180,45 @@ def test_any_value_in_any_column_is_sound_or_told(
             assert all(known.directions)
 
     asyncio.run(story())
+
+
+_TEXTS: Final = st.sampled_from(["4711", "A-1", "á 1", " ", "", "A\u0130", b"4711", 1, None])
+_TIMES: Final = st.sampled_from([None, None, 1.0, 0.0, 1, "1", b""])
+
+
+@st.composite
+def _rows(draw: st.DrawFn) -> tuple[object, ...]:
+    """Return a row of the table, with one or two values at most that are unusual."""
+    usual: list[Any] = ["4711", draw(st.sampled_from(["A-1", "á 1", "A\u0130"]))]
+    usual += [draw(st.sampled_from([1, 2, 4, 8])), draw(st.sampled_from(["1", "250000.50"]))]
+    usual += [draw(st.sampled_from(['["N"]', '["S", "E"]'])), 1.5, None, "list", None, ""]
+    usual[9] = alike(usual[1])
+    columns = (
+        _TEXTS, _TEXTS, st.sampled_from([None, 3, 2.0, True, "SOLD"]),
+        st.sampled_from([None, "0", "1e5", "-1", b"1", 1]),
+        st.sampled_from([None, "[]", "[1]", '"N"', b'["N"]']), _TIMES, _TIMES, _TEXTS, _TIMES,
+        _TEXTS,
+    )  # fmt: skip
+    for index in draw(st.sets(st.integers(0, len(columns) - 1), max_size=2)):
+        usual[index] = draw(columns[index])
+    if draw(st.booleans()):
+        usual[2:6] = [None] * 4
+    return tuple(usual)
+
+
+@given(rows=st.lists(_rows(), min_size=1, max_size=3))
+def test_several_rows_are_the_entries_that_each_of_them_is(rows: list[tuple[object, ...]]) -> None:
+    known = [usual_entries([row]) for row in rows]
+    for one, row in zip(known, rows, strict=True):
+        assert one is None or one == [entry_of(row)]
+    together = None if None in known else [entry_of(row) for row in rows]
+    assert usual_entries(rows) == together
+
+
+def test_rows_as_we_write_them_are_usual() -> None:
+    row = ("4711", "A 1", 4, "199.50", '["N"]', 1.5, None, None, 2.5, "a1")
+    in_doubt = ("4711", "B", 1, "1", '["S", "E"]', 1.5, 3.5, "list", None, "b")
+    known = usual_entries([row, in_doubt])
+    assert known == [entry_of(row), entry_of(in_doubt)]
+    assert [(one.is_in_doubt, one.is_missed) for one in known] == [(False, True), (True, False)]
+    assert usual_entries([row, (*row[:2], None, None, None, None, *row[6:])]) is None
