@@ -21,12 +21,10 @@ class Counts:
 class Permit:
     """One call's permit to go out.
 
-    Args:
+    Attributes:
         is_batch_row: it waits while nobody gets through, instead of trying for itself.
         patience_seconds: the longest that it waits while nobody gets through.
         since: when the call began, by the monotonic clock.
-
-    Attributes:
         sent_at: when it last went out.
         waits_since: when it last began to wait for its turn.
         max_wait_seconds: how long it waits for that while the throttle is open.
@@ -40,6 +38,9 @@ class Permit:
         broke_down_in: the last run of breakdowns in which the server broke down over it.
     """
 
+    is_batch_row: bool
+    patience_seconds: float
+    since: float
     sent_at: float = 0.0
     waits_since: float = 0.0
     max_wait_seconds: float = math.inf
@@ -51,11 +52,6 @@ class Permit:
     last_refusal: Counts | None = None
     last_overload: Counts | None = None
     broke_down_in: int = 0
-
-    def __init__(self, *, is_batch_row: bool, patience_seconds: float, since: float) -> None:
-        self.is_batch_row = is_batch_row
-        self.patience_seconds = patience_seconds
-        self.since = since
 
     def patience_ends(self, outage_since: float) -> float:
         """Return when the call gives up, if nobody gets through until then."""

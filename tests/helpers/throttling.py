@@ -71,8 +71,10 @@ def a_throttle(
     return Throttle(max_in_flight=max_in_flight, max_calls_per_second=cap, clock=clock, **settings)
 
 
-def a_permit(*, is_batch_row: bool = False, patience: float = 1e9) -> Permit:
-    return Permit(is_batch_row=is_batch_row, patience_seconds=patience, since=0.0)
+def a_permit(*, is_batch_row: bool = False, patience: float = 1e9, since: float = 0.0) -> Permit:
+    permit = Permit()
+    permit.is_batch_row, permit.patience_seconds, permit.since = is_batch_row, patience, since
+    return permit
 
 
 async def pass_once(throttle: Throttle, headers: dict[str, str] | None = None) -> None:

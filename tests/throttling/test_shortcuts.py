@@ -17,7 +17,7 @@ from propq_async._throttling.permit import Permit
 from propq_async._throttling.throttle import Throttle
 from propq_async._throttling.turn_waits import WARNING_WAIT_SECONDS
 from propq_async._wire.messages import Reply
-from tests.helpers.throttling import an_error
+from tests.helpers.throttling import a_permit, an_error
 
 LIMIT, REMAINING = "X-RateLimit-Limit", "X-RateLimit-Remaining"
 
@@ -94,7 +94,7 @@ class World:
 
     async def see(self, number: int, event: Event) -> None:
         if event.what == "come":
-            permit = Permit(is_batch_row=event.flag, patience_seconds=1e9, since=self.now)
+            permit = a_permit(is_batch_row=event.flag, since=self.now)
             if self.throttle.try_acquire(permit):
                 self.inside[number] = permit
             else:
@@ -245,9 +245,7 @@ def test_there_is_a_shortcut(headers: dict[str, str], shortcuts: int) -> None:
         world = World(3, None, has_shortcuts=True)
         for number, event in enumerate([COME, Event("succeed", headers=headers)]):
             await world.see(number, event)
-        permits = [
-            Permit(is_batch_row=False, patience_seconds=1.0, since=world.now) for _ in range(4)
-        ]
+        permits = [a_permit(patience=1.0, since=world.now) for _ in range(4)]
         assert sum(map(world.throttle.try_acquire, permits)) == shortcuts
 
     asyncio.run(main())

@@ -139,9 +139,7 @@ async def test_an_outage_is_one_warning_and_at_most_one_a_minute(
 async def test_a_copy_for_another_loop_remembers_cap_pace_and_wait() -> None:
     time = FakeClock()
     throttle = Throttle(max_in_flight=9, max_calls_per_second=2, clock=time.clock)
-    permits = [
-        Permit(is_batch_row=False, patience_seconds=9, since=time.monotonic_now) for _ in range(5)
-    ]
+    permits = [a_permit(patience=9, since=time.monotonic_now) for _ in range(5)]
     for permit in permits[:2]:
         assert await throttle.acquire(permit) is None
         throttle.succeeded(permit, Reply(200, {"X-RateLimit-Limit": "2"}, b""))
