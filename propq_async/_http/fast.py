@@ -22,7 +22,7 @@ from .connections import IdleConnections, OpenConnections, Origin, let_the_loop_
 from .deadlines import Deadlines
 from .exceptions import LOSSES, OutOfTimeError, bare, lost_on_the_way, ran_out_of_time
 from .fast_connection import Buffers, FastConnection
-from .request_bytes import Head
+from .request_heads import Head
 from .transport import Attempt, Form
 
 MOST_TARGETS: Final = 1024

@@ -1,4 +1,4 @@
-"""The bytes of a request, as the fast transport writes them."""
+"""The heads of requests, as the fast transport writes them. The bodies are made in `_wire`."""
 
 from __future__ import annotations
 

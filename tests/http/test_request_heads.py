@@ -8,7 +8,7 @@ import pytest
 from yarl import URL
 
 from propq_async import Token
-from propq_async._http.request_bytes import MOST_HEADS, Head
+from propq_async._http.request_heads import MOST_HEADS, Head
 from propq_async._http.transport import USER_AGENT, Form
 
 NOW = datetime.now(UTC)
