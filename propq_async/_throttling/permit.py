@@ -31,7 +31,7 @@ class Permit:
         put_off: how often the server did not take it.
         refusals: how often the server refused it with the request to wait.
         blamed: how many of these refusals were its own fault, since many others got through.
-        suspected: how many refusals in a row may have been, since no other call was made between.
+        suspected: how many in a row may have been, since no other call was made in between.
         successes_at_first_refusal: how many calls had succeeded by then.
         last_refusal: what had been counted by then.
         last_overload: what had been counted at its last 503 that did not say how long to wait.
