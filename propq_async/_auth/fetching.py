@@ -24,10 +24,10 @@ from propq_async.errors import ConfigurationError, PropQError, TokenUnavailableE
 from propq_async.retry import RetryPolicy
 
 from .failures import retry_delay
-from .guarded import GuardedStore
+from .guarded_store import GuardedStore
 from .lifetime import TimedToken
 from .refused_secret import RefusedSecret
-from .secrets import SecretReader
+from .secret_reader import SecretReader
 from .single_flight import Outcome, Progresses
 from .state import Cause, TokenState, expired_on_arrival
 

@@ -30,9 +30,9 @@ from propq_async.credentials import Credentials, Token, TokenKey
 from propq_async.retry import RetryPolicy
 
 from .fetching import Fetcher
-from .guarded import GuardedStore
+from .guarded_store import GuardedStore
 from .refused_secret import RefusedSecret
-from .secrets import SecretReader
+from .secret_reader import SecretReader
 from .single_flight import Flight, Flights, Outcome, Progresses, landed
 from .state import Cause, TokenState
 from .stores import LOCK_MARGIN_SECONDS, TokenStore

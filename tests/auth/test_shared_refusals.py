@@ -26,7 +26,7 @@ from propq_async import (
     TokenStore,
 )
 from propq_async._auth import refused_secret
-from propq_async._auth.guarded import GuardedStore
+from propq_async._auth.guarded_store import GuardedStore
 from propq_async._auth.refused_secret import KEPT_SECONDS, MAX_SECONDS, RefusedSecret
 from propq_async._auth.stores import RefusalStore
 from propq_async._wire.messages import Lost, Reply

@@ -19,7 +19,7 @@ from propq_async import (
     Token,
     TokenKey,
 )
-from propq_async._auth.guarded import HANGING_SECONDS, GuardedStore
+from propq_async._auth.guarded_store import HANGING_SECONDS, GuardedStore
 from tests.helpers.processes import KEY, a_token
 from tests.helpers.stores import warnings_of
 from tests.helpers.support import FakeClock, run_virtual

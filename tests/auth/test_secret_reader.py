@@ -27,7 +27,7 @@ from propq_async import (
     TokenUnavailableError,
 )
 from propq_async._auth.failures import FAILURE_SECONDS
-from propq_async._auth.secrets import CLEANUP_SECONDS, SecretReader
+from propq_async._auth.secret_reader import CLEANUP_SECONDS, SecretReader
 from propq_async._wire.messages import Reply
 from propq_async.testing import PropQEmulator
 from tests.helpers.secrets import SecretOnDisk, all_reachable, rotate
@@ -252,7 +252,7 @@ async def test_a_coroutine_that_hangs_is_cancelled_and_costs_one_attempt() -> No
 async def test_a_coroutine_that_resists_cancellation_stops_nobody(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("propq_async._auth.secrets.CLEANUP_SECONDS", CLEANUP_SECONDS / 100)
+    monkeypatch.setattr("propq_async._auth.secret_reader.CLEANUP_SECONDS", CLEANUP_SECONDS / 100)
     release = asyncio.Event()
 
     async def resisting() -> str:
