@@ -43,7 +43,7 @@ async def finish(work: Awaitable[_T], *, patience_seconds: float | None = None) 
             except asyncio.CancelledError as error:
                 cancelled = error
     future.cancel()  # does nothing if it has ended
-    future.add_done_callback(seen)  # the cancellation goes first
+    future.add_done_callback(seen)  # what the caller gets is the cancellation
     raise cancelled
 
 

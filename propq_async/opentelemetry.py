@@ -3,7 +3,7 @@
     propq = AsyncPropQ.from_env(on_call=trace_calls())
     observe(propq)
 
-A span is a call, with its repeats and waits as events, whichever transport serves it.
+Each call is a span, whichever transport serves it. Failed attempts and waits are its events.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _SCOPE: Final = "propq_async"
 def trace_calls(tracer_provider: TracerProvider | None = None) -> OnCall:
     """Return an `on_call` that makes a span of each call, with the names of the HTTP conventions.
 
-    A call below a span that is not sampled gets none, and is not shown to the sampler.
+    A call inside a span that is not sampled gets no span, and the sampler is not asked.
 
     Args:
         tracer_provider: by default the global one.
@@ -88,7 +88,7 @@ class _CallSpan:
     def ended(self, error: BaseException | None) -> None:
         if error is not None:
             self._span.set_attribute("error.type", type(error).__name__)
-            # Texts of others may hold anything.
+            # The text of any other error may hold a secret.
             said = str(error) if isinstance(error, PropQError) else None
             self._span.set_status(StatusCode.ERROR, said)
         self._span.end()

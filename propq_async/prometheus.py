@@ -2,7 +2,7 @@
 
     REGISTRY.register(PropQCollector(propq))
 
-They are read when Prometheus asks for them, so they cost a call nothing.
+They are read when Prometheus asks for them, so calls pay nothing for them.
 """
 
 from __future__ import annotations

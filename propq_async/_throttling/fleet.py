@@ -89,7 +89,7 @@ class SharedLimiter(Protocol):
 
         Args:
             want: how many at most.
-            known: the pace that this process knows, which helps out if the place has forgotten.
+            known: the pace that this process knows, in case the place has forgotten it.
 
         Returns:
             The permits, perhaps none yet.
