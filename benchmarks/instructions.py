@@ -56,14 +56,14 @@ CASES: Final = {
     for one in (
         Case(Naive),
         Case(Naive, scheme="https"),
-        Case(Ours, 142),
-        Case(Ours, 178, scheme="https"),
-        Case(Ours, 206, head="limits"),
+        Case(Ours, 127),
+        Case(Ours, 163, scheme="https"),
+        Case(Ours, 192, head="limits"),
         Case(Ours, 143, in_flight=100),
         Case(BelowUnsampled),
         Case(SampledOut),
         Case(Traced),
-        Case(UpdateMany, 200),
+        Case(UpdateMany, 185),
         Case(UpdateMany, 174, in_flight=100),
     )
 }

@@ -64,8 +64,6 @@ def _to_status(value: int) -> Any:
 def _to_directions(value: Sequence[str]) -> Any:
     if type(value) is tuple:
         return value
-    if type(value) is list:
-        return tuple(value)
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         return value  # refused by the check that follows
     return tuple(value)
@@ -91,6 +89,25 @@ class UnitUpdate:
     status: UnitStatus = attrs.field(converter=_to_status)
     price: int | float | Decimal
     directions: tuple[str, ...] = attrs.field(converter=_to_directions)
+
+    # As attrs would write it, but for how a field of a frozen object is set: that takes it as long
+    # as all the rest of a usual update.
+    def __init__(
+        self,
+        development_id: str,
+        name: str,
+        status: int,
+        price: float | Decimal,
+        directions: Sequence[str],
+    ) -> None:
+        _set_development_id(self, development_id)
+        _set_name(self, name)
+        _set_status(self, status if type(status) is UnitStatus else _to_status(status))
+        _set_price(self, price)
+        _set_directions(
+            self, tuple(directions) if type(directions) is list else _to_directions(directions)
+        )
+        self.__attrs_post_init__()
 
     def __attrs_post_init__(self) -> None:
         # The usual case, decided at once instead of field by field.
@@ -160,14 +177,21 @@ class UnitUpdate:
         }
 
 
+_set_development_id, _set_name, _set_status, _set_price, _set_directions = (
+    # What `__setattr__` uses, but before attrs put another one in its place.
+    getattr(UnitUpdate, field).__set__
+    for field in attrs.fields_dict(UnitUpdate)
+)
+
+
 def _are_known(directions: object) -> bool:
     """Return whether these are members of `Direction`, at least one."""
-    return (
-        type(directions) is tuple
-        and directions != ()
-        and _STRINGS.issuperset(map(type, directions))
-        and _DIRECTIONS.issuperset(directions)
-    )
+    if type(directions) is not tuple:
+        return False
+    for direction in directions:
+        if type(direction) not in _STRINGS or direction not in _DIRECTIONS:
+            return False
+    return directions != ()
 
 
 def _status_problems(value: object) -> list[str]:

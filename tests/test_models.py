@@ -302,6 +302,39 @@ def test_empty_directions_and_other_types_are_refused(directions: Any, texts: li
     assert problems(directions=directions) == {"directions": texts}
 
 
+@attrs.frozen
+class ByAttrs(UnitUpdate):
+    """An update whose constructor attrs writes."""
+
+
+def made_or_refused(kind: type[UnitUpdate], values: dict[str, Any]) -> Any:
+    try:
+        return kind(**values)
+    except InvalidUpdateError as error:
+        return error.errors
+
+
+@given(
+    development_id=st.sampled_from(["4711", "a b", "", ".", " x", 5]),
+    name=st.sampled_from(["A-1", "ñ 1", "", "A\u200b", None]),
+    status=st.sampled_from([*UnitStatus, 1, 3, True, "SOLD"]),
+    price=st.sampled_from([1, 250_000, 10**15, 0, Decimal("1.5"), 2.5, math.nan, "1", True]),
+    directions=st.sampled_from(
+        [["N", "S"], ("N",), ["N", Direction.S], [], (), "N", ["North"], {"N": 1}, [5], None, 7]
+    ),
+)
+def test_the_constructor_does_what_attrs_would_write(**values: Any) -> None:
+    expected, made = (made_or_refused(kind, values) for kind in (ByAttrs, UnitUpdate))
+    if isinstance(expected, dict):
+        assert made == expected
+    else:
+        for field in attrs.fields_dict(UnitUpdate):
+            one, other = getattr(made, field), getattr(expected, field)
+            assert (one, type(one)) == (other, type(other))
+        assert [*map(type, made.directions)] == [*map(type, expected.directions)]
+        assert attrs.evolve(made) == made
+
+
 # --- Credentials ---------------------------------------------------------------------------------
 
 

@@ -31,6 +31,8 @@ from .unit_order import Crowd
 # A call that waited longer than this for its token has not kept to the pace of the throttle.
 LATE_SECONDS: Final = 0.001
 
+_is_enabled_for: Final = logger.isEnabledFor
+
 
 class Run(RetriedCall):
     """One call from its first attempt to its end."""
@@ -86,14 +88,12 @@ class Run(RetriedCall):
                     ):
                         value = request.read(outcome, call, token)
                         if not isinstance(value, UnexpectedResponseError):
-                            if self.observer is not None or logger.isEnabledFor(DEBUG):
+                            if self.observer is not None or _is_enabled_for(DEBUG):
                                 self.tell(outcome, None, token)
-                            throttle.succeeded(self, outcome)
+                            took = throttle.succeeded(self, outcome) - self.since
                             self.attempts += 1
                             if token is not tokens._working:  # noqa: SLF001 - as above
                                 tokens._worked(token)  # noqa: SLF001 - as above
-                            monotonic = resources.clock.monotonic
-                            took = monotonic() - self.since
                             counters.seconds += took
                             counters.buckets[bisect_left(BOUNDS, took)] += 1
                             return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from asyncio import get_running_loop
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, cast
@@ -104,7 +105,7 @@ def make(
         TokenError: there is no token to make the call with.
         RuntimeError: the resources belong to another event loop.
     """
-    if asyncio.get_running_loop() is not resources.loop:
+    if get_running_loop() is not resources.loop:
         raise another_loop("session", "enter one here, `async with propq.session() as session:`")
     resources.counters.calls += 1
     run.resources = resources

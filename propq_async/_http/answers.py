@@ -9,25 +9,23 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any, Final
 
 import aiohttp
 from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
-from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+from httptools import HttpParserError, HttpParserUpgrade
 from multidict import CIMultiDict
 
 from propq_async._messages import tr
 from propq_async._secret import SecretBytes
 from propq_async._wire.messages import MAX_ERROR_BYTES, Reply
 
+from .head_reader import FIRST_FINAL, SWITCHING, HeadReader, new_parser
 from .transport import MAX_HEADER_BYTES, most_bytes
 from .unpacking import Unpacking
 
 MAX_HEADERS: Final = 128
-_FIRST_FINAL: Final = 200
-_SWITCHING: Final = 101
 _END_OF_HEAD: Final = b"\r\n\r\n"
 _HINTS: Final = (b"http/1.1 1", b"http/1.0 1")
 
@@ -38,45 +36,8 @@ _LEAST_LINE: Final = len("a:\n")
 # lines only, so it is much faster than a search for one name.
 _find_telling: Final = re.compile(rb"\n(?:Content-Encoding|X-RateLimit-)", re.IGNORECASE).search
 
+_new: Final = object.__new__
 _decoded: Final = partial(str, encoding="utf-8", errors="surrogateescape")
-
-
-class _HeadIsReadError(Exception):
-    """Nothing behind the head is to be parsed."""
-
-
-def _new_parser(events: object) -> Any:
-    """Return a parser that is as lenient as aiohttp's."""
-    parser = HttpResponseParser(events)
-    parser.set_dangerous_leniencies(
-        lenient_headers=True,
-        lenient_optional_cr_before_lf=True,
-        lenient_spaces_after_chunk_size=True,
-    )
-    return parser
-
-
-class _HeadReader:
-    """Collects the headers of an answer, but not those of the hints before it."""
-
-    def __init__(self) -> None:
-        self.found: dict[bytes, bytes] = {}
-        # Of several with one name the first counts.
-        self.on_header = self.found.setdefault
-        self._parser: Any = _new_parser(self)
-
-    def read(self, raw: bytes) -> None:
-        with suppress(HttpParserError):
-            self._parser.feed_data(raw)
-        self._parser = None
-
-    def on_message_begin(self) -> None:
-        self.found.clear()
-
-    def on_headers_complete(self) -> None:
-        status = self._parser.get_status_code()
-        if status >= _FIRST_FINAL or status == _SWITCHING:
-            raise _HeadIsReadError
 
 
 @lru_cache(maxsize=256)
@@ -94,12 +55,12 @@ class LazyHeaders(Mapping[str, str]):
     the telling headers stands before `telling_from`.
     """
 
-    __slots__ = ("_parsed", "_raw", "_telling_from")
+    __slots__ = ("parsed", "raw", "telling_from")
 
-    def __init__(self, raw: SecretBytes, telling_from: int = 0) -> None:
-        self._raw = raw
-        self._telling_from = telling_from
-        self._parsed: CIMultiDict[str] | None = None
+    def __init__(self, raw: SecretBytes) -> None:
+        self.raw = raw
+        self.telling_from = 0
+        self.parsed: CIMultiDict[str] | None = None
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self._find(name) is not None and name in self._all
@@ -110,19 +71,19 @@ class LazyHeaders(Mapping[str, str]):
         if found is None:
             return default
         begins = found.end()
-        ends = self._raw.find(b"\n", begins)
+        ends = self.raw.find(b"\n", begins)
         if (
-            self._parsed is not None
-            or ends >= self._raw.find(_END_OF_HEAD)
-            or self._raw[ends + 1] in b" \t"
-            or self._raw[: len(_HINTS[0])].lower() in _HINTS
+            self.parsed is not None
+            or ends >= self.raw.find(_END_OF_HEAD)
+            or self.raw[ends + 1] in b" \t"
+            or self.raw[: len(_HINTS[0])].lower() in _HINTS
         ):
             return self._all.get(name, default)
-        return _decoded(self._raw[begins:ends].strip())
+        return _decoded(self.raw[begins:ends].strip())
 
     def _find(self, name: str) -> re.Match[bytes] | None:
         find, is_telling = _finder(name)
-        return find(self._raw, self._telling_from if is_telling else 0)
+        return find(self.raw, self.telling_from if is_telling else 0)
 
     def __getitem__(self, name: str) -> str:
         return self._all[name]
@@ -135,12 +96,12 @@ class LazyHeaders(Mapping[str, str]):
 
     @property
     def _all(self) -> CIMultiDict[str]:
-        if self._parsed is None:
-            reader = _HeadReader()
-            reader.read(self._raw)
+        if self.parsed is None:
+            reader = HeadReader()
+            reader.read(self.raw)
             values = map(_decoded, map(bytes.strip, reader.found.values()))
-            self._parsed = CIMultiDict(zip(map(_decoded, reader.found), values, strict=True))
-        return self._parsed
+            self.parsed = CIMultiDict(zip(map(_decoded, reader.found), values, strict=True))
+        return self.parsed
 
 
 class AnswerReader:
@@ -165,13 +126,13 @@ class AnswerReader:
         self._is_too_long = False
         self.on_body = self._body.append
         self._headers = LazyHeaders(self._arrived)
-        self._parser = _new_parser(self)
+        self._parser = new_parser(self)
 
-    def expect(self, *, is_head_only: bool) -> None:
+    def expect(self, is_head_only: bool) -> None:  # noqa: FBT001 - named, it would take longer
         """Expect the answer to a request. That to HEAD `is_head_only` (RFC 9110 section 9.3.2)."""
         if self._is_head_only:
             # The last parser still waits for a body.
-            self._parser = _new_parser(self)
+            self._parser = new_parser(self)
         self._is_head_only = is_head_only
         self.has_begun = self.has_head = self.has_ended = False
         self._body.clear()
@@ -188,8 +149,9 @@ class AnswerReader:
         if is_in_head:
             # There may be a part of the head already.
             self._arrived = SecretBytes(self._arrived + data if self.has_begun else data)
-            self._size = 0
-        self._size += len(data)
+            self._size = len(data)
+        else:
+            self._size += len(data)
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade:
@@ -198,16 +160,7 @@ class AnswerReader:
             # Its text shows some of the answer.
             raise BadHttpMessage("it is not HTTP") from None
         if is_in_head:
-            telling = _find_telling(self._arrived)
-            self._is_telling = telling is not None
-            telling_from = len(self._arrived) if telling is None else telling.start()
-            self._headers = LazyHeaders(self._arrived, telling_from)
-            if len(self._arrived) > _LEAST_LINE * MAX_HEADERS and (
-                len(self._arrived) > MAX_HEADER_BYTES or self._arrived.count(b"\n") > MAX_HEADERS
-            ):
-                self._check_head()
-            if self.has_head and self._is_telling:
-                self._unpacking = Unpacking.of(self._headers)
+            self._take_head(self._arrived)
         if self._unpacking is not None:
             self._unpack(self._unpacking)
         elif self._size > MAX_ERROR_BYTES and not self.has_ended:
@@ -226,14 +179,32 @@ class AnswerReader:
             return Reply(self._status, self._headers, b"", truncated=True)
         # What is behind these parts answers no request.
         body = self._body if len(self._body) == self._body_parts else self._body[: self._body_parts]
-        return Reply(
-            self._status, self._headers, b"".join(body), self._is_too_long, self._is_telling
-        )
+        # As the constructor, which takes twice as long.
+        reply = _new(Reply)
+        reply.status, reply.headers, reply.body = self._status, self._headers, b"".join(body)
+        reply.truncated, reply.may_state_limit = self._is_too_long, self._is_telling
+        return reply
 
     @property
     def reply(self) -> Reply:
         """Return the same: to ask for a property takes longer."""
         return self.read()
+
+    def _take_head(self, arrived: SecretBytes) -> None:
+        """Take what has arrived of the head."""
+        size = len(arrived)
+        telling = _find_telling(arrived)
+        # As the constructor, which takes twice as long.
+        headers = self._headers = _new(LazyHeaders)
+        headers.raw, headers.parsed = arrived, None
+        headers.telling_from = size if telling is None else telling.start()
+        self._is_telling = telling is not None
+        if size > _LEAST_LINE * MAX_HEADERS and (
+            size > MAX_HEADER_BYTES or arrived.count(b"\n") > MAX_HEADERS
+        ):
+            self._check_head()
+        if self._is_telling and self.has_head:
+            self._unpacking = Unpacking.of(headers)
 
     def _check_head(self) -> None:
         """Raise an error if the head is too large. Most of what has arrived may be body."""
@@ -283,7 +254,7 @@ class AnswerReader:
         """Take the status, if this is no hint before the answer."""
         if not self.has_ended:
             self._status = status = self._parser.get_status_code()
-            if status >= _FIRST_FINAL or status == _SWITCHING:
+            if status >= FIRST_FINAL or status == SWITCHING:
                 self.has_head = True
                 if self._is_head_only:
                     self._complete(is_reusable=self._parser.should_keep_alive())

@@ -119,7 +119,7 @@ class FastTransport:
             if token is not target.token or method != target.method:
                 target.prepare(method, token)
             answer = connection.answer
-            answer.expect(is_head_only=method == "HEAD")
+            answer.expect(method == "HEAD")
             connection.is_idle, connection.deadline = False, deadline
             (connection.tls or transport).write(
                 SecretBytes(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -22,15 +23,16 @@ class Wakeup:
     cancel = property(attrgetter("_future.cancel"))
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._create_future = loop.create_future
-        self._future = loop.create_future()
+        self._create_future = partial(asyncio.Future, loop=loop)
+        self._future: asyncio.Future[None] = self._create_future()
 
     def __await__(self) -> Generator[Any, None, None]:
         return self._future.__await__()
 
     def renewed(self) -> asyncio.Future[None]:
         """Return the next future, which is to be awaited instead of this object: that is faster."""
-        self._future = future = self._create_future()
+        future: asyncio.Future[None] = self._create_future()
+        self._future = future
         return future
 
     def set_result(self, _: None) -> None:

@@ -98,26 +98,26 @@ class ServerView:
 
     # --- what became of a call ----------------------------------------------------------------
 
-    def succeeded(self, permit: Permit, reply: Reply | None = None) -> None:
+    def succeeded(self, permit: Permit, reply: Reply | None = None) -> float:
         """Take note of an answer that shows the server at work, even if the call was wrong.
 
         `reply`: the answer, if it is a success: then what it says of the rate limit is believed.
+
+        Returns:
+            The time, by the monotonic clock.
         """
         monotonic = self._monotonic  # a variable, since to call an attribute takes longer
         now = monotonic()
         self.successes += 1
         if permit.put_off:
-            if permit.refusals:
-                self._blame.succeeded_after_refusal()
-            if permit.last_overload is not None:
-                self.overloads.ended()
+            self._succeeded_after_all(permit)
         self._pace.seen.answered(permit.sent_at, now, self.in_flight)
-        told = None if reply is None else rate_limit(reply)
+        told = rate_limit(reply) if reply is not None and reply.may_state_limit else None
         if self._at_once:
             if told is not None or self._pace._remaining is not None:  # noqa: SLF001 - for speed
                 self._pace.adjust(told, now)
                 self._at_once = self._pace.at_once(self._max_in_flight)
-            return
+            return now
         if self.fleet is not None:
             self.fleet.succeeded(permit.sent_at)
         # What was under way when the throttle closed says nothing of what comes after.
@@ -136,6 +136,13 @@ class ServerView:
             and not self._is_in_fleet
         ):
             self._at_once = self._pace.at_once(self._max_in_flight)
+        return now
+
+    def _succeeded_after_all(self, permit: Permit) -> None:
+        if permit.refusals:
+            self._blame.succeeded_after_refusal()
+        if permit.last_overload is not None:
+            self.overloads.ended()
 
     def refused(
         self,

@@ -34,8 +34,6 @@ class RateLimit:
 
 def rate_limit(reply: Reply) -> RateLimit | None:
     """Return what the reply says of the rate limit, `None` if it has neither header."""
-    if not reply.may_state_limit:
-        return None
     # The headers may echo the token, so no variable holds them.
     limit = _number(reply.headers.get(_LIMIT))
     remaining = _number(reply.headers.get(_REMAINING))

@@ -25,7 +25,7 @@ def load_json(reply: Reply) -> Any:
     try:
         if reply.body.startswith((b'{"', b"{}")):
             # The usual case, without the search for white space and other encodings.
-            text = reply.body.decode(errors="surrogatepass")
+            text = reply.body.decode("utf-8", "surrogatepass")
             try:
                 value, end = _scan(text, 0)
             except StopIteration:
