@@ -11,6 +11,8 @@ from .server_view import ServerView
 class Admission(ServerView):
     """Decides for one call at a time, from what is known of the server and what is under way."""
 
+    in_flight: int  # again, since pyright wants it of each class that assigns it
+
     @property
     def is_pacing(self) -> bool:
         """Return whether there is a limit to how many calls go out in a time."""

@@ -37,6 +37,8 @@ class Throttle(Admission):
         random: a source of [0, 1), for the distances of probes.
     """
 
+    in_flight: int  # as in `Admission`
+
     def __init__(
         self,
         *,
