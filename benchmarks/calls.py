@@ -11,16 +11,17 @@ import platform
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
 from .clients import SPANS, Gathered, Naive, Ours, UpdateMany
-from .echo import Echo, certificate, running
+from .echo import Echo, running
+from .load import COMPARED, under_load
+from .load import HEAD as LOAD_HEAD
 from .others import CLIENTS
 from .plot import Bars, draw
-from .worker import LOOPS, Cost, Worker, working
+from .worker import Cost, Worker, cells, working
 
 Row = Sequence[str]
 
@@ -129,6 +130,13 @@ def memory_rows(memory: Mapping[str, Sequence[tuple[int, float]]]) -> list[Row]:
     ]
 
 
+def _caption(options: str, rounds: int) -> str:
+    packages = sorted({one.package for one in CLIENTS} | {"uvloop"}, key=str.lower)
+    versions = ", ".join(f"{package} {version(package)}" for package in packages)
+    command = " ".join(f"python -m benchmarks {options} --rounds {rounds}".split())
+    return f"{time.strftime('%Y-%m-%d')}; {command}; Python {platform.python_version()}; {versions}"
+
+
 def main() -> None:
     """Measure, and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -137,39 +145,31 @@ def main() -> None:
     parser.add_argument("--in-flight", nargs="*", type=int, default=list(IN_FLIGHT))
     parser.add_argument("--lengths", nargs="*", type=int, default=list(LENGTHS))
     parser.add_argument("--svg", type=Path, help="where to draw the plot")
+    parser.add_argument("--load", action="store_true", help="at a steady rate instead")
     given = parser.parse_args()
+    if given.load:
+        lines = under_load(given.only or COMPARED, given.rounds)
+        print(f"\n{markdown([LOAD_HEAD, *lines])}\n\n{_caption('--load', given.rounds)}")
+        return
     # Those with spans have a table of their own, so they have to be asked for.
     asked = CLIENTS if given.only is None else (*CLIENTS, *SPANS)
     names = [one.name for one in asked if given.only is None or one.name in given.only]
     names = list(dict.fromkeys([Naive.name, *names]))
     table: list[Row] = [HEAD]
     bars: list[Bars] = []
-    for pem in (None, certificate()):
-        with ExitStack() as stack:
-            server = stack.enter_context(running(pem and stack.enter_context(pem)))
-            for loop in LOOPS:
-                where = f"{loop}, {server.url.partition(':')[0]}"
-                with ExitStack() as started:
-                    workers = {
-                        name: started.enter_context(working(name, loop, server)) for name in names
-                    }
-                    for in_flight in given.in_flight:
-                        costs = rounds(workers, in_flight, given.rounds)
-                        new = [row(costs, name, where, in_flight) for name in costs]
-                        print(*("  ".join(line) for line in new), sep="\n", flush=True)
-                        table += new
-                        medians = {n: statistics.median(ratios(costs, n)) for n in costs}
-                        bars.append(Bars(f"{where}, {in_flight:,} in flight", medians))
-                        slow = [n for n, made in costs.items() if _is_slow(made)]
-                        workers = {n: w for n, w in workers.items() if n not in slow}
+    for where, workers in cells(names):
+        left = workers
+        for in_flight in given.in_flight:
+            costs = rounds(left, in_flight, given.rounds)
+            new = [row(costs, name, where, in_flight) for name in costs]
+            print(*("  ".join(line) for line in new), sep="\n", flush=True)
+            table += new
+            medians = {n: statistics.median(ratios(costs, n)) for n in costs}
+            bars.append(Bars(f"{where}, {in_flight:,} in flight", medians))
+            left = {n: w for n, w in left.items() if not _is_slow(costs[n])}
     with running() as server:
         memory = batch_memory(server, given.lengths)
-    packages = sorted({one.package for one in CLIENTS} | {"uvloop"}, key=str.lower)
-    versions = ", ".join(f"{package} {version(package)}" for package in packages)
-    caption = (
-        f"{time.strftime('%Y-%m-%d')}; python -m benchmarks --rounds {given.rounds}; "
-        f"Python {platform.python_version()}; {versions}"
-    )
+    caption = _caption("", given.rounds)
     print(f"\n{markdown(table)}\n\n{markdown(memory_rows(memory))}\n\n{caption}")
     if given.svg is not None:
         given.svg.write_text(draw(bars, memory, Ours.name, caption))

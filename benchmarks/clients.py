@@ -22,6 +22,8 @@ from propq_async import AsyncPropQ, Credentials, UnitStatus, UnitUpdate
 from propq_async.hooks import OnCall
 from propq_async.opentelemetry import trace_calls
 
+from .ticks import ticking
+
 __all__ = [
     "CONNECTIONS",
     "HEADERS",
@@ -100,6 +102,32 @@ class Client(ABC):
         async with asyncio.TaskGroup() as group:
             for _ in range(in_flight):
                 group.create_task(work())
+        return took
+
+    async def keep_to(self, names: Iterator[str], per_second: float) -> Took:
+        """Begin all the updates at a steady rate, and return how long after they were due they end.
+
+        None waits for another one.
+        """
+        took = Took()
+        begun = asyncio.get_running_loop().create_future()
+
+        async def one(name: str, due: float) -> None:
+            said = await self.update(name)
+            took.note(time.monotonic() - due)
+            check(name, said)
+
+        async with asyncio.TaskGroup() as group:
+
+            def begin(due: float) -> None:
+                name = next(names, None)
+                if name is not None:
+                    group.create_task(one(name, due))
+                elif not begun.done():
+                    begun.set_result(None)
+
+            with ticking(per_second, begin):
+                await begun
         return took
 
 

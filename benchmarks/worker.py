@@ -11,17 +11,17 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
 import attrs
 
 from .clients import SPANS, Gathered, Took
-from .echo import Echo
+from .echo import Echo, certificate, running
 from .others import CLIENTS
 
-__all__ = ["Cost", "Worker", "working"]
+__all__ = ["Cost", "Worker", "cells", "working"]
 
 LOOPS: Final = ("asyncio", "uvloop")
 
@@ -49,10 +49,18 @@ class Worker:
         self._calls = 0
 
     def work(self, calls: int, in_flight: int) -> Cost:
+        """Have it make so many calls, so many at a time."""
+        return self._make(calls, f"drive {in_flight}")
+
+    def work_at(self, calls: int, per_second: float) -> Cost:
+        """Have it make so many calls at a steady rate, whose times count from when they are due."""
+        return self._make(calls, f"keep_to {per_second}")
+
+    def _make(self, calls: int, how: str) -> Cost:
         """Have it make so many calls, and let the server confirm that it has."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(f"{calls} {in_flight}\n")
+        self._process.stdin.write(f"{calls} {how}\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
@@ -77,6 +85,22 @@ def working(client: str, loop: str, server: Echo) -> Iterator[Worker]:
         yield Worker(process, server, run)
 
 
+def cells(names: Sequence[str]) -> Iterator[tuple[str, dict[str, Worker]]]:
+    """Start the clients on each event loop, over http and over https. Yields where, and them."""
+    for pem in (None, certificate()):
+        with ExitStack() as stack:
+            server = stack.enter_context(running(pem and stack.enter_context(pem)))
+            for loop in LOOPS:
+                with ExitStack() as started:
+                    yield (
+                        f"{loop}, {server.url.partition(':')[0]}",
+                        {
+                            name: started.enter_context(working(name, loop, server))
+                            for name in names
+                        },
+                    )
+
+
 # --- in the client's process ------------------------------------------------------------------
 
 
@@ -85,12 +109,16 @@ async def _serve(client: str, url: str, run: str, certificate: str) -> None:
     made = 0
     async with kind(url, run, certificate or None) as subject:
         while line := await asyncio.to_thread(sys.stdin.readline):
-            calls, in_flight = map(int, line.split())
+            count, how, figure = line.split()
+            calls = int(count)
             names = (f"A-{number:07}" for number in range(made, made + calls))
             made += calls
             gc.collect()
             wall, cpu = time.perf_counter(), time.process_time()
-            took = await subject.drive(names, in_flight)
+            if how == "drive":
+                took = await subject.drive(names, int(figure))
+            else:
+                took = await subject.keep_to(names, float(figure))
             wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
             if took.calls != calls:
                 raise RuntimeError(f"{took.calls} calls, not {calls}")
