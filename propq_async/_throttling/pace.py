@@ -137,7 +137,7 @@ class LearnedPace(Windows):
                 self.rate = TrialRate.of(rate, at, growth=LEAST_GROWTH, scale_seconds=TRIAL_SECONDS)
             return
         if stated is None and not (is_wait_stated and self._is_of_a_window(wait)):
-            self._try_rate(began_at, at - wait, at)
+            self._try_rate(at - wait, at)
             return
         if not self.seen.sent_at or self.seen.sent_at[-1] < began_at:
             return
@@ -206,7 +206,7 @@ class LearnedPace(Windows):
         self.rate.spacing.next_at = now + window.delay(now)
         self._changed(now)
 
-    def _try_rate(self, began_at: float, refused_at: float, now: float) -> None:
+    def _try_rate(self, refused_at: float, now: float) -> None:
         """Set the rate from a refusal that shows no window."""
         if self.rate is not None:
             if self.rate.is_newer_than(self._refused_sent_at):
@@ -222,7 +222,7 @@ class LearnedPace(Windows):
                 since = self.rate.refused_since
                 if since is not None:
                     floor = max(floor, self.seen.filling(since, refused_at))
-                self.rate.refused(began_at, refused_at, now, floor)
+                self.rate.refused(refused_at, now, floor)
                 self._try_concurrency(self.rate.per_second, now)
             self._tested = None
             return

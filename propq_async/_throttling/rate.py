@@ -36,9 +36,6 @@ MANY_CALLS: Final = 200
 # seemed to. That is then taken to be twice as long, up to this.
 LONGEST_SCALE_SECONDS: Final = 30.0
 
-# For this long no rate is tried that is as high as the last one that was refused.
-CEILING_SECONDS: Final = 60.0
-
 # A server that refuses everything for this many times the period in which it seemed to count has
 # a longer period.
 BLOCKED_LENGTHS: Final = 2.0
@@ -75,11 +72,8 @@ class TrialRate:
     _calls: int = 0
     # Whether a call had to wait for this rate: otherwise the server has not shown that it bears it.
     _is_kept: bool = False
-    _is_doubtful: bool = False
     # How many refusals are no harm.
     _forgiven: float = 0.0
-    _ceiling: float = math.inf
-    _ceiling_ends_at: float = -math.inf
     # When this rate was refused first, if it has not been borne since.
     refused_since: float | None = None
     # Since when the server refuses everything.
@@ -137,17 +131,12 @@ class TrialRate:
             self._trial_seconds = max(self.scale_seconds, self._trial_seconds / 2)
         self._borne = self.per_second
         self._cut, self.refused_since = FIRST_CUT, None
-        if now >= self._ceiling_ends_at:
-            self._ceiling = math.inf
-        growth = min(self._growth, (self._ceiling / self.per_second - 1) / 2)
-        if growth >= LEAST_GROWTH:
-            self._change(self.per_second * (1 + growth), now)
+        self._change(self.per_second * (1 + self._growth), now)
 
-    def refused(self, began_at: float, refused_at: float, now: float, floor: float) -> None:
+    def refused(self, refused_at: float, now: float, floor: float) -> None:
         """Take note of a refusal, after which calls go out again from `now` on.
 
-        `began_at`: when they last began to. `floor`: what the server has surely borne lately. The
-        rate does not fall below it.
+        `floor`: what the server has surely borne lately. The rate does not fall below it.
         """
         if self._blocked_since is not None:
             return
@@ -158,10 +147,6 @@ class TrialRate:
             # It was the trial that failed.
             rate = self._borne
             self._growth = max(LEAST_GROWTH, self._growth / 2)
-            self._ceiling, self._ceiling_ends_at = self.per_second, now + CEILING_SECONDS
-        elif refused_at - began_at < self.scale_seconds and not self._is_doubtful:
-            self._is_doubtful = True
-            return
         else:
             rate = self.per_second * (1 - self._cut)
             self._cut = min(LAST_CUT, 2 * self._cut)
@@ -209,4 +194,4 @@ class TrialRate:
     def _change(self, per_second: float, now: float) -> None:
         self.spacing.per_second = per_second
         self._changed_at, self._calls = now, 0
-        self._is_kept = self._is_doubtful = False
+        self._is_kept = False
