@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from enum import IntEnum, StrEnum
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, cast
 
 import attrs
 
@@ -258,6 +258,29 @@ class Failed(_Outcome):
     error: PropQError
     attempts: int
     elapsed_seconds: float
+
+
+class _Unfrozen(_Outcome):
+    """An outcome that is still being made. It has the same slots as one that is."""
+
+    __slots__ = ()
+    __setattr__ = object.__setattr__
+    __delattr__ = object.__delattr__
+
+
+def applied(
+    index: int, update: UnitUpdate, response: dict[str, Any], attempts: int, elapsed_seconds: float
+) -> Applied:
+    """Return the same as `Applied`, in a fifth of the time, since every row of a batch has one.
+
+    What is frozen sets each of its fields by name.
+    """
+    made: Any = object.__new__(_Unfrozen)
+    made.index, made.update, made.ok = index, update, True
+    made.response, made.error = response, None
+    made.attempts, made.elapsed_seconds = attempts, elapsed_seconds
+    made.__class__ = Applied
+    return cast("Applied", made)
 
 
 if TYPE_CHECKING:

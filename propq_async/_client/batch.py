@@ -42,7 +42,7 @@ class UnitBatch(Workers):
         if not self._workers and not self._closed:
             self._start_worker()
         while not self._ready and self._working:
-            consumer = self._loop.create_future()
+            consumer = self._create_future()
             self._consumers[consumer] = None
             try:
                 await consumer

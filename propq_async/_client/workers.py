@@ -15,8 +15,10 @@ import asyncio
 import copy
 from collections import deque
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, TypeAlias, cast
 
+from propq_async._http.wakeup import Wakeup
 from propq_async._process_bound import Unpicklable
 from propq_async._wire.messages import Call
 from propq_async.clock import Clock
@@ -57,6 +59,7 @@ class Workers(Unpicklable):
         self._monotonic = clock.monotonic
         self._time = 0.0
         self._loop = loop
+        self._create_future: Callable[[], asyncio.Future[None]] = partial(asyncio.Future, loop=loop)
         self._on_close = on_close
         self._input = Input(updates)
 
@@ -74,6 +77,8 @@ class Workers(Unpicklable):
         self._ready: deque[UnitOutcome] = deque()
         self._consumers: dict[asyncio.Future[None], None] = {}
         self._room: deque[asyncio.Future[None]] = deque()
+        # What has run the worker that had the last outcome.
+        self._wakeup: Wakeup | None = None
         # It is closed, and nothing is left running.
         self._ended = asyncio.Event()
         self.unfinished: list[UnitOutcome] = []
@@ -102,12 +107,12 @@ class Workers(Unpicklable):
         if not self._working:
             self._wake_consumers()
 
-    async def _work(self) -> None:
+    async def _work(self) -> None:  # noqa: C901 - as its docstring says
         """Pull updates and make their calls, in one piece since every row pays for it."""
         is_async, rows, credit, make = self._input.is_async, self._open, self._credit, self._make
         while True:
             while self._occupied >= self._concurrency and not self._stopped:
-                room = self._loop.create_future()
+                room = self._create_future()
                 self._room.append(room)
                 await room
             self._occupied += 1
@@ -131,24 +136,35 @@ class Workers(Unpicklable):
             else:
                 credit.earn()
                 outcome = row.success(response, self._now())
-            rows.settle(row)
+            is_alone = rows.settle(row)
             self._ready.append(outcome)
             if self._consumers:
-                self._wake_consumers()
+                # With others under way, a consumer takes several outcomes in one turn.
+                self._wakeup = row.wakeup if is_alone else None
                 # One of them makes room before it is this worker's turn again.
-                await asyncio.sleep(0)
+                if not self._wake_consumers():
+                    await asyncio.sleep(0)
 
     def _wake_worker(self) -> None:
         while self._room:
             room = self._room.popleft()
             if not room.done():
-                room.set_result(None)
+                if self._wakeup is None or not self._wakeup.follow(room):
+                    room.set_result(None)
                 return
 
-    def _wake_consumers(self) -> None:
+    def _wake_consumers(self) -> bool:
+        """Return whether the consumer runs in this very callback, when its worker waits.
+
+        That saves a turn of the event loop.
+        """
+        follows = False
         for consumer in self._consumers:
             if not consumer.done():
-                consumer.set_result(None)
+                follows = self._wakeup is not None and self._wakeup.follow(consumer)
+                if not follows:
+                    consumer.set_result(None)
+        return follows
 
     def _take(self) -> PulledRow | None:
         """Pull the next update from an iterator."""

@@ -128,7 +128,7 @@ class FastTransport:
                     else target.request(body)
                 )
             )
-            attempt.sent, attempt.stale = True, False
+            attempt.sent, attempt.stale, attempt.wakeup = True, False, connection.wakeup
             await connection.new_waiter()
             if connection.error is not None:
                 if answer.has_head:

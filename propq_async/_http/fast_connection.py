@@ -72,8 +72,8 @@ class FastConnection(asyncio.BufferedProtocol):
         self.deadline = math.inf
         self.tls: TlsLayer | None = None
         self.error: Exception | None = None
-        self._wakeup = Wakeup(loop)
-        self.new_waiter = self._wakeup.renewed
+        self.wakeup = Wakeup(loop)
+        self.new_waiter = self.wakeup.renewed
 
     # --- what aiohttp's connector asks of it ---
 
@@ -119,7 +119,7 @@ class FastConnection(asyncio.BufferedProtocol):
     def time_out(self) -> None:
         """Let whoever waits for the answer know that it took too long."""
         self.error, self.should_close, self.deadline = OutOfTimeError(), True, math.inf
-        self._wakeup.set_result(None)
+        self.wakeup.set_result(None)
 
     # --- what the event loop calls ---
 
@@ -160,7 +160,7 @@ class FastConnection(asyncio.BufferedProtocol):
             transport.abort()
         # Last of all, since the task runs in here.
         if self.error is not None or (is_expected and self.answer.has_ended):
-            self._wakeup.set_result(None)
+            self.wakeup.set_result(None)
 
     def eof_received(self) -> None:
         """Take the goodbye of the server. TLS has its own, so with TLS this one ends no answer."""
@@ -177,14 +177,14 @@ class FastConnection(asyncio.BufferedProtocol):
         self.transport = None
         if self._closed is not None and not self._closed.done():
             self._closed.set_result(None)
-        self._wakeup.set_result(None)
+        self.wakeup.set_result(None)
 
     def _shake_hands(self, tls: TlsLayer, data: memoryview) -> None:
         tls.shake_hands(data)
         if tls.is_open:
             # What has come with the end of the handshake answers no request.
             self.should_close = tls.decrypt(b"", self._buffers.decrypted) > 0
-            self._wakeup.set_result(None)
+            self.wakeup.set_result(None)
 
     def _take_goodbye(self, transport: asyncio.Transport, *, ends_answer: bool) -> None:
         """Take the end of the connection, which may end an answer that does not say its length.

@@ -16,6 +16,8 @@ import attrs
 from propq_async._version import __version__
 from propq_async._wire.messages import FIRST_REDIRECT, FIRST_SUCCESS, MAX_ERROR_BYTES
 
+from .wakeup import Wakeup
+
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024
 
 # The limit of one line of an answer's head. aiohttp's own is 8,190.
@@ -56,12 +58,13 @@ class Attempt:
     """What is known of a request while it is under way, and after it was cancelled.
 
     `sent`: the server may have received it. `stale`: its connection turned out to be closed before
-    it was sent.
+    it was sent. `wakeup`: what has the task run that waits for the answer, where that is known.
     """
 
     # Class attributes, since a constructor would cost each call more than it saves.
     sent = False
     stale = False
+    wakeup: Wakeup | None = None
 
 
 @attrs.frozen(eq=False, repr=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import cycle
 from typing import Any
 
@@ -19,6 +19,7 @@ from propq_async import (
     UnitUpdate,
 )
 from propq_async._client.updates import Updates
+from propq_async._http.wakeup import Wakeup
 from tests.helpers.batches import FATAL, a_batch, forever, named, others_are_done
 from tests.helpers.support import an_update, run_virtual, until
 
@@ -223,3 +224,67 @@ async def test_a_row_and_its_consumer_take_turns_of_one_loop(concurrency: int) -
         assert [outcome.index async for outcome in batch] == list(range(rows))
     timer[0].cancel()
     assert turns <= rows / concurrency + 10
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+async def test_one_by_one_an_answer_brings_the_next_request_in_its_own_callback(
+    *, is_known: bool
+) -> None:
+    """The consumer has the outcome by then. Where nothing tells of the callback, it takes turns."""
+    loop = asyncio.get_running_loop()
+    wakeups: list[Wakeup] = []
+
+    async def make(_: UnitUpdate, row: Any) -> dict[str, Any]:
+        wakeups.append(Wakeup(loop))
+        if is_known:
+            row.wakeup = wakeups[-1]
+        await wakeups[-1]
+        return {}
+
+    batch = a_batch(named(range(20)), make, concurrency=1)
+    taken: list[int] = []
+
+    async def consume() -> None:
+        async for outcome in batch:
+            taken.append(outcome.index)  # noqa: PERF401 - each at its time
+
+    def has_sent(number: int) -> Callable[[], bool]:
+        return lambda: len(wakeups) == number
+
+    consumer = asyncio.create_task(consume())
+    for number in range(1, 21):
+        await until(has_sent(number))
+        at_once = loop.create_future()
+
+        def arrive(at_once: Any = at_once) -> None:
+            wakeups[-1].set_result(None)
+            at_once.set_result((len(taken), len(wakeups)))
+
+        loop.call_soon(arrive)
+        done = number if is_known else number - 1
+        sent = min(20, number + 1) if is_known else number
+        assert await at_once == (done, sent)
+    await consumer
+
+
+async def test_a_slow_consumer_is_followed_by_the_next_request() -> None:
+    """If nobody waits for the outcome, it is the consumer that lets the worker go on."""
+    loop = asyncio.get_running_loop()
+    wakeups: list[Wakeup] = []
+
+    async def make(_: UnitUpdate, row: Any) -> dict[str, Any]:
+        wakeups.append(Wakeup(loop))
+        row.wakeup = wakeups[-1]
+        await wakeups[-1]
+        return {}
+
+    async with a_batch(named(range(3)), make, concurrency=1) as batch:
+        first = asyncio.create_task(anext(batch))
+        await until(lambda: wakeups)
+        loop.call_soon(wakeups[-1].set_result, None)
+        assert (await first).index == 0
+        await until(lambda: len(wakeups) == 2)
+        loop.call_soon(wakeups[-1].set_result, None)
+        await until(lambda: batch._ready)
+        assert (await anext(batch)).index == 1
+        await until(lambda: len(wakeups) == 3)

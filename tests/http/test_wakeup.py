@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from typing import Any
 
 import pytest
 
-from propq_async._http.wakeup import Wakeup
+from propq_async._http.wakeup import MOST_FOLLOWERS, Wakeup
 
 name: contextvars.ContextVar[str] = contextvars.ContextVar("name", default="nobody")
 
@@ -89,3 +90,65 @@ def test_nobody_need_wait() -> None:
     with pytest.raises(asyncio.CancelledError):
         wakeup.result()
     loop.close()
+
+
+async def test_so_many_may_follow_in_the_same_callback() -> None:
+    loop = asyncio.get_running_loop()
+    wakeup, order = Wakeup(loop), list[object]()
+    waiters = [loop.create_future() for _ in range(MOST_FOLLOWERS + 1)]
+    # Outside, none can.
+    assert not wakeup.follow(waiters[0])
+
+    async def go_on_and_let_follow(number: int, waiter: Any) -> None:
+        await waiter
+        order.append(number)
+        if number < len(waiters):
+            order.append(wakeup.follow(waiters[number]))
+            # There is one place.
+            assert not wakeup.follow(loop.create_future())
+            await asyncio.sleep(0)
+            # It is over.
+            assert not wakeup.follow(loop.create_future())
+
+    tasks = [
+        asyncio.create_task(go_on_and_let_follow(number, waiter))
+        for number, waiter in enumerate([wakeup, *waiters])
+    ]
+    await asyncio.sleep(0)
+    seen = loop.create_future()
+
+    def arrive() -> None:
+        wakeup.set_result(None)
+        seen.set_result(list(order))
+
+    loop.call_soon(arrive)
+    # The last one has to be woken by the event loop.
+    assert await seen == [0, True, 1, True, 2, False]
+    waiters[-1].set_result(None)
+    await asyncio.gather(*tasks)
+    assert order[-1] == 3
+
+
+async def test_who_is_cancelled_before_he_follows_is_cancelled() -> None:
+    loop = asyncio.get_running_loop()
+    wakeup, waiter = Wakeup(loop), loop.create_future()
+    said: list[object] = []
+
+    async def follows() -> None:
+        await waiter
+        said.append("woken")
+
+    follower = asyncio.create_task(follows())
+
+    async def lets_follow() -> None:
+        await wakeup
+        assert wakeup.follow(waiter)
+        follower.cancel()
+
+    first = asyncio.create_task(lets_follow())
+    await asyncio.sleep(0)
+    loop.call_soon(wakeup.set_result, None)
+    await first
+    with pytest.raises(asyncio.CancelledError):
+        await follower
+    assert said == []
