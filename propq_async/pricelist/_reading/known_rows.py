@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from itertools import compress, repeat
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from propq_async._update_values import all_of_checked, is_plain_price
 from propq_async.models import UnitUpdate
@@ -31,6 +31,8 @@ _ROUNDS: Final = 3
 _NUMBERS: Final = frozenset({int, float, Decimal})
 _ONLY_TEXTS: Final = {str}
 _LOOKED_UP: Final = frozenset({str, int, float, tuple})
+
+_LookUp: TypeAlias = tuple[Callable[[Sequence[Any]], list[Any]], Sequence[Any]]
 
 
 def plain_text(cell: Any) -> str | None:
@@ -102,22 +104,25 @@ class KnownRows:
 
         It goes through them by columns, which takes half as long as by rows.
         """
-        places, plain = self._plain(records)
-        rows = [record.cells for record in plain]
+        places, lines, rows = self._plain(records)
         columns: list[Sequence[Any]] = [*zip(*rows, strict=True)]
         if not columns:
             return [None] * len(records)
-        lines = [record.line for record in plain]
         names = _as_texts(columns[self._indexes[1]])
-        found = self._look_up(names, columns)
+        looked_up = self._looked_up(names, columns)
+        found = [look_up(cells) for look_up, cells in looked_up]
         # In most columns little is new, such as the next development. Where all is, it is left.
         for _ in range(_ROUNDS):
-            new = {[*map(bool, ones)].index(False) for ones in found if not all(ones)}
+            new = {
+                n: [*map(bool, ones)].index(False) for n, ones in enumerate(found) if not all(ones)
+            }
             if not new:
                 break
-            for at in new:
+            for at in {*new.values()}:
                 self._read_row(lines[at], rows[at])
-            found = self._look_up(names, columns)
+            for n in new:
+                look_up, cells = looked_up[n]
+                found[n] = look_up(cells)
         several = [*found, self._prices_of(columns[self._indexes[3]])]
         if not all(map(all, several)):
             are_known = [*map(all, zip(*several, strict=True))]
@@ -133,34 +138,39 @@ class KnownRows:
 
     def _plain(
         self, records: Sequence[Record | BrokenLine]
-    ) -> tuple[Sequence[int], Sequence[Record]]:
-        """Return the records with as many cells as columns, and their places."""
-        width, noticed = self._width, self._noticed
+    ) -> tuple[Sequence[int], list[int], list[list[Any]]]:
+        """Return places, lines and cells of the records with as many cells as columns."""
         plain = [record for record in records if type(record) is Record]
-        is_all = len(plain) == len(records) and not noticed
-        if is_all and {len(record.cells) for record in plain} == {width}:
-            return range(len(records)), plain
+        rows = [record.cells for record in plain]
+        if len(rows) == len(records) and not self._noticed and {*map(len, rows)} == {self._width}:
+            return range(len(records)), [record.line for record in plain], rows
         at_places = {
             at: record
             for at, record in enumerate(records)
-            if type(record) is Record and len(record.cells) == width and record.line not in noticed
+            if type(record) is Record
+            and len(record.cells) == self._width
+            and record.line not in self._noticed
         }
-        return [*at_places], [*at_places.values()]
+        plain = [*at_places.values()]
+        return [*at_places], [one.line for one in plain], [one.cells for one in plain]
 
-    def _look_up(self, names: Sequence[str], columns: Sequence[Sequence[Any]]) -> list[list[Any]]:
-        """Return of each row whether its name is plain, and what its cells but the price mean."""
+    def _looked_up(self, names: Sequence[str], columns: Sequence[Sequence[Any]]) -> list[_LookUp]:
+        """Return what is looked up: which names are plain, and what cells but the price mean."""
         at_development, _, at_status, _, at_directions = self._indexes
         directions = columns[at_directions]
         if list in map(type, directions):
             directions = [_as_key(cell) if type(cell) is list else cell for cell in directions]
         return [
-            self._names.are_plain(names),
-            [self._stated] * len(names)
+            (self._names.are_plain, names),
+            (self._all_stated, names)
             if at_development < 0
-            else self._ids.of(columns[at_development]),
-            self._states.of(columns[at_status]),
-            self._directions.of(directions),
+            else (self._ids.of, columns[at_development]),
+            (self._states.of, columns[at_status]),
+            (self._directions.of, directions),
         ]
+
+    def _all_stated(self, names: Sequence[str]) -> list[tuple[str, str] | None]:
+        return [self._stated] * len(names)
 
     def _prices_of(self, cells: Sequence[Any]) -> list[tuple[int | Decimal, str] | None]:
         known = self._prices.of(cells)

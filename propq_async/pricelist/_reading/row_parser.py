@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from itertools import chain, islice
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from propq_async._messages import joined, tr
 from propq_async.errors import InvalidUpdateError
@@ -120,23 +120,20 @@ class RowParser:
         records = with_shown(self._found.records(), self._noticed)
         while batch := [*islice(records, self._at_once)]:
             known = self._known.rows(batch)
-            if None in known or self._other_heading is not None:
-                yield self._rows_of(batch, known)
+            if self._other_heading is None and all(known):
+                yield cast("list[Row | BrokenRow]", known)
             else:
-                yield [row for row in known if row is not None]
+                yield [*self._rows_of(batch, known)]
 
     def _rows_of(
         self, batch: Iterable[Record | BrokenLine], known: Iterable[Row | None]
-    ) -> list[Row | BrokenRow]:
-        """Return the rows of records, of which some are known."""
-        rows: list[Row | BrokenRow] = []
+    ) -> Iterator[Row | BrokenRow]:
+        """Yield the rows of records, of which some are known."""
         for record, known_row in zip(batch, known, strict=True):
-            row: Row | BrokenRow | None
-            row = known_row if self._other_heading is None else None
-            row = row or self._row_of(record)
+            is_known = known_row is not None and self._other_heading is None
+            row = known_row if is_known else self._row_of(record)
             if row is not None:
-                rows.append(row)
-        return rows
+                yield row
 
     def _row_of(self, record: Record | BrokenLine) -> Row | BrokenRow | None:
         """Return the row of a record, `None` if it has nothing in it, or is a heading."""

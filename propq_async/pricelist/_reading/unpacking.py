@@ -41,9 +41,11 @@ _IS_XLSX: Final = "xl/workbook.xml"
 _IS_OTHER: Final = frozenset({"content.xml", "xl/workbook.bin"})
 
 # What is not written like the cells of common programs, in the columns A to Z of 299,999 rows. The
-# whole tag is looked at, since a second reference in it would be taken for the cell's.
+# whole tag is looked at, since a second reference in it would be taken for the cell's; first for
+# what most have, which is quicker.
 _UNCOMMON: Final = re.compile(
-    rb'<c(?! r="[A-Z][12]?[0-9]{1,5}+"(?: [st]="[A-Za-z0-9]*+")*+ ?+/?+>|[A-Za-z])'
+    rb'<c(?! r="[A-Z][12]?[0-9]{1,5}+"'
+    rb'(?:>| t="[A-Za-z]++">|(?: [st]="[A-Za-z0-9]*+")*+ ?+/?+>)|[A-Za-z])'
 )
 _FEW: Final = 10_000
 _COMMON_EXTENT: Final = 26 * 299_999
@@ -202,13 +204,15 @@ def _cells_at_most(content: bytes) -> int:
 
 
 def _has_prefix(content: bytes) -> bool:
-    """Return whether `:c` stands anywhere. Where there are few colons, each is found quickly."""
-    if content.count(b":") > _FEW:
-        return b":c" in content
-    at = content.find(b":")
-    while at >= 0 and content[at + 1 : at + 2] != b"c":
+    """Return whether `:c` stands anywhere. The first few colons are each found quickly."""
+    at = -1
+    for _ in range(_FEW):
         at = content.find(b":", at + 1)
-    return at >= 0
+        if at < 0:
+            return False
+        if content[at + 1 : at + 2] == b"c":
+            return True
+    return content.find(b":c", at) >= 0
 
 
 def _extent(content: bytes) -> tuple[int, int, str]:
