@@ -41,18 +41,27 @@ async def served(app: Any) -> AsyncIterator[str]:
 async def test_a_service_with_aiohttp(emulator: PropQEmulator) -> None:
     make_app = execute(block(TUTORIALS / "service.md", "cleanup_ctx"), TUTORIALS)["make_app"]
     async with TestClient(TestServer(make_app())) as client:
-        async with client.post("/sell/4711/A-101?price=260000") as response:
+        async with client.post("/sell/4711/A-101?price=260000&direction=N&direction=S") as response:
             assert (response.status, await response.json()) == (200, {"sold": "A-101"})
-        async with client.post("/sell/4711/A-999?price=260000") as response:
-            assert response.status == 502
+        async with client.post("/sell/4711/A-999?price=260000&direction=N&direction=S") as response:
+            assert response.status == 404
             assert "must match exactly" in (await response.json())["error"]
-        async with client.post("/sell/4711/A-101?price=-1") as response:
+        async with client.post("/sell/4711/A-101?price=-1&direction=N&direction=S") as response:
             assert response.status == 400
             assert "price: must be above zero" in (await response.json())["error"]
+        async with client.post("/sell/4711/A-101?direction=N") as response:
+            assert (response.status, await response.json()) == (
+                400,
+                {"error": "the price is missing"},
+            )
+        emulator.fail_next(400)
+        async with client.post("/sell/4711/A-101?price=260000&direction=N") as response:
+            assert response.status == 502
         emulator.fail_next(429, retry_after=100)
-        async with client.post("/sell/4711/A-101?price=260000") as response:
+        async with client.post("/sell/4711/A-101?price=260000&direction=N&direction=S") as response:
             assert (response.status, response.headers["Retry-After"]) == (503, "100")
-    assert emulator.unit("4711", "A-101").price == 260_000
+    sold = emulator.unit("4711", "A-101")
+    assert (sold.price, [*sold.directions]) == (260_000, ["N", "S"])
     assert emulator.token_requests == 1
 
 
@@ -81,20 +90,23 @@ async def test_the_service_runs_as_the_page_says(emulator: PropQEmulator) -> Non
 async def test_a_service_with_fastapi(emulator: PropQEmulator) -> None:
     app = execute(block(TUTORIALS / "service.md", "FastAPI("), TUTORIALS)["app"]
     async with served(app) as url, aiohttp.ClientSession(url) as client:
-        async with client.post("/sell/4711/A-101?price=260000") as response:
+        async with client.post("/sell/4711/A-101?price=260000&direction=N&direction=S") as response:
             assert (response.status, await response.json()) == (200, {"sold": "A-101"})
-        async with client.post("/sell/4711/A-999?price=260000") as response:
+        async with client.post("/sell/4711/A-999?price=260000&direction=N&direction=S") as response:
             assert response.status == 404
             assert "must match exactly" in (await response.json())["detail"]
-        async with client.post("/sell/4711/A-101?price=-1") as response:
+        async with client.post("/sell/4711/A-101?price=-1&direction=N&direction=S") as response:
             assert response.status == 400
+        async with client.post("/sell/4711/A-101?price=260000") as response:
+            assert response.status == 422
         emulator.fail_next(500, times=5)
-        async with client.post("/sell/4711/A-101?price=270000") as response:
+        async with client.post("/sell/4711/A-101?price=270000&direction=N&direction=S") as response:
             assert (response.status, "Retry-After" in response.headers) == (503, False)
         emulator.fail_next(429, retry_after=100)
-        async with client.post("/sell/4711/A-101?price=270000") as response:
+        async with client.post("/sell/4711/A-101?price=270000&direction=N&direction=S") as response:
             assert (response.status, response.headers["Retry-After"]) == (503, "100")
-    assert emulator.unit("4711", "A-101").price == 260_000
+    sold = emulator.unit("4711", "A-101")
+    assert (sold.price, [*sold.directions]) == (260_000, ["N", "S"])
     assert emulator.token_requests == 1
 
 
