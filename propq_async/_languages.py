@@ -38,8 +38,6 @@ class Language(Formatter):
 
     def __init__(self, name: str, texts: Mapping[str, tuple[str, str]]) -> None:
         self.name = name
-        # What stands before decimals.
-        self.decimal: str = "." if name == ENGLISH else ","
         self._texts = texts
 
     def said(self, text: str) -> str:

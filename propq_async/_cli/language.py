@@ -11,7 +11,7 @@ from propq_async._messages import joined, tr
 
 from .exit_codes import CommandError, Exit
 
-__all__ = ["choose_language", "decimal_sign", "said", "spoken"]
+__all__ = ["choose_language", "said", "spoken"]
 
 _OPTION: Final = "--lang"
 
@@ -30,11 +30,6 @@ def said(text: str) -> str:
 def spoken() -> str:
     """Return the language of this command."""
     return _Speaker.language.name
-
-
-def decimal_sign() -> str:
-    """Return what stands before decimals in the language of this command."""
-    return _Speaker.language.decimal
 
 
 def choose_language(arguments: Sequence[str], environ: Mapping[str, str] = os.environ) -> list[str]:

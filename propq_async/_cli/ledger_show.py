@@ -13,7 +13,6 @@ from propq_async.ledger import Account, Entry, Ledger
 from propq_async.pricelist._money import money
 
 from .exit_codes import Exit
-from .language import decimal_sign
 from .phrases import and_more, counted
 from .plan_json import dump
 from .screen import Screen, report
@@ -112,7 +111,7 @@ def _cells(entry: Entry) -> tuple[str, ...]:
         entry.development_id,
         entry.name,
         tr("never acknowledged") if entry.status is None else entry.status.name,
-        "" if entry.price is None else money(entry.price, decimal_sign()),
+        "" if entry.price is None else money(entry.price, None),
         " ".join(entry.directions),
         "" if at is None else f"{_time(at).astimezone():%Y-%m-%d %H:%M}",
         entry.source or "",

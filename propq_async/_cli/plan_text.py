@@ -153,7 +153,7 @@ def _show_changes(
         )
 
 
-def _cells(change: Change, decimal: str) -> tuple[str, ...]:
+def _cells(change: Change, decimal: str | None) -> tuple[str, ...]:
     update, before = change.update, change.before
     status, price = update.status.name, money(exact(update.price), decimal)
     directions = " ".join(update.directions)

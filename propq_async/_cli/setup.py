@@ -114,10 +114,10 @@ def _shown(draft: Draft) -> list[str]:
     ]
 
 
-def _of_row(row: Row, decimal: str) -> str:
+def _of_row(row: Row, decimal: str | None) -> str:
     update = row.update
     price, directions = money(exact(update.price), decimal), " ".join(update.directions)
-    shown = f"{update.name}  {update.status.name}  {price}  {directions}"
+    shown = joined("  ", (update.name, update.status.name, price, directions))
     if not row.filled:
         return shown
     filled = (

@@ -30,7 +30,6 @@ from .account import find_credentials
 from .client import connect, explained
 from .exit_codes import CommandError, Exit, exit_of
 from .guard_options import GuardOptions, accepting
-from .language import decimal_sign
 from .question import ask
 from .screen import Screen, ledger_warnings, report, store_warnings
 from .signals import interruptible
@@ -120,7 +119,7 @@ class UpdateCommand:
         before = entries.get((update.development_id, update.name))
         max_change, min_price = self.guards.limits.values()
         least = MIN_PRICE if min_price is None else min_price
-        limits = Limits(exact(max_change), exact(least), decimal_sign())
+        limits = Limits(exact(max_change), exact(least))
         left = self.guards.unaccepted_of(warnings_of_update(update, before, limits))
         if not left:
             return
@@ -169,7 +168,7 @@ class UpdateCommand:
             name=update.name,
             development_id=update.development_id,
             status=update.status.name,
-            price=money(exact(update.price), decimal_sign()),
+            price=money(exact(update.price), None),
             directions=" ".join(update.directions),
         )
         report(lambda screen: screen.sentence(said, "green"))

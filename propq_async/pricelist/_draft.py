@@ -31,7 +31,7 @@ class Draft:
             would answer it by its best guess.
         rows: the first rows as they would be sent.
         problem: why the list cannot be read yet, nothing if it can.
-        decimal: what stands before the decimals of its prices.
+        decimal: what stands before the decimals of its prices, `None` where nothing tells.
     """
 
     path: Path
@@ -39,7 +39,7 @@ class Draft:
     guessed: Sequence[tuple[Question, str]]
     rows: Sequence[Row | BrokenRow]
     problem: str = ""
-    decimal: str = "."
+    decimal: str | None = "."
 
     def text(self, folder: str | os.PathLike[str] | None = None, *, language: str = ENGLISH) -> str:
         """Return the text of a profile in a folder, by default that of the list.

@@ -30,12 +30,12 @@ class Limits:
     Args:
         max_change: by how much it may move, 0.2 for 20%.
         min_price: the lowest price of a unit, in euro.
-        decimal: what stands before decimals in texts.
+        decimal: what stands before decimals in texts, `None` for what the language has there.
     """
 
     max_change: Decimal
     min_price: Decimal
-    decimal: str = "."
+    decimal: str | None = None
 
     def money(self, value: float | Decimal) -> str:
         """Return an amount as the list writes it."""

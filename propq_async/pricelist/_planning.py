@@ -56,7 +56,7 @@ class Plan:
         totals: the good rows of the list, by status.
         generation: the generation of the ledger when the plan was made.
         list_digest: the SHA-256 of the list, in hexadecimal digits.
-        decimal: what stands before the decimals of a price in the list.
+        decimal: what stands before the decimals of a price in the list, `None` where nothing tells.
         profile: the profile that says how the list is read, `None` if there is none.
         profile_digest: the SHA-256 of that.
         not_units: the rows that are no units: totals, notes, headings of groups.
@@ -78,7 +78,7 @@ class Plan:
     totals: Mapping[UnitStatus, Total]
     generation: int
     list_digest: str
-    decimal: str = "."
+    decimal: str | None = "."
     profile: Path | None = None
     profile_digest: str | None = None
     not_units: list[Remark] = attrs.field(factory=list)
@@ -191,7 +191,7 @@ async def plan(
         stated = prices.stated.min_price
         min_price = MIN_PRICE if stated is None else float(stated)
     check_at_least("min_price", min_price, 0)
-    limits = Limits(exact(max_change), exact(min_price), prices.decimal)
+    limits = Limits(exact(max_change), exact(min_price), prices.known_decimal)
     account = Account(propq.base_url, propq.client_id)
     generation = await ledger.generation(account)
     source = _source(prices.path)
@@ -260,7 +260,7 @@ def _compare(
         totals=totals_of(row.update for row in part.rows),
         generation=generation,
         list_digest=listed.digest,
-        decimal=prices.decimal,
+        decimal=prices.known_decimal,
         profile=None if prices.profile is None else prices.profile.path,
         profile_digest=None if prices.profile is None else prices.profile.digest,
         not_units=part.not_units,

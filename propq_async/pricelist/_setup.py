@@ -96,7 +96,7 @@ class _Setup:
         is_known = bool(self._assumed.development or self._assumed.sheets)
         prices = self._read(is_final=is_known)
         rows = list(islice(prices, _SHOWN))
-        return Draft(self._path, stated, self._left_open, rows, decimal=prices.decimal)
+        return Draft(self._path, stated, self._left_open, rows, decimal=prices.known_decimal)
 
     # --- what to ask --------------------------------------------------------------------------
 

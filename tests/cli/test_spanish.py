@@ -18,7 +18,7 @@ from propq_async._cli.usage import usage_error
 from propq_async._messages import tr
 from propq_async.testing import PropQEmulator
 from tests.helpers.commands import FIRST, lines, talk_on_a_terminal
-from tests.helpers.lists import SPANISH, text_list, unit
+from tests.helpers.lists import SPANISH, text_list, unit, workbook
 from tests.helpers.texts import in_the_help, spanish_only
 
 FAULTS = (
@@ -67,8 +67,8 @@ def test_a_list_with_faults_is_told_in_spanish(emulator: PropQEmulator, propq: A
         r"precios\.csv, línea 16, la columna Orientación está vacía; se esperaba al menos una",
         r"^No son unidades\n  - precios\.csv, línea 19: un total: TOTAL 250000$",
         r"^Probablemente un error$",
-        r"4711 A-102 cuesta 10 EUR: menos de 1",
-        r"4711  A-101  SOLD  250,000 EUR -> 300,000 EUR \(\+20,0 %\)",
+        r"4711 A-102 cuesta 10 EUR: menos de 1\.000 EUR$",
+        r"4711  A-101  SOLD  250\.000 EUR -> 300\.000 EUR \(\+20,0 %\)",
     )
     push = propq("push", "precios.csv", "--lang=es", "--yes", "--report", "informe.html")
     assert push.status == Exit.ROWS_FAILED
@@ -88,6 +88,22 @@ def test_a_list_with_faults_is_told_in_spanish(emulator: PropQEmulator, propq: A
     shown = re.sub(r"(?s)<style>.*</style>|<script>.*</script>|<[^>]*>", "\n", page)
     spanish_only(shown)
     assert "No todo está aplicado: véase abajo." in shown
+
+
+def test_prices_follow_the_list_or_else_the_language(emulator: PropQEmulator, propq: Any) -> None:
+    """In a workbook prices are numbers, which have no style of their own."""
+    whole = workbook(Path("numeros.xlsx"), Lista=[SPANISH, unit("A-101", 239_000)])
+    marked = text_list(Path("marcas.csv"), unit("A-102", "239,000.50"), header=SPANISH)
+    for language, shown in (("es", r"239\.000 EUR"), ("en", "239,000 EUR")):
+        plan = propq("plan", str(whole), "--lang", language, "--report", f"{language}.html").out
+        lines(plan, rf"^  SOLD .* {shown}$", rf"^  4711  A-101  SOLD  {shown}")
+        assert re.search(shown, Path(f"{language}.html").read_text(encoding="utf-8"))
+        lines(
+            propq("plan", str(marked), "--lang", language).out,
+            r"^  4711  A-102  SOLD  239,000\.50 EUR",
+        )
+    lines(propq("push", str(whole), FIRST, "--lang", "es").out, r"^  SOLD .* 239\.000 EUR$")
+    assert emulator.calls == 1
 
 
 def test_machines_are_told_in_english(

@@ -312,9 +312,10 @@ def test_what_a_price_should_be_instead(text: str, said: str | None) -> None:
         (Decimal("239900.5"), ",", "239.900,50 EUR"), (Decimal("239900.50"), ".", "239,900.50 EUR"),
         (Decimal("0.125"), ",", "0,125 EUR"), (Decimal("1.100"), ".", "1.10 EUR"),
         (Decimal(1234567), ",", "1.234.567 EUR"), (239_900.4, ".", "239,900 EUR"),
+        (239_900.4, None, "239,900 EUR"), (Decimal("239900.5"), None, "239,900.50 EUR"),
     ],
 )  # fmt: skip
 def test_prices_are_shown_as_the_list_writes_them(
-    value: float | Decimal, decimal: str, shown: str
+    value: float | Decimal, decimal: str | None, shown: str
 ) -> None:
     assert money(value, decimal) == shown

@@ -240,7 +240,13 @@ class PriceList:
     @property
     def decimal(self) -> str:
         """Return what stands before the decimals of its prices, a point where nothing tells."""
-        return "," if self._decimals == {","} else "."
+        return self.known_decimal or "."
+
+    @property
+    def known_decimal(self) -> str | None:
+        """Return what stands before the decimals of its prices, `None` where nothing tells."""
+        marks = self._decimals
+        return min(marks) if len(marks) == 1 else None
 
     @property
     def _decimals(self) -> set[str]:
