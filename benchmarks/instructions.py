@@ -63,7 +63,7 @@ CASES: Final = {
         Case(BelowUnsampled),
         Case(SampledOut),
         Case(Traced),
-        Case(UpdateMany, 185),
+        Case(UpdateMany, 162),
         Case(UpdateMany, 174, in_flight=100),
     )
 }

@@ -119,8 +119,10 @@ class UnitUpdate:
             and (text := development_id + name).isprintable()
             and (text.isascii() or INVISIBLE.isdisjoint(text))
             # No other white space is printable.
-            and (" " not in text or development_id[0] != " " != development_id[-1])
-            and (" " not in name or name[0] != " " != name[-1])
+            and (
+                " " not in text
+                or (development_id[0] != " " != development_id[-1] and name[0] != " " != name[-1])
+            )
             and development_id not in (".", "..")
             and (0 < price < PLAIN_BELOW if type(price) is int else is_plain_price(price))
             and type(self.status) is UnitStatus

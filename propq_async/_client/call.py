@@ -86,7 +86,8 @@ class Run(RetriedCall):
                         isinstance(outcome, Reply)
                         and FIRST_SUCCESS <= outcome.status < FIRST_REDIRECT
                     ):
-                        value = request.read(outcome, call, token)
+                        read = request.read  # a variable, since to call an attribute takes longer
+                        value = read(outcome, call, token)
                         if not isinstance(value, UnexpectedResponseError):
                             if self.observer is not None or _is_enabled_for(DEBUG):
                                 self.tell(outcome, None, token)

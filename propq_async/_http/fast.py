@@ -108,8 +108,9 @@ class FastTransport:
                 connection = origin.idle.pop()
             else:
                 connection = await deadlines.keep(deadline, self._connect(origin))
-            transport = connection.transport
-            if transport is None or transport.is_closing() or connection.has_unread(0):
+            # As an attribute and not as a method, which is found faster.
+            transport, has_unread = connection.transport, connection.has_unread
+            if transport is None or transport.is_closing() or has_unread(0):
                 connection = await deadlines.keep(deadline, self._looked_at(connection, origin))
                 transport = connection.transport
             # What has arrived unasked answers no request.
@@ -129,7 +130,7 @@ class FastTransport:
                 )
             )
             attempt.sent, attempt.stale, attempt.wakeup = True, False, connection.wakeup
-            await connection.new_waiter()
+            await connection.wakeup.renewed()
             if connection.error is not None:
                 if answer.has_head:
                     # The status is known, even if the body gets lost.

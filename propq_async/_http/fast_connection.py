@@ -73,7 +73,6 @@ class FastConnection(asyncio.BufferedProtocol):
         self.tls: TlsLayer | None = None
         self.error: Exception | None = None
         self.wakeup = Wakeup(loop)
-        self.new_waiter = self.wakeup.renewed
 
     # --- what aiohttp's connector asks of it ---
 
@@ -112,7 +111,7 @@ class FastConnection(asyncio.BufferedProtocol):
             raise ConnectionResetError
         self.tls = TlsLayer(context, server_name, transport)
         self.tls.shake_hands()
-        await self.new_waiter()
+        await self.wakeup.renewed()
         if self.error is not None:
             raise self.error
 
@@ -136,20 +135,21 @@ class FastConnection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Read what belongs to the answer that is being waited for."""
-        tls, transport, buffers = self.tls, self.transport, self._buffers
+        answer, tls, transport = self.answer, self.tls, self.transport
         if transport is None:
             return
-        is_expected = not self.answer.has_ended
-        data = buffers.received[:nbytes]
+        is_expected = not answer.has_ended
+        data = self._buffers.received[:nbytes]
         try:
             if tls is not None:
                 if not tls.is_open:
                     self._shake_hands(tls, data)
                     return
-                data = buffers.decrypted[: tls.decrypt(data, buffers.decrypted)]
+                decrypted = self._buffers.decrypted
+                data = decrypted[: tls.decrypt(data, decrypted)]
             if data:
                 if is_expected:
-                    self.answer.feed(data)
+                    answer.feed(data)
                 else:
                     # It answers no request.
                     self.should_close = True
@@ -159,7 +159,7 @@ class FastConnection(asyncio.BufferedProtocol):
             self.error, self.should_close = error, True
             transport.abort()
         # Last of all, since the task runs in here.
-        if self.error is not None or (is_expected and self.answer.has_ended):
+        if self.error is not None or (is_expected and answer.has_ended):
             self.wakeup.set_result(None)
 
     def eof_received(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import partial
 from operator import attrgetter
 from typing import Any, Final
@@ -28,7 +28,7 @@ class Wakeup:
     cancel = property(attrgetter("_future.cancel"))
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._create_future = partial(asyncio.Future, loop=loop)
+        self._create_future: Callable[[], asyncio.Future[None]] = partial(asyncio.Future, loop=loop)
         self._future: asyncio.Future[None] = self._create_future()
         self._may_follow = False
         self._follower: asyncio.Future[None] | None = None
@@ -38,15 +38,14 @@ class Wakeup:
 
     def renewed(self) -> asyncio.Future[None]:
         """Return the next future, which is to be awaited instead of this object: that is faster."""
-        future: asyncio.Future[None] = self._create_future()
-        self._future = future
+        create_future = self._create_future  # a variable, since to call an attribute takes longer
+        self._future = future = create_future()
         return future
 
     def set_result(self, _: None) -> None:
         """Run the task until it waits again, and then what is to follow."""
-        future: asyncio.Future[None] | None = self._future
-        left = MOST_FOLLOWERS
-        while future is not None and not future.done():
+        future, left = self._future, MOST_FOLLOWERS
+        while not future.done():
             # Its interface has no name for what it would call a turn later.
             callbacks = future._callbacks  # noqa: SLF001
             if not callbacks:
@@ -60,6 +59,8 @@ class Wakeup:
                 context.run(callback, future)
             finally:
                 self._may_follow = False
+            if self._follower is None:
+                return
             future, self._follower = self._follower, None
             left -= 1
 
