@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, time, timedelta
 from decimal import Decimal
 from itertools import chain, islice
 from typing import Any, Final, cast
@@ -12,24 +11,21 @@ from typing import Any, Final, cast
 from propq_async._messages import joined, tr
 from propq_async.errors import InvalidUpdateError
 from propq_async.ledger import Unit
-from propq_async.models import UnitStatus, UnitUpdate
-from propq_async.pricelist._problems import Problem, shown_value
+from propq_async.models import UnitUpdate
+from propq_async.pricelist._problems import Problem
 
+from .cell_reader import EXPECTED_STATUS, CellReader, expected_of_field
 from .cells import (
     directions_text,
-    is_text_or_number,
     key_text,
     plain_price,
-    price_of,
     price_text,
     text_of,
 )
 from .evidence import Style
 from .found_table import Found
 from .heading_words import is_without_tax
-from .known_rows import KnownRows, plain_text
-from .names_and_ids import KeyStyle, explicit
-from .no_price import expected_instead
+from .known_rows import KnownRows
 from .notes import Notes
 from .numbers import Doubt
 from .rows import BrokenRow, Row, problem_in
@@ -37,7 +33,7 @@ from .shown_values import with_shown
 from .split_prices import split_price, whole_from
 from .text import BrokenLine, Record
 from .unit_likeness import is_filled
-from .word_lookup import FIELDS, StatedWords, directions_in, status_of
+from .word_lookup import FIELDS, StatedWords
 
 __all__ = ["AT_ONCE", "RowParser", "separated_by"]
 
@@ -48,32 +44,6 @@ AT_ONCE: Final = 100
 
 # What units are called: words, without a number.
 _IS_KIND: Final = re.compile(r"\s*[^\W\d_]+(?:[ /-][^\W\d_]+)*\s*")
-
-# What is left of bytes that are not in the encoding.
-_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
-
-_EXPECTED_STATUS: Final = tr(
-    "AVAILABLE (Disponible), HOLD (Bloqueado, No disponible), SOLD (Vendido), "
-    "RESERVED (Reservado) or their numbers 1, 2, 4, 8; what another word means "
-    "is for you to state: --status-word WORD=STATUS"
-)
-_EXPECTED_CERTAINTY: Final = tr(
-    "a price that can be read in one way only (three digits after the last "
-    "separator may be thousands or decimals); state the separator of decimals: "
-    "--decimal , or --decimal ."
-)
-_EXPECTED_CENTS: Final = tr(
-    "a price with at most two decimals (more of them are most likely a group "
-    "of digits that was misread): write it without grouping, such as 250000"
-)
-_EXPECTED_PRICE: Final = tr(
-    "a price above zero in euro, such as 199500.50, 199.500,50 € or 199 500"
-)
-_EXPECTED_OF_PRICE: Final = {
-    None: _EXPECTED_PRICE,
-    Doubt.IN_DOUBT: _EXPECTED_CERTAINTY,
-    Doubt.TOO_FINE: _EXPECTED_CENTS,
-}
 
 
 def separated_by(delimiter: str) -> str:
@@ -98,8 +68,7 @@ class RowParser:
         self._found = found
         self._table = found.table
         self._style = style.prices
-        self._direction_words = style.directions
-        self._names, self._ids = style.names, style.ids
+        self._cell = CellReader(found, style, words)
         self._noticed = style.noticed
         self._words = words
         self._width = len(found.table.header)
@@ -107,10 +76,7 @@ class RowParser:
         self._is_text = found.delimiter is not None
         self._indexes = [found.columns.get(field, -1) for field in FIELDS]
         self._whole_from = whole_from(found.delimiter, found.table.header, found.columns["price"])
-        # The same few words come again and again.
-        self._states: dict[str, UnitStatus | None] = {}
-        self._directions: dict[str, tuple[str, ...] | str] = {}
-        self._known = KnownRows(found, style, self._price, self._whole_from, self._row)
+        self._known = KnownRows(found, style, self._cell.price, self._whole_from, self._row)
 
     def __iter__(self) -> Iterator[Row | BrokenRow]:
         return chain.from_iterable(self.several())
@@ -231,17 +197,17 @@ class RowParser:
     def _row(self, line: int, cells: list[Any]) -> Row | BrokenRow:
         at_development, at_name, at_status, at_price, at_directions = self._indexes
         notes = Notes(self._table, line, cells, self._noticed)
-        name = self._key(cells[at_name], at_name, self._names, notes)
-        development_id = self._development(cells, at_development, notes)
-        status = self._status(cells[at_status])
+        name = self._cell.name(cells[at_name], at_name, notes)
+        development_id = self._cell.development(cells, at_development, notes)
+        status = self._cell.status(cells[at_status])
         if status is None:
-            notes.expect(at_status, _EXPECTED_STATUS)
-        price = self._price(cells[at_price])
+            notes.expect(at_status, EXPECTED_STATUS)
+        price = self._cell.price(cells[at_price])
         if price is None or isinstance(price, Doubt):
-            notes.expect(at_price, self._expected_of(text_of(cells[at_price]), price))
+            notes.expect(at_price, self._cell.expected_of_price(text_of(cells[at_price]), price))
         elif price < self._whole_from:
             self._look_beside(cells, at_price, notes)
-        directions = self._directions_of(cells[at_directions])
+        directions = self._cell.directions(cells[at_directions])
         if isinstance(directions, str):
             notes.expect(at_directions, directions)
         elif len(directions) == 0:
@@ -252,85 +218,12 @@ class RowParser:
             except InvalidUpdateError as error:
                 for field, wrong in error.errors.items():
                     index = self._found.columns.get(field, at_name)
-                    notes.expect(
-                        index, joined("", (_expected(field), " (", joined(tr(" and "), wrong), ")"))
-                    )
+                    problems = joined(tr(" and "), wrong)
+                    notes.expect(index, joined("", (expected_of_field(field), " (", problems, ")")))
             else:
                 return self._good(update, line, cells, notes)
         unit = (development_id, name) if development_id and name else None
         return self._broken(line, cells, notes.problems, unit)
-
-    def _development(self, cells: list[Any], index: int, notes: Notes) -> str:
-        stated = self._words.development_id
-        if index < 0:
-            return stated or ""
-        cell = cells[index]
-        if stated is None:
-            return self._key(cell, index, self._ids, notes)
-        own = self._key(cell, index, self._ids, notes) if text_of(cell).strip() else stated
-        if own != stated:
-            notes.expect(index, tr("{stated}, as stated, or nothing").format(stated=stated))
-        return stated
-
-    def _key(self, cell: Any, index: int, style: KeyStyle, notes: Notes) -> str:
-        """Return a name or an id as it was meant."""
-        plain = plain_text(cell)
-        if plain is not None and style.is_plain(plain):
-            return plain
-        if type(cell) is not str:
-            if isinstance(cell, date | time | timedelta):
-                notes.expect(index, tr("text: this cell is a date, as spreadsheets make of 1-2"))
-                return ""
-            if not is_text_or_number(cell):
-                notes.expect(index, tr("text"))
-                return ""
-            cell = text_of(cell)
-        key = style.read(cell)
-        if _LONE_SURROGATE.search(cell):
-            notes.expect(
-                index,
-                tr("text in {encoding}, or its --encoding stated").format(
-                    encoding=self._found.encoding
-                ),
-            )
-            return key.text
-        if key.expected or not key.text:
-            notes.expect(index, key.expected or tr("a text"))
-        elif key.remark or len(key.text) != len(cell):
-            remark = key.remark or tr("{cell!r} has space around it, and goes without").format(
-                cell=cell
-            )
-            notes.note(
-                tr("column {header}: {remark}").format(
-                    header=self._table.header[index], remark=remark
-                )
-            )
-        return key.text
-
-    def _price(self, cell: Any) -> int | Decimal | Doubt | None:
-        price = price_of(cell, self._style)
-        if price is None and isinstance(cell, str):
-            return price_of(explicit(cell), self._style)
-        return price
-
-    def _expected_of(self, text: str, price: Doubt | None) -> str:
-        """Return what was expected of a cell that is no price."""
-        other = self._style.contrary(text) if price is Doubt.IN_DOUBT else None
-        if other is not None:
-            return tr(
-                "a price that can be read in one way only: the column also has {other}, which "
-                "contradicts it, so that no separator of decimals fits both; write such prices "
-                "without grouping, such as 345000"
-            ).format(other=shown_value(other))
-        return expected_instead(text) or _EXPECTED_OF_PRICE[price]
-
-    def _status(self, cell: Any) -> UnitStatus | None:
-        if isinstance(cell, bool):
-            return None
-        text = text_of(cell)
-        if text not in self._states:
-            self._states[text] = status_of(explicit(text) or text, self._words.states)
-        return self._states[text]
 
     def _look_beside(self, cells: list[str], index: int, notes: Notes) -> None:
         split = split_price(cells, index, self._table.header, self._indexes)
@@ -345,26 +238,3 @@ class RowParser:
                     "it is whole"
                 ).format(by=by, whole=whole),
             )
-
-    def _directions_of(self, cell: Any) -> tuple[str, ...] | str:
-        # A list of JSON is one already: what separates words in a text must not separate here.
-        if isinstance(cell, list):
-            found: list[str] = []
-            for item in cell:
-                text = item if type(item) is str else text_of(item)
-                directions = self._directions.get(text) or self._directions_of(text)
-                if isinstance(directions, str):
-                    return directions
-                found += directions
-            return tuple(dict.fromkeys(found))
-        text = cell if type(cell) is str else text_of(cell)
-        known = self._directions.get(text)
-        if known is None:
-            words = explicit(text) or text
-            known = directions_in(words, self._direction_words) if words.strip() else ()
-            self._directions[text] = known
-        return known
-
-
-def _expected(field: str) -> str:
-    return _EXPECTED_PRICE if field == "price" else tr("a value that the API takes")
