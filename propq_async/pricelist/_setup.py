@@ -25,10 +25,10 @@ from ._problems import PriceListError
 from ._profile import PROFILE_NAME, Profile
 from ._profile_values import ListProfile
 from ._setup_answers import line_of, stated_by
+from ._setup_columns import about_column
 from ._setup_problems import about_kind, row_numbers
 from ._setup_questions import (
     Question,
-    about_column,
     about_development,
     about_development_name,
     about_direction,
@@ -159,11 +159,7 @@ class _Setup:
                 if error.asked == ["development_id"]:
                     yield from self._again()
                 continue
-            candidates = [
-                (index, error.shown(index)) for index in error.could_be_meant.get(field, ())
-            ]
-            samples = [error.shown(index) for index in range(len(error.header.cells))]
-            yield about_column(field, error.header, candidates, samples)
+            yield about_column(field, error)
 
     def _again(self) -> list[Question]:
         asked = [question for question in [self._next()] if question is not None]

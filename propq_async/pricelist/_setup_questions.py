@@ -11,16 +11,13 @@ import attrs
 
 from propq_async._messages import tr
 from propq_async.models import UnitStatus
-from propq_async.pricelist._reading.direction_marks import template_of_marks
-from propq_async.pricelist._reading.headers import Header
-from propq_async.pricelist._reading.word_lookup import fold
 
 from ._guesses import direction_guess, status_guess
 
 __all__ = [
+    "CALLED",
     "FILLED",
     "Question",
-    "about_column",
     "about_development",
     "about_development_name",
     "about_direction",
@@ -33,20 +30,13 @@ __all__ = [
     "hidden_rows",
 ]
 
-_CALLED: Final = {
+CALLED: Final = {
     "development_id": tr("the id of the development"),
     "name": tr("the name of the unit"),
     "status": tr("the status"),
     "price": tr("the price"),
     "directions": tr("the orientation"),
 }
-_PARTS: Final = (
-    ("bloque", "block", "edificio", "building", "fase"),
-    ("portal", "escalera", "stair", "entrance"),
-    ("planta", "floor", "piso", "nivel", "etage"),
-    ("puerta", "door", "letra", "n", "no", "numero", "num", "tur"),
-)
-_WITHOUT_TAX: Final = re.compile(r"\b(?:sin|s|excl?|ohne|hors|zonder)\b")
 FILLED: Final = ("status", "price", "directions")
 # What one list of a series has and the next one has not: a number, a version, a month.
 _VARIES: Final = re.compile(
@@ -80,67 +70,6 @@ class Question:
     choices: Sequence[tuple[str, str]] = ()
     default: str | None = None
     error: str = ""
-
-
-def about_column(
-    field: str, header: Header, candidates: Sequence[tuple[int, str]], samples: Sequence[str]
-) -> Question:
-    """Ask which column holds a field.
-
-    Args:
-        field: the field.
-        header: the heading of the list.
-        candidates: the columns that could be meant, with how each is shown.
-        samples: how each column is shown.
-    """
-    others = {index for one, found in header.columns.items() if one != field for index in found}
-    named = [
-        (name, samples[index])
-        for index, name in enumerate(header.cells)
-        if name and index not in others
-    ]
-    choices = [(header.heading_of(index), shown) for index, shown in candidates] or named
-    default = choices[0][0] if candidates else None
-    if field == "price":
-        without = (name for name, _ in choices if _WITHOUT_TAX.search(fold(name)))
-        default = next(without, default)
-    hint = ""
-    if field == "name":
-        default = default or _template(header)
-        hint = tr("; several columns make it as in {Portal}-{Puerta}")
-    if field in FILLED:
-        choices = [*choices, ("ledger", tr("none: as the server has acknowledged it last"))]
-        if field == "status":
-            # Lists without one have what is for sale, and words in place of other prices.
-            free = UnitStatus.AVAILABLE.name
-            shown = tr("none: AVAILABLE, unless a word stands in place of the price")
-            choices = [(free, shown), *choices]
-            default = default or free
-        hint = tr("; or a file that has it, such as units.csv")
-    if field == "directions":
-        hint += tr(", or one for all, such as S")
-        marks = template_of_marks(header.cells)
-        if marks is not None:
-            hint += tr(", or several of them with marks, as in {marks}").format(marks=marks)
-            shown = tr("{marks}: marks, such as X, in these columns").format(marks=marks)
-            choices = [(marks, shown), *choices]
-            default = default or marks
-    return Question(
-        key=field,
-        text=tr("Which column is {called}{hint}?").format(called=_CALLED[field], hint=hint),
-        choices=choices,
-        default=default,
-    )
-
-
-def _template(header: Header) -> str | None:
-    """Return a template over the columns that name parts of a building."""
-    found = [next((name for name in header.cells if fold(name) in words), None) for words in _PARTS]
-    columns = [f"{{{name}}}" for name in found if name]
-    if len(columns) < len(found) // 2:
-        return None
-    *first, last = columns
-    return "-".join(first) + last if len(columns) > len(found) // 2 else f"{first[0]}-{last}"
 
 
 def about_development(sheet: str | None) -> Question:
@@ -203,7 +132,7 @@ def about_gap(field: str, lines: str) -> Question:
     return Question(
         key=f"fill.{field}",
         text=tr("What fills {called} where there is none{lines}? Or a file that has it").format(
-            called=_CALLED[field], lines=lines
+            called=CALLED[field], lines=lines
         ),
         choices=[
             ("ledger", tr("as the server has acknowledged it last")),

@@ -438,3 +438,66 @@ def test_a_list_without_a_status_has_what_is_for_sale_and_words_for_the_rest(
         ("SOLD", 260_000),
         ("RESERVED", 260_000),
     ]
+
+
+def _asked(path: Path, given: Mapping[str, str]) -> dict[str, Question]:
+    """Return the questions about a list by key, as they were asked last."""
+    asked: dict[str, Question] = {}
+
+    def answer(question: Question) -> str:
+        asked[question.key] = question
+        return given.get(question.key, "")
+
+    setup(path, answer)
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("heading", "states", "default"),
+    [
+        # As the words say, or the heading and two cells that a person understands.
+        ("Comercial", ["V", "Señalizado", ""], "Comercial"),
+        ("Comercial", ["Libre", "Vendido", "Pendiente de firma"], "Comercial"),
+        ("Est.", ["1", "4", "1"], "Est."),
+        ("Disp.", ["x", "y", "z"], "Disp."),
+        # They may be states, so that AVAILABLE may be wrong.
+        ("Notas", ["Vendida", "con garaje", "sin trastero"], None),
+        # No states: letters of doors, names with numbers, prices with words among them.
+        ("Tipo", ["A", "B", "D"], "AVAILABLE"),
+        ("Letra", ["D", "V", "R"], "AVAILABLE"),
+        ("Situado", ["Bloque 1", "Bloque 2", "Bloque 2"], "AVAILABLE"),
+        ("Oportunidad", ["200.000,00", "VENDIDO", "VENDIDO"], "AVAILABLE"),
+        ("Dorm.", ["1", "2", "4"], "AVAILABLE"),
+        ("Vacía", ["", "", ""], "AVAILABLE"),
+    ],
+)
+def test_available_is_no_guess_beside_a_column_that_may_be_the_status(
+    tmp_path: Path, heading: str, states: list[str], default: str | None
+) -> None:
+    rows = [["6100", f"A-{n}", state, "250.000,00", "S"] for n, state in enumerate(states)]
+    header = ["Promoción", "Unidad", heading, "PVP", "Orientación"]
+    path = text_list(tmp_path / "x.csv", *rows, header=header, delimiter=";")
+    question = _asked(path, {})["status"]
+    assert question.default == default
+    # The guess comes first.
+    first = {heading: heading, None: heading}.get(default, "AVAILABLE")
+    offered = [choice for choice, _ in question.choices]
+    assert (offered[0], sorted(offered)) == (first, sorted([heading, "AVAILABLE", "ledger"]))
+
+
+def test_a_heading_for_the_status_may_be_cut(tmp_path: Path) -> None:
+    content = """
+        Promoción;Unidad;Sit.;PVP;Orientación
+        6100;A-1;Señalizado;250.000,00;S
+        6100;A-2;V;251.000,00;S
+        6100;A-3;Libre;252.000,00;N
+        """
+    path = listed(tmp_path / "x.csv", content)
+    asked: list[str] = []
+    draft = setup(path, answers({}, asked))
+    assert asked == ["status_words.Señalizado", "status_words.V", "file"]
+    assert [row.update.status.name for row in draft.rows if isinstance(row, Row)] == [
+        "RESERVED",
+        "SOLD",
+        "AVAILABLE",
+    ]

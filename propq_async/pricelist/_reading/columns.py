@@ -186,7 +186,7 @@ def _candidates(header: Header, field: str) -> list[int]:
     found |= {
         index
         for index in _nameless_beside(header, found, to_the_left=field == _PRICE)
-        if _could_hold(field, [cells[index] for _, cells in header.below if index < len(cells)])
+        if _could_hold(field, header.column(index))
     }
     # All of these are one, for the directions.
     found -= header.marks.keys() - set(header.columns.get(field, ()))
@@ -296,11 +296,7 @@ def _shown(header: Header, indexes: list[int]) -> str:
 def _with_samples(header: Header, index: int) -> str:
     is_lettered = header.line and index not in header.marks
     name = label(header.cells, index) if is_lettered else header.heading_of(index)
-    filled = (
-        text_of(cells[index]).strip()
-        for _, cells in header.below
-        if index < len(cells) and is_filled(cells[index])
-    )
+    filled = (text_of(cell).strip() for cell in header.column(index) if is_filled(cell))
     samples = [repr(text[:_LONGEST_SAMPLE]) for text in islice(filled, _SAMPLES)]
     return (
         tr("{name}: {samples}").format(name=name, samples=joined(tr(" and "), samples))

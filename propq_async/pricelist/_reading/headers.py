@@ -224,6 +224,10 @@ class Header:
             return "".join(f"{{{' '.join(self.cells[one].split())}}}" for one in self.marks)
         return self.cells[index]
 
+    def column(self, index: int) -> list[Any]:
+        """Return the cells of a column in the rows below."""
+        return [cells[index] for _, cells in self.below if index < len(cells)]
+
     @property
     def rank(self) -> tuple[int, int]:
         """Return how likely it is a header: how many columns are known, and how many may be."""

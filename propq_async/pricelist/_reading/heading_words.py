@@ -42,7 +42,7 @@ _CONTAINS: Final = {
         r"|\b(?:con|sin|inc|incl|mas) iva\b"
     ),
     "status": re.compile(
-        r"(?:estado|estatus|status)|state\b(?<!estate)|\bsitua[ctz]i?on\w*"
+        r"(?:estado|estatus|status)|state\b(?<!estate)|\bsitua[ctz]i?on\w*|\bsit\b"
         r"|\b(?:disponibilidad|availability|verfugbarkeit|disponibilite|disponibilita)\b"
         r"|\b(?:vendid|reservad|bloquead)[oa]s?\b|\b(?:libre|disponible|sold|reserved|available)\b"
         r"|\b(?:zustand|statut|stato|etat|beschikbaarheid|situacao|disponibilidade)\b"

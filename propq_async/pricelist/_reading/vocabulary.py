@@ -75,7 +75,7 @@ LANGUAGES: Final[Mapping[str, Language]] = {
             "name": "nombre, unidad, nombre unidad, nombre de la unidad, nombre de unidad, "
             "vivienda, nombre vivienda, nombre de la vivienda, no vivienda, n o vivienda, "
             "numero vivienda, numero de vivienda, viv, no viv, inmueble, ref, referencia",
-            "status": "estado, estatus, situacion, disponibilidad",
+            "status": "estado, estatus, situacion, sit, disponibilidad",
             "price": "precio, pvp, p v p, precio venta, precio de venta, importe",
             "directions": "orientacion, orientaciones, orient",
         },

@@ -1,0 +1,104 @@
+"""The questions of `propq setup` about columns: which one holds which field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from propq_async._messages import tr
+from propq_async.models import UnitStatus
+from propq_async.pricelist._reading.columns import ColumnsError
+from propq_async.pricelist._reading.direction_marks import template_of_marks
+from propq_async.pricelist._reading.headers import Header
+from propq_async.pricelist._reading.word_lookup import fold
+
+from ._guesses import StatusColumn
+from ._setup_questions import CALLED, FILLED, Question
+
+__all__ = ["about_column"]
+
+_PARTS: Final = (
+    ("bloque", "block", "edificio", "building", "fase"),
+    ("portal", "escalera", "stair", "entrance"),
+    ("planta", "floor", "piso", "nivel", "etage"),
+    ("puerta", "door", "letra", "n", "no", "numero", "num", "tur"),
+)
+_ALL_PARTS: Final = frozenset(word for words in _PARTS for word in words)
+_WITHOUT_TAX: Final = re.compile(r"\b(?:sin|s|excl?|ohne|hors|zonder)\b")
+
+
+def about_column(field: str, error: ColumnsError) -> Question:
+    """Ask which column holds a field.
+
+    Args:
+        field: the field.
+        error: what is not certain of the columns.
+    """
+    header = error.header
+    candidates = error.could_be_meant.get(field, [])
+    others = {index for one, found in header.columns.items() if one != field for index in found}
+    left = [index for index, name in enumerate(header.cells) if name and index not in others]
+    choices = [(header.heading_of(index), error.shown(index)) for index in candidates or left]
+    default = choices[0][0] if candidates else None
+    if field == "price":
+        without = (name for name, _ in choices if _WITHOUT_TAX.search(fold(name)))
+        default = next(without, default)
+    hint = ""
+    if field == "name":
+        default = default or _template(header)
+        hint = tr("; several columns make it as in {Portal}-{Puerta}")
+    if field in FILLED:
+        if field == "status":
+            default, choices = _with_available(header, left, default, choices)
+        choices = [*choices, ("ledger", tr("none: as the server has acknowledged it last"))]
+        hint = tr("; or a file that has it, such as units.csv")
+    if field == "directions":
+        hint += tr(", or one for all, such as S")
+        marks = template_of_marks(header.cells)
+        if marks is not None:
+            hint += tr(", or several of them with marks, as in {marks}").format(marks=marks)
+            shown = tr("{marks}: marks, such as X, in these columns").format(marks=marks)
+            choices = [(marks, shown), *choices]
+            default = default or marks
+    return Question(
+        key=field,
+        text=tr("Which column is {called}{hint}?").format(called=CALLED[field], hint=hint),
+        choices=choices,
+        default=default,
+    )
+
+
+def _with_available(
+    header: Header,
+    left: Sequence[int],
+    default: str | None,
+    choices: Sequence[tuple[str, str]],
+) -> tuple[str | None, list[tuple[str, str]]]:
+    """Return the guess at the status and the choices, with AVAILABLE for all units among these.
+
+    Lists without a status have what is for sale, and words in place of other prices. But where a
+    column may hold the states, AVAILABLE would put what is sold on sale: then it is no guess.
+    """
+    looked_at = [
+        (header.heading_of(index), StatusColumn.of(header.cells[index], header.column(index)))
+        for index in left
+        if fold(header.cells[index]) not in _ALL_PARTS
+    ]
+    likely = (heading for heading, column in looked_at if column.is_likely)
+    default = default or next(likely, None)
+    shown = tr("none: AVAILABLE, unless a word stands in place of the price")
+    available = UnitStatus.AVAILABLE.name, shown
+    if default is None and not any(column.may_be for _, column in looked_at):
+        return available[0], [available, *choices]
+    return default, [*choices, available]
+
+
+def _template(header: Header) -> str | None:
+    """Return a template over the columns that name parts of a building."""
+    found = [next((name for name in header.cells if fold(name) in words), None) for words in _PARTS]
+    columns = [f"{{{name}}}" for name in found if name]
+    if len(columns) < len(found) // 2:
+        return None
+    *first, last = columns
+    return "-".join(first) + last if len(columns) > len(found) // 2 else f"{first[0]}-{last}"
