@@ -88,6 +88,32 @@ def test_cells_are_found_however_they_are_written() -> None:
     assert not SheetFacts(common.replace(b'"1"', b'"0"'), []).hidden_rows
 
 
+_ATTRIBUTES = st.lists(
+    st.sampled_from([" hidden='1'", ' hidden = "true"', " hidden='0'", " ht='9'", ' xhidden="1"']),
+    max_size=3,
+).map("".join)
+
+
+@given(
+    tags=st.lists(
+        st.tuples(
+            st.sampled_from(["<row", "<x:row", "<col", "<rows", "row"]),
+            _ATTRIBUTES,
+            st.sampled_from([" r='%d'", ' r = "%d"', " spans='%d'"]),
+            _ATTRIBUTES,
+            st.sampled_from([">", "/>", "><t>hidden='1'</t>"]),
+        ),
+        max_size=5,
+    )
+)
+def test_hidden_rows_are_those_whose_tag_says_so(tags: list[tuple[str, ...]]) -> None:
+    content = "".join("".join(tag) % n for n, tag in enumerate(tags, 1)).encode()
+    is_hidden = re.compile(rb"<(?:x:)?row(?= )([^>]*)")
+    says = [one for one in is_hidden.findall(content) if re.search(rb" hidden ?= ?.(1|true)", one)]
+    numbers = [re.search(rb" r ?= ?.([0-9]+)", one) for one in says]
+    assert SheetFacts(content, []).hidden_rows == {int(one[1]) for one in numbers if one}
+
+
 def test_a_workbook_without_styles_has_no_facts_and_is_read(tmp_path: Path) -> None:
     path = workbook(tmp_path / "x.xlsx", List=[ENGLISH, unit()])
     bare = tmp_path / "bare.xlsx"

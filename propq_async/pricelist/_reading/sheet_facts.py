@@ -20,6 +20,7 @@ __all__ = ["CellStyle", "Facts", "NotedFacts", "SheetFacts", "WorkbookFacts"]
 
 _RELATION: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _STRICT_RELATION: Final = "{http://purl.oclc.org/ooxml/officeDocument/relationships}id"
+_HIDDEN: Final = re.compile(rb"hidden\s*=\s*[\"'](?:1|true)[\"']")
 _HIDDEN_ROW: Final = re.compile(
     rb"<(?:\w+:)?row\b(?=[^>]*\shidden\s*=\s*[\"'](?:1|true)[\"'])[^>]*?\sr\s*=\s*[\"']([0-9]+)[\"']"
 )
@@ -182,9 +183,15 @@ class SheetFacts:
     @property
     def hidden_rows(self) -> frozenset[int]:
         """Return the rows that are hidden, or that a filter hides, from 1."""
-        if b"hidden=" not in self._content:
+        content = self._content
+        if b"hidden" not in content:
             return frozenset()
-        return frozenset(map(int, _HIDDEN_ROW.findall(self._content)))
+        # Few rows are hidden, and to look at the tags of all takes long.
+        found = (
+            _HIDDEN_ROW.match(content, content.rfind(b"<", 0, one.start()))
+            for one in _HIDDEN.finditer(content)
+        )
+        return frozenset(int(one[1]) for one in found if one is not None)
 
     def merged(self, index: int) -> list[range]:
         """Return the rows, from 1, that are merged into one cell of a column."""
