@@ -28,10 +28,6 @@ MOST_TRIAL_CALLS: Final = 50
 MOST_GROWTH: Final = 1.0
 LEAST_GROWTH: Final = 0.02
 
-# The same after a rate that had seemed to be borne was cut, if it is a rate of many calls.
-GROWTH_AFTER_CUT: Final = 0.05
-MANY_CALLS: Final = 200
-
 # If a rate is refused although it had been borne, the server counts over a longer time than it
 # seemed to. That is then taken to be twice as long, up to this.
 LONGEST_SCALE_SECONDS: Final = 30.0
@@ -150,7 +146,7 @@ class TrialRate:
         else:
             rate = self.per_second * (1 - self._cut)
             self._cut = min(LAST_CUT, 2 * self._cut)
-            self._growth = self._growth_after_cut
+            self._growth = LEAST_GROWTH
             # It had seemed to be borne, so it takes longer to find out.
             self.scale_seconds = max(
                 self.scale_seconds, min(LONGEST_SCALE_SECONDS, 2 * self.scale_seconds)
@@ -179,17 +175,7 @@ class TrialRate:
         """Begin anew: the server counts in more time than it seemed to."""
         self.scale_seconds = self._trial_seconds = scale_seconds
         self._change(min(self.per_second, per_second), now)
-        self._growth, self._borne = self._growth_after_cut, None
-
-    @property
-    def _growth_after_cut(self) -> float:
-        """Return how the rate grows at first after it was cut.
-
-        A large bucket fills slowly, and each trial takes as long as the server counts. Where few
-        calls go out in that time, those that a trial costs are a large part of them.
-        """
-        calls = self.per_second * self.scale_seconds
-        return GROWTH_AFTER_CUT if calls >= MANY_CALLS else LEAST_GROWTH
+        self._growth, self._borne = LEAST_GROWTH, None
 
     def _change(self, per_second: float, now: float) -> None:
         self.spacing.per_second = per_second

@@ -97,7 +97,7 @@ def test_refusals_while_everything_is_refused_teach_nothing_until_it_ends() -> N
     assert rate.unblocked(21.0) is None
     rate.rescale(10.0, 10.0, 20.0)
     assert (rate.per_second, rate.scale_seconds) == (10, 10)
-    # It is one of few calls, so that it grows by little.
+    # It begins again by little.
     keep(rate, 10.5, 20.0)
     assert rate.per_second == pytest.approx(10.2)
 
