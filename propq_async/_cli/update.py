@@ -101,7 +101,7 @@ class UpdateCommand:
             )
         if isinstance(directions, str):
             raise CommandError(
-                tr("--directions: expected {directions}, not {text!r}").format(
+                tr("--directions: found {text!r}; expected {directions}").format(
                     directions=directions, text=self.directions
                 ),
                 Exit.USAGE,

@@ -110,16 +110,12 @@ def _text(rows: Sequence[BrokenRow], problems: Sequence[Problem], option: str) -
         )
     values = list(dict.fromkeys(value for one in problems if (value := one.value or "").strip()))
     such = ", ".join(map(shown_value, values[:_EXAMPLES]))
-    found = (
-        tr(", not {such}{others}").format(
+    column = "" if problem.column is None else tr("column {column} ").format(column=problem.column)
+    what: str = tr(" is empty;") if column else ":"
+    if such:
+        what = tr(": found {such}{others};").format(
             such=such, others=tr(" and the like") if len(values) > _EXAMPLES else ""
         )
-        if such
-        else ""
-    )
-    column = "" if problem.column is None else tr("column {column} ").format(column=problem.column)
-    is_empty = column and not any((one.value or "").strip() for one in problems)
-    what = tr(" is empty; expected") if is_empty else tr(": expected")
-    return tr("{column}{these}{what} {expected}{found}").format(
-        column=column, these=these, what=what, expected=problem.expected, found=found
+    return tr("{column}{these}{what} expected {expected}").format(
+        column=column, these=these, what=what, expected=problem.expected
     )

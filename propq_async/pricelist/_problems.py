@@ -134,11 +134,11 @@ class Problem:
                 column=self.column, expected=self.expected
             )
         column = "" if self.column is None else tr("column {column}: ").format(column=self.column)
-        found = (
-            "" if self.value is None else tr(", not {found}").format(found=shown_value(self.value))
-        )
-        return tr("{column}expected {expected}{found}").format(
-            column=column, expected=self.expected, found=found
+        if self.value is None:
+            return tr("{column}expected {expected}").format(column=column, expected=self.expected)
+        # What was found comes first, since what was expected may go on with advice.
+        return tr("{column}found {found}; expected {expected}").format(
+            column=column, found=shown_value(self.value), expected=self.expected
         )
 
     def __str__(self) -> str:

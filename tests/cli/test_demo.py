@@ -141,7 +141,7 @@ def test_broken_rows_are_listed_and_the_good_ones_applied(
     out, err = capsys.readouterr()
     assert re.search(r"rows done +13\n +applied +2\n +failed +11\n", out)
     assert out.count("failed  ") == 12
-    assert f"failed  {path}, line 3, column price: expected a price above zero" in out
+    assert f"failed  {path}, line 3, column price: found 'five'; expected a price" in out
     assert out.endswith("failed  and 1 more\n")
     assert err == "propq: 11 of 13 rows were not applied\n"
 

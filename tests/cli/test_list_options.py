@@ -63,11 +63,11 @@ def test_how_a_list_is_read_can_be_stated(propq: Any) -> None:
                 problem,
             )
             for directions, problem in {
-                "S-W": "--directions: expected SW if it is one direction, S/W if it is two, not",
-                "Norte, Sur-Oeste": "--directions: expected SW if it is one direction, S/W if it",
-                "Norte foo": '--directions: expected directions such as N, "N S" or SO; others are '
-                "sent as they are, with commas between them, such as NNE,N, not 'Norte foo'",
-                "NNE N": "with commas between them, such as NNE,N, not 'NNE N'",
+                "S-W": "--directions: found 'S-W'; expected SW if it is one direction, S/W if",
+                "Norte, Sur-Oeste": "; expected SW if it is one direction, S/W if it is two",
+                "Norte foo": "--directions: found 'Norte foo'; expected directions such as N, "
+                '"N S" or SO; others are sent as they are, with commas between them, such as NNE,N',
+                "NNE N": "--directions: found 'NNE N'; expected directions such as N",
                 "N?": "with commas between them",
                 "N,": "with commas between them",
                 "": "with commas between them",

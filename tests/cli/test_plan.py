@@ -61,7 +61,7 @@ def test_a_plan_for_people(emulator: PropQEmulator, propq: Any) -> None:
         r"^  repeated    1  the same as an earlier row$",
         r"^Changed, or to be sent again\n"
         r"  4711  A-101  SOLD -> RESERVED  250,000 EUR -> 300,000 EUR \(\+20\.0%\)  N S -> W\n",
-        r"^Broken, and not sent\n  - x\.csv, line 4, column price: expected a price above zero",
+        r"^Broken, and not sent\n  - x\.csv, line 4, column price: found '\?'; expected a",
         r"^Worth a look\n  - x\.csv, line 3: column name: ' A-102' has space around it",
         r"^Likely a mistake\n  - 4711 A-102 changes its price by \+100\.0%: "
         r"250,000 EUR -> 500,000 EUR\n"
@@ -161,13 +161,15 @@ def test_bytes_that_are_no_text_are_shown_as_bytes(propq: Any) -> None:
     Path("x.csv").write_bytes(
         f"{','.join(ENGLISH)}\n4711,ñ,SOLD,1,N\n4711,A".encode() + b"-\xe9\xf1,SOLD,1,N\n"
     )
-    lines(propq("plan", "x.csv").out, r"line 3, column name: .*, not 'A-\\xe9\\xf1'$")
+    lines(
+        propq("plan", "x.csv").out, r"line 3, column name: found 'A-\\xe9\\xf1'; expected text in"
+    )
 
 
 @pytest.mark.usefixtures("emulator")
 def test_a_long_value_is_not_shown_as_a_whole(propq: Any) -> None:
     text_list(Path("x.csv"), unit("A", "9" * 80 + "x"), unit("B", "9" * 79 + "x"))
-    lines(propq("plan", "x.csv").out, r", not '9{80}\.\.\.', '9{79}x'$")
+    lines(propq("plan", "x.csv").out, r": found '9{80}\.\.\.', '9{79}x'; expected ")
     first, _ = json.loads(propq("plan", "x.csv", "--json").out)["broken"]
     assert first["problems"][0]["value"] == "9" * 80 + "x"
 

@@ -93,7 +93,7 @@ def test_a_row_without_a_mark_or_with_another_one_is_broken(tmp_path: Path) -> N
     path = _spanish(tmp_path / "x.csv", "A;Libre;250000;X;;;", "B;Libre;5;;;;", "C;Libre;5;P;;X;")
     assert broken(path, development_id="4711") == [
         "line 3, column {N}{S}{E}{O} is empty; expected a mark, such as X, below N or S or E or O",
-        "line 4, column {N}{S}{E}{O}: expected X or nothing below N, not 'N: P, E'",
+        "line 4, column {N}{S}{E}{O}: found 'N: P, E'; expected X or nothing below N",
     ]
 
 

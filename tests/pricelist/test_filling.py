@@ -111,7 +111,10 @@ def test_a_row_of_another_width_and_a_heading_that_comes_again(tmp_path: Path) -
 def test_a_line_that_is_no_row_has_no_name(tmp_path: Path) -> None:
     profile(tmp_path, TEMPLATE)
     path = listed(tmp_path / "x.csv", PORTALS + '4;4;"D;Libre;5000;S')
-    assert "expected CSV: " in broken(path)[-1]
+    assert broken(path)[-1].endswith(
+        "found '4;4;\"D;Libre;5000;S'; expected a closing quotation mark: one is opened here, and "
+        "not closed below"
+    )
 
 
 def test_json_lines_have_templates_and_fills_too(tmp_path: Path) -> None:
@@ -221,8 +224,9 @@ def test_a_status_where_the_price_was(tmp_path: Path) -> None:
         assert isinstance(row, Row)
         assert (row.update.status, row.update.price) == (UnitStatus.SOLD, 250_000)
         assert row.filled == filled
-    assert "column price: expected a price, or the status that the row has: 'Libre', not" in str(
-        third
+    assert (
+        "column price: found 'VENDIDO'; expected a price, or the status that the row has: 'Libre'"
+        in str(third)
     )
     assert isinstance(fourth, Row)
     assert fourth.update.status is UnitStatus.AVAILABLE
@@ -280,8 +284,8 @@ async def test_the_ledger_fills_what_was_acknowledged(house: House) -> None:
     assert made.changes[1].update.directions == ("W",)
     (row,) = made.broken
     assert row.what == (
-        "column price is empty; expected a price, and the ledger has none to fill in: A-103 was "
-        "never acknowledged"
+        "column price is empty; expected a price; the ledger has no old one, since A-103 was never "
+        "pushed from here"
     )
 
 

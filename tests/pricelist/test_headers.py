@@ -61,7 +61,7 @@ def test_the_development_can_be_stated(tmp_path: Path) -> None:
     assert isinstance(first, Row)
     assert (first.update, first.place) == (an_update(), f"{path}, line 2")
     assert str(second).endswith(
-        "column development_id: expected 4711, as stated, or nothing, not '12'"
+        "column development_id: found '12'; expected 4711, as stated, or nothing"
     )
     assert len(broken(path)) == 1
 

@@ -29,8 +29,8 @@ def test_all_problems_of_a_row_come_out_with_their_place(tmp_path: Path) -> None
     ]
     assert row.cells == ("", " ", "gone", "1,5,5", "?")
     assert str(row.problems[0]) == f"{path}, line 3, column name is empty; expected a text"
-    assert "line 4, column price: expected a price above zero" in broken(path)[1]
-    assert "column name: expected a text, not" in broken(path)[2]
+    assert "line 4, column price: found '0'; expected a price above zero" in broken(path)[1]
+    assert "; expected a text" in broken(path)[2]
 
 
 def test_a_broken_line_spoils_no_other(tmp_path: Path) -> None:
@@ -57,8 +57,8 @@ def test_a_broken_line_spoils_no_other(tmp_path: Path) -> None:
     assert [int(re.findall(r"line (\d+)", text)[0]) for text in found] == [2, 4, 6, 7, 9, 11, 52]
     assert "expected 5 columns separated by commas, not 4" in found[2]
     assert "','" in found[3]
-    assert "not '1,\"I,SOLD,5,N'" in found[4]
-    assert "does not end within 30 lines" in found[5]
+    assert "found '1,\"I,SOLD,5,N'; expected a field in quotes to end in the line" in found[4]
+    assert "expected a closing quotation mark: one is opened here" in found[5]
 
 
 def test_a_line_in_another_encoding_is_told_and_the_others_read(tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_line_in_another_encoding_is_told_and_the_others_read(tmp_path: Path) 
     )
     (problem,) = broken(path)
     assert problem.startswith(
-        "line 3, column name: expected text in utf-8, or its --encoding stated"
+        "line 3, column name: found 'S\\xf3tano'; expected text in utf-8, or its --encoding stated"
     )
     path.write_bytes("\n".join([",".join(ENGLISH), *rows]).encode("cp1252"))
     assert [one.name for one in good(path)] == ["Ático", "Sótano"]
@@ -102,7 +102,7 @@ def test_duplicates_twins_and_spaces_are_pointed_out(tmp_path: Path) -> None:
 
 def test_an_id_that_the_api_cannot_take_is_told_with_the_reason(tmp_path: Path) -> None:
     (problem,) = broken(text_list(tmp_path / "x.csv", unit(development="..")))
-    assert "column development_id: expected a value that the API takes" in problem
+    assert "column development_id: found '..'; expected a value that the API takes" in problem
     assert "it would name another path" in problem
 
 

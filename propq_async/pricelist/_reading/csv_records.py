@@ -21,6 +21,11 @@ from .text import BrokenLine, Record
 __all__ = ["records"]
 
 MAX_LINES_OF_RECORD: Final = 30
+_UNCLOSED: Final = "unexpected end of data"
+# What Python's reader says, and what a person can do something with.
+_EXPECTED: Final = {
+    _UNCLOSED: tr("a closing quotation mark: one is opened here, and not closed below"),
+}
 # A field in quotes that ends in its line.
 _QUOTED: Final = re.compile(r'"(?:[^"]|"")*"')
 _LINE_BREAK: Final = re.compile(r"[\r\n]")
@@ -63,11 +68,7 @@ class _Feed:
 
     def __next__(self) -> str:
         if len(self._taken) >= MAX_LINES_OF_RECORD:
-            raise csv.Error(
-                tr("a field in quotes does not end within {lines} lines").format(
-                    lines=MAX_LINES_OF_RECORD
-                )
-            )
+            raise csv.Error(_UNCLOSED)
         line = self._given_back.popleft() if self._given_back else next(self._lines)
         self._taken.append(line)
         return line
@@ -109,7 +110,8 @@ def _careful(feed: _Feed, delimiter: str, width: int | None) -> Iterator[Record 
         except StopIteration:
             return
         except csv.Error as error:
-            yield BrokenLine(line, feed.give_back(), tr("CSV: {error}").format(error=error))
+            expected = _EXPECTED.get(str(error)) or tr("CSV: {error}").format(error=error)
+            yield BrokenLine(line, feed.give_back(), expected)
             continue
         if width is not None and feed.has_stray_quote(cells, width, delimiter):
             expected = tr("a field in quotes to end in the line that it begins in")

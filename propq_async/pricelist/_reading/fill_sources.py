@@ -64,7 +64,7 @@ class _FromLedger:
         entry = self.entries.get(unit)
         if entry is None or entry.acknowledged_at is None:
             return tr(
-                "{called}, and the ledger has none to fill in: {unit} was never acknowledged"
+                "{called}; the ledger has no old one, since {unit} was never pushed from here"
             ).format(called=called, unit=unit[1])
         value: Value | None = getattr(entry, self.field)
         assert value is not None  # noqa: S101 - what is acknowledged is so as a whole
