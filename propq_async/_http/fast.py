@@ -104,8 +104,9 @@ class FastTransport:
         try:
             self._active_at = now
             origin = target.origin
-            if origin.idle:
-                connection = origin.idle.pop()
+            idle: list[FastConnection] = origin.idle
+            if idle:
+                connection = idle.pop()
             else:
                 connection = await deadlines.keep(deadline, self._connect(origin))
             # As an attribute and not as a method, which is found faster.
