@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 import attrs
@@ -94,6 +95,7 @@ def _is_unreadable(row: BrokenRow) -> bool:
     return any(one.column is None and one.value is not None for one in row.problems)
 
 
+@lru_cache(maxsize=4096)
 def is_no_price(text: str) -> bool:
     """Return whether a text stands where a price was, and is none, such as `-` and `VENDIDO`."""
     is_word = not is_number(text) and status_of(explicit(text) or text, {}) is not None

@@ -85,7 +85,8 @@ class RowParser:
         """Yield the rows, several at once."""
         records = with_shown(self._found.records(), self._noticed)
         while batch := [*islice(records, self._at_once)]:
-            known = self._known.rows(batch)
+            # To look up a single row takes longer than to read it.
+            known = [None] if self._at_once == 1 else self._known.rows(batch)
             if self._other_heading is None and all(known):
                 yield cast("list[Row | BrokenRow]", known)
             else:
