@@ -72,7 +72,19 @@ class SetupCommand:
                 tr("For {target}").format(target=target),
                 draft.text(target.parent, language=spoken()).splitlines(),
             )
-            if not ask(tr("Write this to {target}? [y/N] ").format(target=target), _STANDING):
+            if draft.problem:
+                screen.sentence(
+                    tr("With this alone the list cannot be read: {problem}").format(
+                        problem=draft.problem
+                    ),
+                    "bold red",
+                )
+            asked = (
+                tr("Write this to {target}, to be completed later? [y/N] ")
+                if draft.guessed or draft.problem
+                else tr("Write this to {target}? [y/N] ")
+            )
+            if not ask(asked.format(target=target), _STANDING):
                 raise CommandError(_STANDING, Exit.UNCONFIRMED)
         try:
             target.write_text(content, encoding="utf-8")

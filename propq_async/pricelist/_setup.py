@@ -11,7 +11,6 @@ from typing import Final
 
 import attrs
 
-from propq_async._messages import tr
 from propq_async.pricelist._reading.columns import ColumnsError
 from propq_async.pricelist._reading.evidence import SameUnitsError
 from propq_async.pricelist._reading.reader import PriceList, read
@@ -25,11 +24,10 @@ from ._problems import PriceListError
 from ._profile import PROFILE_NAME, Profile
 from ._profile_values import ListProfile
 from ._setup_answers import line_of, stated_by
-from ._setup_columns import about_column
+from ._setup_columns import about_column, about_development
 from ._setup_problems import about_kind, row_numbers
 from ._setup_questions import (
     Question,
-    about_development,
     about_development_name,
     about_direction,
     about_file,
@@ -50,6 +48,7 @@ _UNKNOWN: Final = "?"
 _WORD: Final = re.compile(r"--(status|direction)-word '?([^\s=']+)=")
 # Where there is no guess, a draft assumes this to find out what else is to be asked.
 _ASSUMED: Final = {"directions": "ledger"}
+_DEVELOPMENT: Final = "development_id"
 _CERTAIN: Final = ("heading", "marks", "without tax", "id")
 
 
@@ -93,7 +92,7 @@ class _Setup:
         stated = self._assumed if self._answer else self._confirmed()
         if self._problem:
             return Draft(self._path, stated, self._left_open, [], self._problem)
-        is_known = bool(self._assumed.development or self._assumed.sheets)
+        is_known = bool(self._assumed.development or self._assumed.sheets or self._has_ids)
         prices = self._read(is_final=is_known)
         rows = list(islice(prices, _SHOWN))
         return Draft(self._path, stated, self._left_open, rows, decimal=prices.known_decimal)
@@ -120,15 +119,21 @@ class _Setup:
             times = self._tries.get(question.key, 0)
             if not times or (unread and self._answer and times < _TRIES):
                 self._tries[question.key] = times + 1
-                return attrs.evolve(question, error=tr("that cannot be read") if times else "")
+                return attrs.evolve(question, error=unread if times else "")
         self._problem = unread
         return None
+
+    @property
+    def _has_ids(self) -> bool:
+        """Return whether a column is stated to have the developments."""
+        return _DEVELOPMENT in self._assumed.columns
 
     def _read(self, *, is_final: bool = False) -> PriceList:
         stated = attrs.evolve(self._assumed, file="**")
         if self._needs_development and not is_final:
             # All sheets, also after one of them has an answer.
-            stated = attrs.evolve(stated, sheets=None, development=_UNKNOWN)
+            development = None if self._has_ids else _UNKNOWN
+            stated = attrs.evolve(stated, sheets=None, development=development)
         try:
             return self._open(stated)
         except SameUnitsError:
@@ -153,10 +158,11 @@ class _Setup:
 
     def _about_columns(self, error: ColumnsError) -> Iterator[Question]:
         for field in error.asked:
-            if field == "development_id" and not error.could_be_meant.get(field):
+            is_stated = field in self._assumed.columns
+            if field == _DEVELOPMENT and not (is_stated or error.could_be_meant.get(field)):
                 self._needs_development = True
                 # What is left is told once the rest is known.
-                if error.asked == ["development_id"]:
+                if error.asked == [_DEVELOPMENT]:
                     yield from self._again()
                 continue
             yield about_column(field, error)
@@ -193,10 +199,11 @@ class _Setup:
         if self._assumed.hidden_rows is None and any(one.text == HIDDEN for one in remarks):
             yield hidden_rows()
         if self._needs_development:
-            sheets = [table.sheet for table in prices.tables]
-            yield from map(about_development, sheets if len(sheets) > 1 else [None])
+            tables = [found for found, _ in prices.sources]
+            for found in tables:
+                yield about_development(found.table.sheet if len(tables) > 1 else None, found)
         names = {row.update.development_id for row in rows if isinstance(row, Row)}
-        is_read = "development_id" in prices.tables[0].columns and not self._assumed.development
+        is_read = _DEVELOPMENT in prices.tables[0].columns and not self._assumed.development
         if is_read and len(names) == 1 and not min(names).isdecimal():
             yield about_development_name(min(names))
         self._state_columns(prices)
@@ -216,22 +223,23 @@ class _Setup:
     # --- what is answered ---------------------------------------------------------------------
 
     def _settle(self, question: Question) -> None:
-        """Take an answer. A question that has none after a few tries is left open."""
+        """Take an answer. A question is left open that has none after two times or a few tries."""
         before = after = self._assumed
-        is_taken, tries = False, _TRIES if self._answer else 1
-        while not is_taken and tries:
-            tries -= 1
+        is_taken, times_empty = False, 0
+        for _ in range(_TRIES if self._answer else 1):
             text = self._answer(question).strip() if self._answer else ""
-            text = (
-                text or question.default or ("" if self._answer else _ASSUMED.get(question.key, ""))
-            )
+            assumed = "" if self._answer else _ASSUMED.get(question.key, "")
+            text = text or question.default or assumed
+            times_empty += not text
+            if times_empty > 1:
+                break
             try:
                 after = stated_by(before, question, text, self._path.parent)
             except PriceListError as error:
                 question = attrs.evolve(question, error=str(error))
             else:
-                is_taken = bool(text)
-                question = attrs.evolve(question, error=tr("this needs an answer"))
+                is_taken = True
+                break
         if not (self._answer and is_taken) and question.key != "file":
             self._left_open.append((question, self._line(question, after)))
         self._assumed = after

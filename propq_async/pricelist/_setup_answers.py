@@ -10,8 +10,14 @@ import attrs
 
 from propq_async._messages import joined, tr
 from propq_async.models import UnitStatus
-from propq_async.pricelist._reading.word_lookup import O_IS_WEST, directions_in, status_of
+from propq_async.pricelist._reading.word_lookup import (
+    FIELDS,
+    O_IS_WEST,
+    directions_in,
+    status_of,
+)
 
+from ._column_answers import checked_column, expected_column, named_column
 from ._problems import PriceListError
 from ._profile_text import quoted, stated_lines
 from ._profile_values import Fill, ListProfile
@@ -20,11 +26,14 @@ from ._setup_questions import FILLED, Question
 __all__ = ["line_of", "stated_by"]
 
 _FILES: Final = (".csv", ".tsv", ".txt", ".xlsx", ".xls", ".ods", ".jsonl", ".json")
-_COLUMNS: Final = ("name", "development_id")
+_DEVELOPMENTS: Final = ("development", "development_id", "sheets")
 # What fills a field, and is no column, whatever columns are called.
 _FILLING: Final = frozenset({"ledger", *UnitStatus.__members__})
+# Whoever types these wants to know what can be typed.
+_NO_ANSWER: Final = ("", "?")
 # Answers that state nothing.
 _NOTHING: Final = {"sheets": ("-",), "not_units": ("yes",), "fill": ("none",)}
+_A_NUMBER: Final = tr("type a number")
 _CHOICES: Final = {
     "decimal": (".", ","),
     "compass_pairs": ("one", "two"),
@@ -42,44 +51,79 @@ def line_of(question: Question, before: ListProfile, after: ListProfile, folder:
 
 
 def stated_by(before: ListProfile, question: Question, text: str, folder: Path) -> ListProfile:
-    """Return what is stated with one more answer, which is nothing if the text is empty.
+    """Return what is stated with one more answer.
 
     Raises:
-        PriceListError: that is no answer.
+        PriceListError: that is no answer. The message says what is one.
     """
     table, _, word = question.key.partition(".")
-    if not text or text in _NOTHING.get(table, ()):
-        return before
-    if table in FILLED:
-        is_column = text not in _FILLING and text in dict(question.choices)
-        is_filled = not is_column and (
-            text in _FILLING
-            or text.casefold().endswith(_FILES)
-            or (table == "directions" and isinstance(directions_in(text, O_IS_WEST), tuple))
+    if text in _NO_ANSWER:
+        raise PriceListError(
+            tr("{expected}; Return twice leaves the question for later").format(
+                expected=_expected(question)
+            )
         )
-        table, word = "fill" if is_filled else "columns", table
-    elif table in _COLUMNS:
-        table, word = "columns", table
+    if text in _NOTHING.get(table, ()):
+        return before
+    if table in _DEVELOPMENTS:
+        return _with_development(before, question, text)
+    if table in FIELDS:
+        table, word = "fill" if _fills(question, text) else "columns", table
     value: Any
     match table:
         case "status_words":
             value = {**before.status_words, word: _status(text)}
         case "direction_words":
             value = {**before.direction_words, word: _direction(text)}
-        case "sheets":
-            value = {**(before.sheets or {}), word: text}
         case "not_units":
             value = (*before.not_units, word)
         case "fill":
             value = {**before.fill, word: _fill(word, text, folder)}
         case "columns":
-            value = {**before.columns, word: text}
+            value = {**before.columns, word: checked_column(question, text)}
             # It may be a second answer to the question that a fill has answered first.
             fill = {field: one for field, one in before.fill.items() if field != word}
             before = attrs.evolve(before, fill=fill)
         case _:
             value = _choice(table, text)
     return attrs.evolve(before, **{table: value})
+
+
+def _expected(question: Question) -> str:
+    """Return what may be typed as an answer."""
+    table, _, _ = question.key.partition(".")
+    if table in _DEVELOPMENTS:
+        return tr("type the id of the development, or the number of a column")
+    if table in FIELDS:
+        return expected_column(question)
+    return tr("type one of N, NE, E, SE, S, SW, W, NW") if not question.choices else _A_NUMBER
+
+
+def _fills(question: Question, text: str) -> bool:
+    """Return whether an answer fills a field, and names no column."""
+    if question.key not in FILLED:
+        return False
+    if text in _FILLING or text.casefold().endswith(_FILES):
+        return True
+    if question.key != "directions" or named_column(question, text) is not None:
+        return False
+    return isinstance(directions_in(text, O_IS_WEST), tuple)
+
+
+def _with_development(before: ListProfile, question: Question, text: str) -> ListProfile:
+    """Return what is stated with a development, or with the column that has it."""
+    table, _, sheet = question.key.partition(".")
+    column = named_column(question, text)
+    columns = {field: one for field, one in before.columns.items() if field != FIELDS[0]}
+    if column is not None:
+        columns[FIELDS[0]] = checked_column(question, column)
+    development = None if column else text
+    if table != "sheets":
+        return attrs.evolve(before, columns=columns, development=development)
+    sheets = {**(before.sheets or {}), sheet: development}
+    if len({one is None for one in sheets.values()}) > 1:
+        raise PriceListError(tr("type an id for each sheet, or the same column for each sheet"))
+    return attrs.evolve(before, columns=columns, sheets=sheets)
 
 
 def _choice(key: str, text: str) -> str:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from itertools import islice
+from typing import Any, Final
 
 from propq_async._messages import tr
 from propq_async.models import UnitStatus
-from propq_async.pricelist._reading.columns import ColumnsError
+from propq_async.pricelist._reading.cells import text_of
+from propq_async.pricelist._reading.columns import ColumnsError, with_samples
 from propq_async.pricelist._reading.direction_marks import template_of_marks
-from propq_async.pricelist._reading.headers import Header
+from propq_async.pricelist._reading.found_table import Found
+from propq_async.pricelist._reading.headers import Header, Line, label
+from propq_async.pricelist._reading.text import Record
 from propq_async.pricelist._reading.word_lookup import fold
 
 from ._guesses import StatusColumn
 from ._setup_questions import CALLED, FILLED, Question
 
-__all__ = ["about_column"]
+__all__ = ["about_column", "about_development"]
 
 _PARTS: Final = (
     ("bloque", "block", "edificio", "building", "fase"),
@@ -25,6 +29,8 @@ _PARTS: Final = (
     ("puerta", "door", "letra", "n", "no", "numero", "num", "tur"),
 )
 _ALL_PARTS: Final = frozenset(word for words in _PARTS for word in words)
+# So many rows are looked at for a guess.
+_LOOKED_AT: Final = 200
 _WITHOUT_TAX: Final = re.compile(r"\b(?:sin|s|excl?|ohne|hors|zonder)\b")
 
 
@@ -39,7 +45,7 @@ def about_column(field: str, error: ColumnsError) -> Question:
     candidates = error.could_be_meant.get(field, [])
     others = {index for one, found in header.columns.items() if one != field for index in found}
     left = [index for index, name in enumerate(header.cells) if name and index not in others]
-    choices = [(header.heading_of(index), error.shown(index)) for index in candidates or left]
+    choices = [(_stated(header, index), error.shown(index)) for index in candidates or left]
     default = choices[0][0] if candidates else None
     if field == "price":
         without = (name for name, _ in choices if _WITHOUT_TAX.search(fold(name)))
@@ -66,6 +72,7 @@ def about_column(field: str, error: ColumnsError) -> Question:
         text=tr("Which column is {called}{hint}?").format(called=CALLED[field], hint=hint),
         choices=choices,
         default=default,
+        headings=header.cells,
     )
 
 
@@ -81,7 +88,7 @@ def _with_available(
     column may hold the states, AVAILABLE would put what is sold on sale: then it is no guess.
     """
     looked_at = [
-        (header.heading_of(index), StatusColumn.of(header.cells[index], header.column(index)))
+        (_stated(header, index), StatusColumn.of(header.cells[index], header.column(index)))
         for index in left
         if fold(header.cells[index]) not in _ALL_PARTS
     ]
@@ -94,6 +101,13 @@ def _with_available(
     return default, [*choices, available]
 
 
+def _stated(header: Header, index: int) -> str:
+    """Return what states a column: its name, with its letter if another one is called so, too."""
+    heading = header.heading_of(index)
+    is_clear = index in header.marks or header.cells.count(heading) == 1
+    return heading if is_clear and heading else label(header.cells, index)
+
+
 def _template(header: Header) -> str | None:
     """Return a template over the columns that name parts of a building."""
     found = [next((name for name in header.cells if fold(name) in words), None) for words in _PARTS]
@@ -102,3 +116,41 @@ def _template(header: Header) -> str | None:
         return None
     *first, last = columns
     return "-".join(first) + last if len(columns) > len(found) // 2 else f"{first[0]}-{last}"
+
+
+def about_development(sheet: str | None, found: Found) -> Question:
+    """Ask for the development of a list, or of one of its sheets.
+
+    Args:
+        sheet: the sheet, `None` if it is all of the list.
+        found: the table, of whose columns one may have the ids.
+    """
+    header = Header(found.table.line, found.table.line, found.own_header, {}, below=_first(found))
+    used = set(found.columns.values())
+    left = [index for index, name in enumerate(header.cells) if name and index not in used]
+    choices = [
+        (_stated(header, index), with_samples(header, index))
+        for index in sorted(left, key=lambda index: _rank_as_ids(header.column(index)))
+    ]
+    text = (
+        tr("Which development are the units of (its id, or the column that has it)?")
+        if sheet is None
+        else tr(
+            "Which development are the units of sheet {sheet} of (its id, or the column that has "
+            "it; - leaves it out)?"
+        ).format(sheet=sheet)
+    )
+    key = "development" if sheet is None else f"sheets.{sheet}"
+    return Question(key=key, text=text, choices=choices, headings=header.cells)
+
+
+def _first(found: Found) -> list[Line]:
+    records = (one for one in found.records() if isinstance(one, Record))
+    return [(one.line, one.cells) for one in islice(records, _LOOKED_AT)]
+
+
+def _rank_as_ids(cells: Sequence[Any]) -> tuple[bool, int]:
+    """Return a key that puts columns of ids first, and before all one with few different ids."""
+    texts = [text for cell in cells if (text := text_of(cell).strip())]
+    are_ids = len(texts) * 2 > len(cells) and all(map(str.isdecimal, texts))
+    return not are_ids, len(set(texts)) if are_ids else 0

@@ -18,7 +18,6 @@ __all__ = [
     "CALLED",
     "FILLED",
     "Question",
-    "about_development",
     "about_development_name",
     "about_direction",
     "about_file",
@@ -63,6 +62,7 @@ class Question:
         choices: what may be chosen: the answer, and how it is shown.
         default: the best guess, `None` if there is none.
         error: why the last answer cannot be taken.
+        headings: the headings of the list, if one of them may be the answer.
     """
 
     key: str
@@ -70,18 +70,7 @@ class Question:
     choices: Sequence[tuple[str, str]] = ()
     default: str | None = None
     error: str = ""
-
-
-def about_development(sheet: str | None) -> Question:
-    """Ask for the development of a list, or of one of its sheets."""
-    if sheet is None:
-        return Question(key="development", text=tr("Which development are the units of (its id)?"))
-    return Question(
-        key=f"sheets.{sheet}",
-        text=tr(
-            "Which development are the units of sheet {sheet} of (its id; - leaves it out)?"
-        ).format(sheet=sheet),
-    )
+    headings: Sequence[str] = ()
 
 
 def about_development_name(name: str) -> Question:

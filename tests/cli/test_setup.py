@@ -115,3 +115,15 @@ def test_a_profile_that_cannot_be_written_is_named(propq: Any) -> None:
         "propq: cannot write the profile nowhere/propq.toml: No such file or directory; give "
         f"access to {Path('nowhere').absolute()}, or name another file with --profile\n"
     )
+
+
+def test_what_cannot_work_is_told_before_it_is_written(emulator: PropQEmulator) -> None:
+    text_list(Path("x.csv"), *(row[:4] for row in ROWS), header=ENGLISH[:4])
+    status, said = talk_on_a_terminal("setup", "x.csv", answers=["", "", "y"])
+    assert (status, Path("propq.toml").exists()) == (Exit.UNCONFIRMED, True)
+    lines(
+        said,
+        r"^With this alone the list cannot be read: x\.csv: no column for directions;",
+        r"Write this to propq\.toml, to be completed later\? \[y/N\]",
+    )
+    assert emulator.calls == 0

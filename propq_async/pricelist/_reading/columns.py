@@ -24,7 +24,7 @@ from .heading_words import field_in, field_of, is_of_id, is_with_tax, is_without
 from .unit_likeness import could_be, is_filled
 from .word_lookup import FIELDS
 
-__all__ = ["ColumnsError", "check_above", "columns_of"]
+__all__ = ["ColumnsError", "check_above", "columns_of", "with_samples"]
 
 _DEVELOPMENT: Final = FIELDS[0]
 _PRICE: Final = "price"
@@ -60,7 +60,7 @@ class ColumnsError(PriceListError):
 
     def shown(self, index: int) -> str:
         """Return a column for a question: its name, its letter and two of its values."""
-        return _with_samples(self.header, index)
+        return with_samples(self.header, index)
 
 
 def columns_of(header: Header, path: Path, sheet: str | None, layout: Layout) -> dict[str, Column]:
@@ -290,10 +290,11 @@ def _not_there(field: str, header: Header, layout: Layout) -> str:
 
 def _shown(header: Header, indexes: list[int]) -> str:
     """Return columns for a question: each with its name, its letter and two of its values."""
-    return joined(", ", (_with_samples(header, index) for index in indexes))
+    return joined(", ", (with_samples(header, index) for index in indexes))
 
 
-def _with_samples(header: Header, index: int) -> str:
+def with_samples(header: Header, index: int) -> str:
+    """Return a column for a question: its name, its letter and two of its values."""
     is_lettered = header.line and index not in header.marks
     name = label(header.cells, index) if is_lettered else header.heading_of(index)
     filled = (text_of(cell).strip() for cell in header.column(index) if is_filled(cell))

@@ -53,6 +53,11 @@ class Found:
     development: str | None = None
     """The development of all rows, if it is stated of this sheet."""
 
+    @property
+    def own_header(self) -> tuple[str, ...]:
+        """Return the header without the columns that are added."""
+        return self.table.header[: len(self.table.header) - len(self.added)]
+
 
 def found_in(
     header: Header,
