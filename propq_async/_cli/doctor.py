@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -13,9 +14,10 @@ import attrs
 
 from propq_async import ConfigurationError, Credentials, PropQError, __version__
 from propq_async._environment import ACCOUNT_VARIABLE
-from propq_async._messages import joined, tr
+from propq_async._messages import joined, os_reason, tr, trn
 from propq_async._paths import default_path
 from propq_async._settings import base_url_from_env
+from propq_async._waiting import in_thread
 from propq_async.config import BASE_URL
 from propq_async.ledger import Ledger
 
@@ -63,28 +65,40 @@ async def _doctor(ledger: str | None, *, no_proxy: bool, as_json: bool) -> Exit:
         attrs.evolve(one, text=_without_home(one.text if as_json else said(one.text)))
         for one in findings
     ]
-    is_well = all(one.state == "ok" for one in findings)
+    status = _status_of(findings)
+    is_well = status is Exit.DONE
     if as_json:
-        checks = [attrs.asdict(one) for one in findings]
+        checks = [{"check": one.check, "state": one.state, "text": one.text} for one in findings]
         sys.stdout.write(dump({"ok": is_well, "checks": checks}) + "\n")
     else:
-        report(lambda screen: _show(screen, findings, is_well=is_well))
-    return Exit.DONE if is_well else Exit.UNUSABLE
+        report(lambda screen: _show(screen, findings))
+    return status
 
 
-def _show(screen: Screen, findings: list[Finding], *, is_well: bool) -> None:
+def _status_of(findings: list[Finding]) -> Exit:
+    """Return how the command ends: only a server or a network that fails is to be waited for."""
+    found = {one.status for one in findings if one.state == "wrong"}
+    if len(found) == 1:
+        return found.pop()
+    return Exit.DONE if all(one.state == "ok" for one in findings) else Exit.UNUSABLE
+
+
+def _show(screen: Screen, findings: list[Finding]) -> None:
     screen.section("", [(_STATES[one.state], CHECKS[one.check], one.text) for one in findings])
     screen.sentence("")
-    if is_well:
-        screen.sentence(tr("All is well."), _STYLES["ok"])
-    else:
-        count = sum(one.state != "ok" for one in findings)
-        screen.sentence(
-            tr("{wrong} of {count} are not well: see above").format(
-                wrong=count, count=len(findings)
-            ),
-            _STYLES["wrong"],
+    states = [one.state for one in findings]
+    told = []
+    if failed := states.count("wrong"):
+        told.append(trn("{count:,} check failed", "{count:,} checks failed", failed))
+    if unmade := states.count("not checked"):
+        told.append(
+            trn("{count:,} check could not be made", "{count:,} checks could not be made", unmade)
         )
+    if told:
+        text = tr("{told}: see above").format(told=joined(", ", told))
+        screen.sentence(text, _STYLES["wrong" if failed else "not checked"])
+    else:
+        screen.sentence(tr("All is well."), _STYLES["ok"])
 
 
 def _versions() -> Finding:
@@ -134,7 +148,7 @@ async def _ledger(named: str | None) -> Finding:
         return wrong("ledger", str(error))
     where = health.location
     if health.size_bytes is None:
-        return _ledger_to_be(where)
+        return await in_thread(lambda: _ledger_to_be(where))
     if health.problems:
         return wrong("ledger", joined(": ", (where, joined("; ", health.problems))))
     if health.holder is not None:
@@ -162,15 +176,18 @@ def _ledger_to_be(where: str) -> Finding:
             "ledger", tr("none yet: the first push makes its tables in {where}").format(where=where)
         )
     place = next(one for one in Path(where).parents if one.exists())
-    if place.is_dir() and os.access(place, os.W_OK | os.X_OK):
-        return ok("ledger", tr("none yet: the first push makes {where}").format(where=where))
-    return wrong(
-        "ledger",
-        tr(
-            "there is none, and {where} cannot be made: give access to {place}, or "
-            "name another file in PROPQ_LEDGER"
-        ).format(where=where, place=place),
-    )
+    try:
+        # Only a trial tells: root may write everywhere, and yet there are no files in /proc.
+        Path(tempfile.mkdtemp(prefix=".propq-", dir=place)).rmdir()
+    except OSError as error:
+        return wrong(
+            "ledger",
+            tr(
+                "there is none, and {where} cannot be made ({reason}): give access to {place}, or "
+                "name another file in PROPQ_LEDGER"
+            ).format(where=where, reason=os_reason(error), place=place),
+        )
+    return ok("ledger", tr("none yet: the first push makes {where}").format(where=where))
 
 
 def _without_home(text: str) -> str:

@@ -8,6 +8,8 @@ import attrs
 
 from propq_async._messages import tr
 
+from .exit_codes import Exit
+
 __all__ = ["CHECKS", "Finding", "ok", "unknown", "wrong"]
 
 
@@ -28,11 +30,15 @@ CHECKS: Final = {
 
 @attrs.frozen
 class Finding:
-    """One thing that can be wrong, whether it is, and what to do."""
+    """One thing that can be wrong, whether it is, and what to do.
+
+    `status` is the exit status of a command that this alone stops.
+    """
 
     check: str
     state: Literal["ok", "wrong", "not checked"]
     text: str
+    status: Exit = Exit.UNUSABLE
 
 
 def ok(check: str, text: str) -> Finding:
@@ -40,9 +46,9 @@ def ok(check: str, text: str) -> Finding:
     return Finding(check, "ok", text)
 
 
-def wrong(check: str, text: str) -> Finding:
+def wrong(check: str, text: str, status: Exit = Exit.UNUSABLE) -> Finding:
     """Return what is wrong, and what to do."""
-    return Finding(check, "wrong", text)
+    return Finding(check, "wrong", text, status)
 
 
 def unknown(check: str, text: str) -> Finding:

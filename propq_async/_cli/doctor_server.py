@@ -22,6 +22,7 @@ from propq_async.errors import ConfigurationError
 
 from .client import connect, explained
 from .doctor_findings import Finding, ok, unknown, wrong
+from .exit_codes import Exit
 
 __all__ = ["Server", "examine_server"]
 
@@ -30,6 +31,7 @@ TIMEOUT_SECONDS: Final = 15.0
 # A certificate or a token is worth nothing to a clock that is far off; a little matters to nobody.
 MAX_SKEW_SECONDS: Final = 60.0
 _OF_THE_SECRET: Final = (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED)
+_BUSY: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 _OF_TLS: Final = re.compile("certificate|TLS")
 _NO_ANSWER: Final = tr("the server gave no answer")
 
@@ -116,7 +118,7 @@ class Server:
         if self._is_stopped_by_proxy:
             return unknown(check, tr("the proxy does not let this through"))
         if isinstance(self.outcome, PropQError) and not self._is_about_secret:
-            return wrong(check, self._said)
+            return wrong(check, self._said, self._status)
         return ok(
             check,
             tr("{base_url}{token_path} answered in {seconds:.2f} s").format(
@@ -165,6 +167,13 @@ class Server:
             "clock",
             tr("this computer's is {off} {how} the server's: set it").format(off=off, how=how),
         )
+
+    @property
+    def _status(self) -> Exit:
+        """Return whether to try again later, or to look for another address."""
+        status = self.witness.status
+        is_passing = status is None or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        return Exit.STOPPED if is_passing or status in _BUSY else Exit.UNUSABLE
 
     @property
     def _said(self) -> str:

@@ -55,6 +55,8 @@ class Doctor:
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
         self.secrets = [PASSWORD]
+        self.status = -1
+        self.last = ""
 
     def __call__(self, *options: str) -> dict[str, tuple[str, str]]:
         """Return state and text of each check."""
@@ -67,11 +69,12 @@ class Doctor:
         assert list(found) == CHECKS
         assert document["ok"] == (status == Exit.DONE)
         assert (status == Exit.DONE) == all(state == "ok" for state, _ in found.values())
-        assert status in (Exit.DONE, Exit.UNUSABLE)
+        assert status in (Exit.DONE, Exit.UNUSABLE, Exit.STOPPED)
+        self.status = status
         for check, (state, _) in found.items():
             assert re.search(rf"^  {state} +{check} ", text.out, re.MULTILINE), text.out
-        last = "All is well." if document["ok"] else "not well: see above"
-        assert text.out.rstrip().endswith(last)
+        self.last = text.out.rstrip().splitlines()[-1]
+        assert (self.last == "All is well.") == document["ok"]
         # Safe to mail.
         for secret in filter(None, self.secrets):
             assert secret not in text.out + plain.out + text.err + plain.err
@@ -206,6 +209,13 @@ def test_there_is_no_network(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) ->
     assert "gave no answer: there is no connection" in wrong["token endpoint"]
     for check in ("TLS", "secret", "clock"):
         assert found[check] == ("not checked", "the server gave no answer")
+    assert doctor.last == "1 check failed, 3 checks could not be made: see above"
+    # It may be back in a while, unless something else is wrong as well.
+    assert doctor.status == Exit.STOPPED
+    monkeypatch.setenv("PROPQ_LEDGER", "/proc/x/ledger")
+    doctor()
+    assert doctor.last == "2 checks failed, 3 checks could not be made: see above"
+    assert doctor.status == Exit.UNUSABLE
 
 
 @pytest.mark.parametrize(
@@ -235,6 +245,7 @@ def test_the_base_url_leads_to_another_place(
     assert "404" in found["token endpoint"][1]
     assert "check the base URL" in found["token endpoint"][1]
     assert found["secret"][0] == "not checked"
+    assert doctor.status == Exit.UNUSABLE
 
 
 @pytest.fixture
@@ -356,13 +367,17 @@ def test_the_clock_is_an_hour_off(hours: int, words: str, doctor: Doctor) -> Non
 def test_a_server_that_states_no_time_is_told(doctor: Doctor) -> None:
     with _answering(200, {}):
         assert doctor()["clock"] == ("not checked", "the server stated no time")
+    assert doctor.last == "1 check could not be made: see above"
+    assert doctor.status == Exit.UNUSABLE
 
 
-def test_the_server_is_down(doctor: Doctor) -> None:
-    with _answering(503, {}):
+@pytest.mark.parametrize("status", [408, 429, 503])
+def test_the_server_is_down(status: int, doctor: Doctor) -> None:
+    with _answering(status, {}):
         found = doctor()
     assert list(not_ok(found)) == ["token endpoint"]
-    assert "answered 503" in found["token endpoint"][1]
+    assert str(status) in found["token endpoint"][1]
+    assert doctor.status == Exit.STOPPED
 
 
 # --- files ----------------------------------------------------------------------------------------
@@ -468,15 +483,15 @@ def test_a_ledger_is_looked_at_where_it_is(
     assert "is on a network file system (nfs4)" in not_ok(doctor())["ledger"]
 
 
-def test_a_first_push_could_make_no_ledger(
-    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
-    wrong = not_ok(doctor("--ledger", str(tmp_path / "a" / "b" / "ledger")))
-    assert wrong == {
-        "ledger": f"there is none, and ~/a/b/ledger cannot be made: give access to {tmp_path}, or "
-        "name another file in PROPQ_LEDGER"
+def test_a_first_push_could_make_no_ledger(doctor: Doctor, tmp_path: Path) -> None:
+    # Where not even root may write.
+    assert not_ok(doctor("--ledger", "/proc/a/b/ledger")) == {
+        "ledger": "there is none, and /proc/a/b/ledger cannot be made (No such file or directory): "
+        "give access to /proc, or name another file in PROPQ_LEDGER"
     }
+    before = sorted(tmp_path.rglob("*"))
+    assert not not_ok(doctor("--ledger", str(tmp_path / "a" / "b" / "ledger")))
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 # --- an old Python --------------------------------------------------------------------------------

@@ -21,7 +21,8 @@ def doctor(
 
     It looks at credentials, base URL, proxy, TLS, the secret itself (by fetching a token that is
     not kept), this computer's clock, and at token and ledger with their rights. It prints no
-    secret, so that its output can be mailed. The exit status is 0 only if all is well.
+    secret, so that its output can be mailed. The exit status is 0 only if all is well, and 3 if
+    only the server or the network failed.
 
     Args:
         account: What `propq login` keeps. [default: PROPQ_ACCOUNT, the environment, or `default`]
