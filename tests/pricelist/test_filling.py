@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import openpyxl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -41,8 +42,7 @@ def test_a_template_makes_the_name(tmp_path: Path) -> None:
     assert (first.update.name, second.update.name) == ("1-2A", "-3B")
     assert str(third).removeprefix(f"{path}, ") == (
         "line 4, column {Portal?}-{Planta}{Puerta} is empty; expected something in "
-        "Planta, which is empty here and part of the name (where it may be empty, the template "
-        "says {Planta?})"
+        "Planta, which is empty here and part of the name: repeat its value in each row"
     )
     (table,) = pricelist.read(path).tables
     assert (str(table.columns["name"]), table.not_read) == ("{Portal?}-{Planta}{Puerta}", [])
@@ -394,3 +394,41 @@ def test_where_there_is_no_price_one_reads_how_to_keep_the_last_one(
 ) -> None:
     (said,) = broken(text_list(tmp_path / "x.csv", unit("A", price)))
     assert '[list.fill] price = "ledger" in propq.toml keeps the price that was' in said
+
+
+def test_a_merged_part_of_a_name_is_that_of_each_row(tmp_path: Path) -> None:
+    """What is merged across columns, or begins above the units, may be something else."""
+    rows: list[list[object]] = [
+        ["Bloque", "Planta", "Puerta", "Estado", "PVP", "Orientación"],
+        [1, "Bajo", "A", "Libre", 250_000, "S"],
+        [None, None, "B", "Vendido", 251_000, "S"],
+        [None, 1, "A", "Libre", 252_000, "S"],
+        [None, None, "B", "Libre", 253_000, "S"],
+        [2, "Bajo", "A", "Libre", 254_000, "S"],
+        [None, "Bajo", "B", "Libre", 255_000, "S"],
+        [3, None, "A", "Libre", 256_000, "S"],
+    ]
+    path = workbook(tmp_path / "x.xlsx", Lista=rows)
+    book = openpyxl.load_workbook(path)
+    for cells in ("A2:A5", "B2:B3", "B4:B5", "A8:B8"):
+        book["Lista"].merge_cells(cells)
+    book.save(path)
+    profile(tmp_path, '[[list]]\nname = "{Bloque}-{Planta}-{Puerta}"\ndevelopment = "4711"')
+    *read, sixth, seventh = pricelist.read(path)
+    assert [row.unit and row.unit[1] for row in read] == [
+        "1-Bajo-A",
+        "1-Bajo-B",
+        "1-1-A",
+        "1-1-B",
+        "2-Bajo-A",
+    ]
+    assert "something in Bloque, which is empty here" in str(sixth)
+    assert "something in Planta, which is empty here" in str(seventh)
+    # A list of what failed has them in each row.
+    assert [row.cells[:2] for row in read][1] == ("1", "Bajo")
+
+
+def test_a_sheet_that_says_nothing_of_its_cells_has_nothing_merged(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "x.xlsx", Lista=[["Bloque", *ENGLISH[1:]], [1, *unit("A")[1:]]])
+    profile(tmp_path, '[[list]]\nname = "{Bloque}-{name}"\ndevelopment = "4711"')
+    assert [one.name for one in good(path)] == ["1-A"]

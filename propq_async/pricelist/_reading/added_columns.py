@@ -84,8 +84,8 @@ class Added:
             cell = cells[index]
             if not (is_text_or_number(cell) and (part.is_optional or text_of(cell).strip())):
                 return tr(
-                    "something in {column}, which is empty here and part of the name (where it "
-                    "may be empty, the template says {{{column}?}})"
+                    "something in {column}, which is empty here and part of the name: repeat its "
+                    "value in each row"
                 ).format(column=part.column)
         return None
 

@@ -16,6 +16,7 @@ from propq_async.pricelist._template import is_template
 from .added_columns import Added, added_columns, with_added
 from .columns import check_above, columns_of
 from .headers import Header, Layout, Line, columns_named
+from .merged_parts import with_merged
 from .sheet_facts import Facts
 from .text import BrokenLine, Record, bare
 from .word_lookup import fold
@@ -67,8 +68,9 @@ def found_in(
     records: Callable[[], Iterator[Record | BrokenLine]],
     *,
     may_end_early: bool = False,
+    facts: Callable[[], Facts | None] | None = None,
 ) -> Found:
-    """Return a table by its header.
+    """Return a table by its header, with what a sheet says of its cells.
 
     Some programs leave out the empty cells at the end of a row. If its rows `may_end_early`, one
     that has all columns that are read is whole.
@@ -91,6 +93,9 @@ def found_in(
         used = [one.index for one in columns.values()]
         least = 1 + max([*used, *(index for one in added for index in one.indexes)])
         records = partial(_to_the_end, records, least, width)
+    parts = {index for one in added if one.template is not None for index in one.indexes}
+    if parts and facts is not None:
+        records = partial(with_merged, records, facts, parts)
     if added:
         names += [one.heading for one in added]
         columns |= {one.field: one.column for one in added}
@@ -102,6 +107,7 @@ def found_in(
         indexes,
         records,
         hidden=header.hidden,
+        facts=facts,
         added=added,
         development=layout.developments.get(sheet or ""),
     )

@@ -137,9 +137,9 @@ def _to_be_read(path: Path, looked_at: Sequence[_Sheet], layout: Layout) -> list
 def _found_in(workbook: Workbook | OpenDocument, path: Path, sheet: _Sheet) -> Found:
     header, notes = sheet.header.without_notes(sheet.layout)
     sheet_records = _SheetRecords(workbook, sheet.name, header, notes)
-    found = found_in(header, path, sheet.name, sheet.layout, sheet_records)
     facts = None if notes else partial(workbook.facts, sheet.name)
-    return attrs.evolve(found, is_part=bool(notes), facts=facts)
+    found = found_in(header, path, sheet.name, sheet.layout, sheet_records, facts=facts)
+    return attrs.evolve(found, is_part=bool(notes))
 
 
 @attrs.frozen
