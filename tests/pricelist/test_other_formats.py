@@ -84,6 +84,30 @@ def test_an_array_is_of_a_bounded_size(tmp_path: Path, monkeypatch: pytest.Monke
     assert "FILE is too large for one JSON array" in _refused(path)
 
 
+# --- damaged workbooks ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["x.xlsx", "x.XLS", "x.ods"])
+@pytest.mark.parametrize("content", [b"\0\1\2" * 100, b"Error 500: no such export\n"])
+def test_a_workbook_in_name_only_is_told(content: bytes, name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert _refused(path).startswith("FILE is not a workbook, or it is damaged: open it in Excel")
+    # Text with the columns of a list is read, whatever it is called.
+    path.write_text(",".join(ENGLISH) + "\n4711,A-101,SOLD,250000,N\n")
+    assert len(good(path)) == 1
+
+
+def test_a_workbook_that_is_cut_off_is_told(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "x.xlsx", List=[ENGLISH, unit()])
+    path.write_bytes(path.read_bytes()[:-100])
+    assert _refused(path).startswith(
+        "FILE cannot be read as a workbook: File is not a zip file; it may"
+    )
+    path.write_bytes(b"")
+    assert _refused(path) == "FILE is empty: see what went wrong when it was made"
+
+
 # --- HTML -------------------------------------------------------------------------------------
 
 

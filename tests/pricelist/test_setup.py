@@ -307,7 +307,7 @@ def test_hidden_rows_and_codes_and_an_o_are_asked_about(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_bytes(b"")
-    assert "found nothing" in setup(tmp_path / "x.csv").problem
+    assert "x.csv is empty" in setup(tmp_path / "x.csv").problem
     with pytest.raises(PriceListError, match="expected JSON lines"):
         pricelist.read(text_list(tmp_path / "x.json"))
 

@@ -203,7 +203,7 @@ def test_cells_that_a_spreadsheet_has_changed(tmp_path: Path) -> None:
     path = workbook(tmp_path / "x.xlsx", S=[ENGLISH, *rows])
     found = broken(path)
     assert found[0].startswith(
-        "sheet S, line 2, column name: expected text: this cell is a date, as spreadsheets make"
+        "sheet S, line 2, column name: found '2026-02-01'; expected text: this cell is a date"
     )
     assert found[1].count("expected") == 3
     assert "in line 4" in found[2]
@@ -215,7 +215,9 @@ def test_cells_that_a_spreadsheet_has_changed(tmp_path: Path) -> None:
 def test_a_workbook_that_is_none(tmp_path: Path) -> None:
     path = tmp_path / "x.xlsx"
     path.write_bytes(b"PK\x03\x04 and nothing more")
-    with pytest.raises(PriceListError, match=r"cannot be read as a workbook: .*; if it has a pass"):
+    with pytest.raises(
+        PriceListError, match=r"cannot be read as a workbook: .*; it may be damaged"
+    ):
         pricelist.read(path)
     workbook(path, S=[ENGLISH, unit()])
     with zipfile.ZipFile(path) as file:

@@ -48,6 +48,10 @@ def check_readable(path: Path, start: bytes) -> None:
         PriceListError: it is one; the message says what it is and what to do.
         OSError: it cannot be read.
     """
+    if not start:
+        raise PriceListError(
+            tr("{path} is empty: see what went wrong when it was made").format(path=path)
+        )
     for beginning, what in _BEGINNINGS:
         if start.startswith(beginning):
             raise PriceListError(tr("{path} is {what}").format(path=path, what=what))

@@ -23,12 +23,21 @@ from .markup import is_html, tables_of
 from .ole import OLE
 from .other_files import check_readable
 from .sheets import sheets
-from .text import BrokenLine, Record, encoding_of, open_text
+from .text import (
+    BrokenLine,
+    Record,
+    encoding_of,
+    is_named_workbook,
+    no_workbook,
+    open_text,
+)
 from .word_lookup import fold
 
 __all__ = ["DELIMITERS", "find_tables"]
 
 _LONGEST_END: Final = 4
+# With no more of them, and none that is known, it is some other text.
+_FEW_COLUMNS: Final = 3
 # Of JSON lines, of which each says itself what it has, only examples are needed.
 _EXAMPLES: Final = 20
 DELIMITERS: Final = (";", ",", "\t", "|")
@@ -76,6 +85,9 @@ def _text(path: Path, layout: Layout) -> Found:
         for delimiter in delimiters
     ]
     delimiter, header = max(tries, key=lambda found: found[1].rank)
+    may_be_list = len(header.cells) > _FEW_COLUMNS or header.is_of_list(layout)
+    if is_named_workbook(path) and not may_be_list:
+        raise no_workbook(path)
     width = len(header.cells)
     header, notes = header.without_notes(layout)
 

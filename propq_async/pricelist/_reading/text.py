@@ -22,10 +22,13 @@ __all__ = [
     "encoding_of",
     "inert",
     "is_inert",
+    "is_named_workbook",
+    "no_workbook",
     "open_text",
 ]
 
 _SAMPLE_BYTES: Final = 4096
+_WORKBOOKS: Final = frozenset({".xlsx", ".xlsm", ".xls", ".ods"})
 _CONTROL: Final = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _BLOCK_BYTES: Final = 2**18
 _MAY_BE_UTF8: Final = re.compile(rb"[\xc2-\xf4][\x80-\xbf]")
@@ -123,6 +126,8 @@ def encoding_of(path: Path, stated: str | None) -> str:
                 and sample[zeros::2].count(0) * 2 > len(sample) // 2
             ):
                 return encoding
+        if is_named_workbook(path):
+            raise no_workbook(path)
         raise PriceListError(
             tr("{path} is no text file; expected CSV, XLSX or JSON lines").format(path=path)
         )
@@ -131,6 +136,21 @@ def encoding_of(path: Path, stated: str | None) -> str:
             return "utf-8"
     check_cp1252(path)
     return "cp1252"
+
+
+def is_named_workbook(path: Path) -> bool:
+    """Return whether the name is that of a workbook."""
+    return path.suffix.lower() in _WORKBOOKS
+
+
+def no_workbook(path: Path) -> PriceListError:
+    """Return the error for a file whose name alone is that of a workbook."""
+    return PriceListError(
+        tr(
+            "{path} is not a workbook, or it is damaged: open it in Excel or LibreOffice and save "
+            "it again as XLSX or CSV"
+        ).format(path=path)
+    )
 
 
 def _is_utf8(file: IO[bytes]) -> bool:

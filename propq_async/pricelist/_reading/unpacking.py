@@ -119,8 +119,8 @@ def unreadable(path: Path, error: BaseException) -> PriceListError:
     """Return the error for a workbook that cannot be read."""
     return PriceListError(
         tr(
-            "{path} cannot be read as a workbook: {error}; if it has a password, or "
-            "another program made it, save it as XLSX or CSV once more"
+            "{path} cannot be read as a workbook: {error}; it may be damaged, or have a "
+            "password: open it in Excel or LibreOffice and save it again, as XLSX or CSV"
         ).format(path=path, error=error)
     )
 
