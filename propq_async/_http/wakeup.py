@@ -22,10 +22,10 @@ class Wakeup:
     So few tasks may follow it in one callback, since others wait for the event loop.
     """
 
-    get_loop = property(attrgetter("_future.get_loop"))
-    done = property(attrgetter("_future.done"))
-    result = property(attrgetter("_future.result"))
-    cancel = property(attrgetter("_future.cancel"))
+    get_loop: Any = property(attrgetter("_future.get_loop"))
+    done: Any = property(attrgetter("_future.done"))
+    result: Any = property(attrgetter("_future.result"))
+    cancel: Any = property(attrgetter("_future.cancel"))
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._create_future: Callable[[], asyncio.Future[None]] = partial(asyncio.Future, loop=loop)
