@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -25,7 +26,7 @@ from ._profile import PROFILE_NAME, Profile
 from ._profile_values import ListProfile
 from ._setup_answers import line_of, stated_by
 from ._setup_columns import about_column, about_development
-from ._setup_problems import about_kind, row_numbers
+from ._setup_problems import about_kind, first_cell, row_numbers
 from ._setup_questions import (
     Question,
     about_development_name,
@@ -187,10 +188,11 @@ class _Setup:
             if len(texts) == 1:
                 yield about_not_unit(texts.pop(), row_numbers([row]))
         filled = {f"fill.{field}" for field in self._assumed.fill}
+        times = Counter(first_cell(row).casefold() for row in rows)
         questions = [
             one
             for kind in problem_kinds(broken)
-            for one in about_kind(kind)
+            for one in about_kind(kind, times)
             if one.key not in filled
         ]
         # What stands in the column of prices may be the status, once something fills the price.

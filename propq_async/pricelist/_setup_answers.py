@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +34,9 @@ _FILLING: Final = frozenset({"ledger", *UnitStatus.__members__})
 _NO_ANSWER: Final = ("", "?")
 # Answers that state nothing.
 _NOTHING: Final = {"sheets": ("-",), "not_units": ("yes",), "fill": ("none",)}
+# An answer about a word, and the signs that stand for others in a pattern.
+_NO_UNIT: Final = "none"
+_IN_PATTERNS: Final = re.compile(r"[*?\[]")
 _A_NUMBER: Final = tr("type a number")
 _CHOICES: Final = {
     "decimal": (".", ","),
@@ -56,7 +60,7 @@ def stated_by(before: ListProfile, question: Question, text: str, folder: Path) 
     Raises:
         PriceListError: that is no answer. The message says what is one.
     """
-    table, _, word = question.key.partition(".")
+    table, _, _ = question.key.partition(".")
     if text in _NO_ANSWER:
         raise PriceListError(
             tr("{expected}; Return twice leaves the question for later").format(
@@ -67,6 +71,15 @@ def stated_by(before: ListProfile, question: Question, text: str, folder: Path) 
         return before
     if table in _DEVELOPMENTS:
         return _with_development(before, question, text)
+    if question.no_units and text == _NO_UNIT:
+        new = map(_as_pattern, question.no_units)
+        return attrs.evolve(before, not_units=(*before.not_units, *new))
+    return _with_value(before, question, text, folder)
+
+
+def _with_value(before: ListProfile, question: Question, text: str, folder: Path) -> ListProfile:
+    """Return what is stated with an answer that is the value of one key."""
+    table, _, word = question.key.partition(".")
     if table in FIELDS:
         table, word = "fill" if _fills(question, text) else "columns", table
     value: Any
@@ -76,7 +89,7 @@ def stated_by(before: ListProfile, question: Question, text: str, folder: Path) 
         case "direction_words":
             value = {**before.direction_words, word: _direction(text)}
         case "not_units":
-            value = (*before.not_units, word)
+            value = (*before.not_units, _as_pattern(word))
         case "fill":
             value = {**before.fill, word: _fill(word, text, folder)}
         case "columns":
@@ -96,7 +109,13 @@ def _expected(question: Question) -> str:
         return tr("type the id of the development, or the number of a column")
     if table in FIELDS:
         return expected_column(question)
-    return tr("type one of N, NE, E, SE, S, SW, W, NW") if not question.choices else _A_NUMBER
+    is_direction = table == "direction_words"
+    return tr("type one of N, NE, E, SE, S, SW, W, NW") if is_direction else _A_NUMBER
+
+
+def _as_pattern(text: str) -> str:
+    """Return the pattern for a text, and for no other."""
+    return _IN_PATTERNS.sub(r"[\g<0>]", text)
 
 
 def _fills(question: Question, text: str) -> bool:

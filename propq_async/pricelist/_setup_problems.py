@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from propq_async._messages import tr
 from propq_async.pricelist._reading.completing import is_no_price
-from propq_async.pricelist._reading.rows import BrokenRow
+from propq_async.pricelist._reading.rows import BrokenRow, Row
 
 from ._problem_kinds import ProblemKind
 from ._problems import Problem
@@ -21,22 +21,29 @@ from ._setup_questions import (
     about_status,
 )
 
-__all__ = ["about_kind", "row_numbers"]
+__all__ = ["about_kind", "first_cell", "row_numbers"]
 
 _SHOWN: Final = 5
 
 
-def about_kind(kind: ProblemKind) -> Iterator[Question]:
-    """Ask about the problems of a kind, if an answer would mend them."""
+def about_kind(kind: ProblemKind, times: Mapping[str, int]) -> Iterator[Question]:
+    """Ask about the problems of a kind, if an answer would mend them.
+
+    Args:
+        kind: the problems.
+        times: how many rows of the list have the same first cell.
+    """
     groups = [kind.problems]
     if len(kind.rows) != len(kind.problems):
         # All that is wrong with one row.
         groups = [[problem] for problem in kind.problems]
-    asked = (_about_problems(kind.rows, problems) for problems in groups)
+    asked = (_about_problems(kind.rows, problems, times) for problems in groups)
     yield from (question for question in asked if question is not None)
 
 
-def _about_problems(rows: Sequence[BrokenRow], problems: Sequence[Problem]) -> Question | None:
+def _about_problems(
+    rows: Sequence[BrokenRow], problems: Sequence[Problem], times: Mapping[str, int]
+) -> Question | None:
     problem, where = problems[0], row_numbers(rows)
     expected, value = problem.expected, problem.value or ""
     fields = {column.heading: field for field, column in rows[0].table.columns.items()}
@@ -45,9 +52,9 @@ def _about_problems(rows: Sequence[BrokenRow], problems: Sequence[Problem]) -> Q
     if gaps:
         return about_gap(field, row_numbers(gaps))
     if "--status-word" in expected:
-        return about_status(value.strip(), where)
+        return about_status(value.strip(), where, _no_units(rows, times))
     if "--direction-word" in expected:
-        return about_direction(value.strip(), where)
+        return about_direction(value.strip(), where, _no_units(rows, times))
     if "--decimal" in expected:
         return about_numbers(value, where)
     return about_pairs(value, where) if "if it is one direction" in expected else None
@@ -56,6 +63,21 @@ def _about_problems(rows: Sequence[BrokenRow], problems: Sequence[Problem]) -> Q
 def _is_gap(field: str, value: str) -> bool:
     is_empty = not value.strip() or (field == "price" and is_no_price(value))
     return is_empty and field in FILLED
+
+
+def _no_units(rows: Sequence[BrokenRow], times: Mapping[str, int]) -> list[str]:
+    """Return the first cells of a few rows, by which these can be stated to be no units.
+
+    Nothing is returned if another row has one of them, since that may be a unit.
+    """
+    cells = [first_cell(row) for row in rows[:_SHOWN]]
+    are_apart = len(cells) == len(rows) and all(times[cell.casefold()] == 1 for cell in cells)
+    return cells if are_apart else []
+
+
+def first_cell(row: Row | BrokenRow) -> str:
+    """Return the first text of a row, nothing if there is none."""
+    return next(filter(None, map(str.strip, row.cells)), "")
 
 
 def row_numbers(rows: Sequence[BrokenRow]) -> str:

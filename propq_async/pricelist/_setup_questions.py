@@ -37,6 +37,7 @@ CALLED: Final = {
     "directions": tr("the orientation"),
 }
 FILLED: Final = ("status", "price", "directions")
+_NO_UNIT: Final = ("none", tr("none: this is no row of a unit, and it is passed over"))
 # What one list of a series has and the next one has not: a number, a version, a month.
 _VARIES: Final = re.compile(
     r"[\s_(.-]*[0-9].*$"
@@ -63,6 +64,7 @@ class Question:
         default: the best guess, `None` if there is none.
         error: why the last answer cannot be taken.
         headings: the headings of the list, if one of them may be the answer.
+        no_units: the first cells of the rows that it is about, if they may be no units.
     """
 
     key: str
@@ -71,6 +73,7 @@ class Question:
     default: str | None = None
     error: str = ""
     headings: Sequence[str] = ()
+    no_units: Sequence[str] = ()
 
 
 def about_development_name(name: str) -> Question:
@@ -82,25 +85,29 @@ def about_development_name(name: str) -> Question:
     )
 
 
-def about_status(word: str, lines: str = "") -> Question:
+def about_status(word: str, lines: str = "", no_units: Sequence[str] = ()) -> Question:
     """Ask what a word for a status means."""
     guess = status_guess(word)
+    states = [(status.name, status.name) for status in UnitStatus]
     return Question(
         key=f"status_words.{word}",
         text=tr("What does {word!r} mean{lines}?").format(word=word, lines=lines),
-        choices=[(status.name, status.name) for status in UnitStatus],
+        choices=[*states, *([_NO_UNIT] if no_units else [])],
         default=None if guess is None else guess.name,
+        no_units=no_units,
     )
 
 
-def about_direction(word: str, lines: str = "") -> Question:
+def about_direction(word: str, lines: str = "", no_units: Sequence[str] = ()) -> Question:
     """Ask what a word for a direction means."""
     return Question(
         key=f"direction_words.{word}",
         text=tr("Which direction is {word!r}{lines} (N, NE, E, SE, S, SW, W or NW)?").format(
             word=word, lines=lines
         ),
+        choices=[_NO_UNIT] if no_units else [],
         default=direction_guess(word),
+        no_units=no_units,
     )
 
 

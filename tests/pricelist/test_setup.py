@@ -614,3 +614,32 @@ def test_a_column_may_have_the_developments_of_all_sheets(tmp_path: Path) -> Non
     assert [row.unit for row in draft.rows] == [("4711", "A")]
     draft = setup(path, answers({"sheets.One": "Etapa", "sheets.Two": "4711"}))
     assert [one.key for one, _ in draft.guessed] == ["sheets.Two"]
+
+
+def test_a_row_whose_word_is_no_status_may_be_stated_to_be_no_unit(tmp_path: Path) -> None:
+    content = """
+        Bloque;Vivienda;Estado;PVP;Orientación
+        1;A-1;Libre;250.000,00;S
+        1;A-2;Pte.;251.000,00;S
+        Resumen*;;viviendas;251.000,00;
+        Suma y sigue;;;;ver hoja 2
+        """
+    path = listed(tmp_path / "x.csv", content)
+    given = {
+        "status_words.viviendas": "none",
+        "direction_words.ver hoja 2": "none",
+        "development": "4711",
+        "status_words.Pte.": "HOLD",
+    }
+    asked = _asked(path, given)
+    states = [status.name for status in UnitStatus]
+    # The first cell of the other row is that of a unit, too.
+    assert [choice for choice, _ in asked["status_words.Pte."].choices] == states
+    assert [choice for choice, _ in asked["status_words.viviendas"].choices] == [*states, "none"]
+    assert [choice for choice, _ in asked["direction_words.ver hoja 2"].choices] == ["none"]
+    text = setup(path, answers(given)).text()
+    assert 'not_units = ["Resumen[*]", "Suma y sigue"]\n' in text
+    (tmp_path / "propq.toml").write_text(text, encoding="utf-8")
+    prices = pricelist.read(path)
+    assert [row.unit for row in prices] == [("4711", "A-1"), ("4711", "A-2")]
+    assert [one.line for one in prices.not_units] == [4, 5]

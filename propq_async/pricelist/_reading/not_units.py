@@ -24,6 +24,9 @@ __all__ = ["NoUnit", "shape_of"]
 _TOTAL: Final = re.compile(
     r"(?:sub ?)?(?:totals?|totales|totaal|totalt|totale|gesamt|summe|suma|soma|somme|resumen|sum)\b"
 )
+# What a total counts, in whichever column: `6 viviendas`.
+_COUNT: Final = re.compile(r"[0-9]+\s+[^\W\d_].*")
+_COUNTED: Final = ("status", "directions")
 _MARKED: Final = re.compile(
     r"[*†‡¹²³]|\([*0-9]\)|(?:nota|notas|note|notes|nb|n\.b\.|hinweis)\b[:.]?"
 )
@@ -76,9 +79,10 @@ class NoUnit:
         if any(fnmatchcase(first.casefold(), glob) for glob in self._globs):
             return tr("no unit, as stated")
         is_whole = len(cells) == self._all
-        if self._may_be_unit(filled, is_whole=is_whole):
+        is_total = _TOTAL.match(fold(first)) is not None
+        if self._may_be_unit(filled, is_whole=is_whole, is_total=is_total):
             return None
-        if _TOTAL.match(fold(first)):
+        if is_total:
             return tr("a total")
         is_near = is_whole and 0 < line - self._found.table.line <= _LINES_OF_HEADING
         alone = self._alone(first) if len(filled) == 1 else None
@@ -93,7 +97,9 @@ class NoUnit:
         is_heading = may_go_on and "name" not in fields and not has_number
         return tr("more of the heading") if is_heading else None
 
-    def _may_be_unit(self, filled: Sequence[tuple[int, str]], *, is_whole: bool) -> bool:
+    def _may_be_unit(
+        self, filled: Sequence[tuple[int, str]], *, is_whole: bool, is_total: bool
+    ) -> bool:
         """Return whether there is a status, directions, or a name beside something else."""
         if any(could_be("status", cell) and not is_number(cell) for _, cell in filled):
             return True
@@ -102,6 +108,8 @@ class NoUnit:
         first = filled[0][0]
         for index, cell in filled:
             field = self._fields.get(index)
+            if is_total and field in _COUNTED and _COUNT.fullmatch(cell):
+                continue
             if field == "directions" or (field == "status" and not is_number(cell)):
                 return True
             if field == "name" and index != first and not is_number(cell):
