@@ -9,16 +9,17 @@ from typing import Final
 
 from propq_async._comparison import exact
 from propq_async._messages import joined, tr
-from propq_async.pricelist import Change, Plan, PriceList, Reason, Table
+from propq_async.pricelist import Change, Plan, PlanWarning, PriceList, Reason, Table
 from propq_async.pricelist._money import money
+from propq_async.pricelist._plan_warning import by_title
 
 from .phrases import and_more, counted, first, grouped
 from .screen import Screen
 
-__all__ = ["ALERT", "show_plan", "show_setup", "totals"]
+__all__ = ["show_changes", "show_plan", "show_setup", "show_warnings", "totals"]
 
 ARROW: Final = "->"
-ALERT: Final = "bold dark_orange3"
+_ALERT: Final = "bold dark_orange3"
 _NOT_READ: Final = 20
 REASONS: Final = {
     Reason.NEW: tr("new"),
@@ -57,9 +58,9 @@ def show_plan(screen: Screen, made: Plan, prices: PriceList, ledger: str, listed
     screen.section("", _counts(made), right=[1])
     screen.section(tr("The list"), totals(made), right=[1, 2])
     shown = [change for change in made.changes if change.reason is not Reason.NEW]
-    _show_changes(screen, tr("Changed, or to be sent again"), shown, made, listed)
+    show_changes(screen, tr("Changed, or to be sent again"), shown, made, listed)
     new = [change for change in made.changes if change.reason is Reason.NEW]
-    _show_changes(screen, tr("New to us"), new, made, listed)
+    show_changes(screen, tr("New to us"), new, made, listed)
     if made.broken:
         screen.lines(tr("Broken, and not sent"), first(map(str, made.problems), listed), "bold red")
         show_setup(screen, made)
@@ -69,8 +70,13 @@ def show_plan(screen: Screen, made: Plan, prices: PriceList, ledger: str, listed
     remarks = [text for text in map(str, made.remarks) if text not in said]
     if remarks:
         screen.lines(tr("Worth a look"), first(remarks, listed))
-    if made.warnings:
-        screen.lines(tr("Likely a mistake"), first(map(str, made.warnings), listed), ALERT)
+    show_warnings(screen, made.warnings, listed)
+
+
+def show_warnings(screen: Screen, warnings: Sequence[PlanWarning], listed: int) -> None:
+    """Show what needs a yes."""
+    for title, texts in by_title(warnings):
+        screen.lines(title, first(map(str, texts), listed), _ALERT)
 
 
 def show_setup(screen: Screen, made: Plan) -> None:
@@ -138,9 +144,10 @@ def totals(made: Plan) -> list[tuple[str, str, str]]:
     return [*rows, (tr("all"), counted(units, "unit"), money(value, made.decimal))]
 
 
-def _show_changes(
+def show_changes(
     screen: Screen, title: str, changes: Sequence[Change], made: Plan, listed: int
 ) -> None:
+    """Show changes below a title."""
     if not changes:
         return
     screen.section(title, [_cells(change, made.decimal) for change in changes[:listed]])

@@ -16,12 +16,14 @@ from propq_async.pricelist import Plan, PushOutcome, Standing
 
 from .exit_codes import Exit, exit_of
 from .phrases import and_more, counted, first, grouped
-from .plan_text import REASONS, show_setup, totals
+from .plan_text import REASONS, show_changes, show_setup, totals
 from .screen import Screen
 
 __all__ = ["Summary"]
 
 _MINUTE: Final = 60
+# So many are shown one by one.
+_FEW_CHANGES: Final = 5
 
 
 @attrs.define
@@ -157,6 +159,8 @@ class Summary:
                 tr("sheet {sheet} is not read: {reason}").format(sheet=sheet, reason=reason)
             )
         screen.section("", list(self._facts()))
+        if len(self.plan.changes) <= _FEW_CHANGES:
+            show_changes(screen, tr("Changes"), self.plan.changes, self.plan, _FEW_CHANGES)
         screen.section(tr("The list"), totals(self.plan), right=[1, 2])
         if self.plan.warnings:
             texts = first(map(str, self.plan.warnings), self.listed)

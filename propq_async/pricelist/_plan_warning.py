@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
@@ -15,7 +15,15 @@ from propq_async.errors import UnconfirmedError
 from ._kinds import WarningKind, kinds_named
 from ._money import money
 
-__all__ = ["MAX_CHANGE", "MIN_PRICE", "Limits", "PlanWarning", "check_accepted", "unaccepted"]
+__all__ = [
+    "MAX_CHANGE",
+    "MIN_PRICE",
+    "Limits",
+    "PlanWarning",
+    "by_title",
+    "check_accepted",
+    "unaccepted",
+]
 
 MAX_CHANGE: Final = 0.2
 MIN_PRICE: Final = 1_000
@@ -49,13 +57,23 @@ class PlanWarning:
     Args:
         kind: what it is about.
         text: what it says, for people.
+        is_first_push: whether it only says that nothing was pushed from here before.
     """
 
     kind: WarningKind
     text: str
+    is_first_push: bool = False
 
     def __str__(self) -> str:
         return self.text
+
+
+def by_title(warnings: Sequence[PlanWarning]) -> Iterator[tuple[str, list[PlanWarning]]]:
+    """Yield warnings below their titles: that a push is the first one is no mistake."""
+    for title, is_first in ((tr("First push"), True), (tr("Likely a mistake"), False)):
+        found = [one for one in warnings if one.is_first_push is is_first]
+        if found:
+            yield title, found
 
 
 def unaccepted(warnings: Iterable[PlanWarning], accept: Iterable[str]) -> list[PlanWarning]:

@@ -18,6 +18,7 @@ from ._changes import Change, Reason
 from ._html import Cell, Html
 from ._money import money
 from ._outcomes import Result
+from ._plan_warning import by_title
 from ._planning import Plan
 from ._pushing import Push
 
@@ -118,7 +119,7 @@ class _Page:
         """Return how it stands, in a sentence, and the class of its colour."""
         push = self._push
         if push is None:
-            if self._plan.warnings:
+            if any(not one.is_first_push for one in self._plan.warnings):
                 return (
                     tr("Something looks like a mistake: see below before it is sent."),
                     "verdict warn",
@@ -138,8 +139,10 @@ class _Page:
 
     def _body(self) -> Iterator[str]:
         push = self._push
-        title = tr("Likely a mistake") if push is None else tr("Confirmed before it was sent")
-        yield self._html.bullets(title, map(str, self._plan.warnings), "warned")
+        warned = self._plan.warnings
+        confirmed = tr("Confirmed before it was sent")
+        for title, texts in by_title(warned) if push is None else [(confirmed, warned)]:
+            yield self._html.bullets(title, map(str, texts), "warned")
         if push is not None:
             yield self._html.table(
                 tr("Not applied"),

@@ -44,7 +44,11 @@ def warnings_of(
     """
     unknown = sum(change.before is None for change in changes)
     is_first = unknown * 2 > len(rows) and not is_known_part
-    found = [_unknown(unknown, len(rows))] if is_first else []
+    found = []
+    if unknown == len(rows) and is_first and not others:
+        found.append(_first_push(unknown))
+    elif is_first:
+        found.append(_unknown(unknown, len(rows)))
     found += _most(changes, len(rows))
     for change in changes:
         found += _of_one(change.update, change.before, limits)
@@ -103,6 +107,19 @@ def _of_one(update: UnitUpdate, before: Entry | None, limits: Limits) -> Iterato
                 price=limits.money(exact(update.price)),
             ),
         )
+
+
+def _first_push(units: int) -> PlanWarning:
+    text = trn(
+        "{count:,} unit was never pushed from here, so check the list (if it was pushed before, "
+        "this is another ledger or another client: `propq ledger import --from-client ID` takes "
+        "over what is known of it)",
+        "none of these {count:,} units was ever pushed from here, so check the list (if they were "
+        "pushed before, this is another ledger or another client: `propq ledger import "
+        "--from-client ID` takes over what is known of them)",
+        units,
+    )
+    return PlanWarning(WarningKind.UNKNOWN_TO_LEDGER, text, is_first_push=True)
 
 
 def _unknown(unknown: int, rows: int) -> PlanWarning:

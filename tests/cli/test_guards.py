@@ -24,14 +24,18 @@ from tests.helpers.lists import text_list, unit
 def test_a_first_push_without_a_terminal_needs_a_yes_that_says_so(
     emulator: PropQEmulator, propq: Any
 ) -> None:
-    text_list(Path("x.csv"), *LIST)
+    text_list(Path("x.csv"), *LIST, unit("B", "?"))
     said = propq("push", "x.csv")
     assert (said.status, emulator.calls) == (Exit.UNCONFIRMED, 0)
     lines(
         said.out,
-        r"^  - the ledger knows nothing of 30 units of the list, so nothing can be compared \(if ",
+        r"^First push\n  - none of these 30 units was ever pushed from here, so check the list \(",
         r"`propq ledger import --from-client ID` ",
+        r"^1 row is broken as well: propq plan x\.csv shows it$",
     )
+    assert "mistake" not in said.out
+    text_list(Path("x.csv"), *LIST)
+    assert "broken" not in propq("push", "x.csv").out
     assert "push with --accept unknown-to-ledger (or with --yes" in said.err
     assert propq("push", "x.csv", "--accept", "unknown-to-ledger").status == Exit.DONE
     # Only once.
@@ -55,7 +59,7 @@ def test_a_sale_is_not_taken_back_since_a_memory_is_missing(
         monkeypatch.setenv("PROPQ_CLIENT_ID", "77")
     said = propq("push", "x.csv", *options)
     assert (said.status, emulator.applied) == (Exit.UNCONFIRMED, 2)
-    assert "knows nothing of 2 units" in said.out
+    assert "none of these 2 units was ever pushed from here" in said.out
 
 
 def test_a_yes_to_one_kind_waives_no_other(emulator: PropQEmulator, propq: Any) -> None:
@@ -127,7 +131,8 @@ def test_a_terminal_is_shown_the_plan_and_asked(emulator: PropQEmulator) -> None
     text_list(Path("x.csv"), *LIST[:2])
     status, seen = on_a_terminal("push", "x.csv", keys=b"n\n")
     assert (status, emulator.calls) == (Exit.UNCONFIRMED, 0)
-    assert "the ledger knows nothing of 2 units" in seen.replace("\r\n   ", " ")
+    assert "none of these 2 units was ever pushed from here" in seen.replace("\r\n   ", " ")
+    assert "Send all 2 units? [y/N]" in seen
     status, seen = on_a_terminal("push", "x.csv", keys=b"y\n")
     assert (status, emulator.applied) == (Exit.DONE, 2)
     text_list(Path("x.csv"), unit(NAMES[0], 260_000), LIST[1])
@@ -137,6 +142,8 @@ def test_a_terminal_is_shown_the_plan_and_asked(emulator: PropQEmulator) -> None
     assert question
     assert "250,000 EUR -> 260,000 EUR" in before
     assert "Everything that was sent is applied." in after
+    # The summary, which may be mailed, says which unit that was.
+    assert "A-101  SOLD  250,000 EUR -> 260,000 EUR (+4.0%)" in after
 
 
 def test_a_terminal_is_not_asked_about_nothing(emulator: PropQEmulator, propq: Any) -> None:

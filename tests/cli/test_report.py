@@ -40,7 +40,8 @@ def test_a_push_is_written(prices: Path, propq: Any, emulator: PropQEmulator) ->
 def test_a_push_that_needs_a_yes_shows_what_for(prices: Path, propq: Any) -> None:
     assert propq("push", str(prices), "--report", "report.html").status == Exit.UNCONFIRMED
     assert "<h1>PropQ plan of prices.csv</h1>" in page()
-    assert "Likely a mistake" in page()
+    assert "First push" in page()
+    assert "mistake" not in page()
 
 
 def test_a_dry_run_writes_the_plan(prices: Path, propq: Any) -> None:

@@ -275,14 +275,19 @@ async def test_units_of_which_the_ledger_knows_nothing_are_asked_about(house: Ho
     first = await house.plan(*rows)
     assert kinds(first) == [WarningKind.UNKNOWN_TO_LEDGER]
     assert str(first.warnings[0]).startswith(
-        "the ledger knows nothing of 10 units of the list, so nothing can be compared (if they "
+        "none of these 10 units was ever pushed from here, so check the list (if they were pushed "
     )
+    assert first.warnings[0].is_first_push
+    assert str((await house.plan(unit())).warnings[0]).startswith("1 unit was never pushed from")
     await house.push(*rows[:5])
     # Once, and not for a few that are new.
     assert kinds(await house.plan(*rows[:5], everything=True)) == []
     assert kinds(await house.plan(*rows)) == []
     more = await house.plan(*rows, unit("A-111"))
     assert str(more.warnings[0]).startswith("the ledger knows nothing of 6 of 11 units of the list")
+    others = await house.plan(unit("B"), unit("C"))
+    assert str(others.warnings[0]).startswith("the ledger knows nothing of 2 units of the list")
+    assert [one.is_first_push for one in (*more.warnings, *others.warnings)] == [False] * 3
     # Another account has a memory of its own.
     other = AsyncPropQ(
         Credentials(house.propq.client_id + 1, "x"), base_url=house.propq.base_url, token_store=None
