@@ -32,14 +32,16 @@ class Exit(IntEnum):
         return status
 
     DONE = 0, tr("done; `plan`: there is nothing to push")
-    ROWS_FAILED = 1, tr("rows are broken or were refused: mend them; `show`: there is nothing")
+    ROWS_FAILED = 1, tr("rows are broken or were refused: correct them; `show`: there is nothing")
     CHANGES = 2, tr("`plan` only: there are changes to push")
     STOPPED = 3, tr("the server or the network failed: try again later")
     UNCONFIRMED = 4, tr("a yes is needed; `plan`: a push would need one")
     BUSY = 5, tr("another push is at work with the ledger: leave it to that one")
     UNUSABLE = (
         6,
-        tr("credentials, settings, ledger or a file are missing or refused: call somebody"),
+        tr(
+            "credentials, settings, ledger or a file are missing or refused: ask your administrator"
+        ),
     )
     USAGE = 64, tr("wrong usage, or a price list that cannot be read")
     BUG = 70, tr("a bug of propq")

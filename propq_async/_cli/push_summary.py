@@ -139,12 +139,12 @@ class Summary:
         if not self._is_to_be_mended:
             return tr(": the server is to blame, and the same command tries again.")
         if self.failures is None:
-            return tr(": mend the list itself and push it once more.")
+            return tr(": correct the list itself and push it once more.")
         if self.failures_error is not None:
             return tr(
-                ": {failures} is not whole, so mend the list itself and push it once more."
+                ": {failures} is not whole, so correct the list itself and push it once more."
             ).format(failures=self.failures)
-        return tr(": mend {failures} and push that:").format(failures=self.failures)
+        return tr(": correct {failures} and push that:").format(failures=self.failures)
 
     @property
     def _is_to_be_mended(self) -> bool:
@@ -213,13 +213,17 @@ class Summary:
             else ""
         )
         yield tr("failed"), grouped(standing.failed) + unsure
-        if standing.cut_off:
+        if standing.cut_off_unsure:
             unsure = tr(", {unsure:,} of them may have been applied").format(
                 unsure=standing.cut_off_unsure
             )
             yield tr("cut off"), grouped(standing.cut_off) + unsure
-        if standing.not_sent:
-            yield tr("not sent"), grouped(standing.not_sent)
+        not_sent = standing.not_sent
+        if not standing.cut_off_unsure:
+            # What was cut off before it went out.
+            not_sent += standing.cut_off
+        if not_sent:
+            yield tr("not sent"), grouped(not_sent)
         yield tr("broken"), grouped(len(made.broken))
         if made.repeated:
             yield (

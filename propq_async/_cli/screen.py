@@ -35,9 +35,8 @@ class _LogLines(logging.Handler):
         warns = record.levelno >= logging.WARNING
         # The command itself will notice the error; the code that logs must not.
         with suppress(OSError):
-            self._screen.say(
-                (tr("warning: ") if warns else "") + record.getMessage(), label="client"
-            )
+            # English, as all that is logged.
+            self._screen.say(("warning: " if warns else "") + record.getMessage(), label="client")
 
 
 class Screen:

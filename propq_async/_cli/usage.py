@@ -48,7 +48,7 @@ def _what(error: CycloptsError) -> str:
                 name=name, meant=_meant(name, known), known=", ".join(known)
             )
         case UnusedCliTokensError(unused_tokens=[name, *_]):
-            what = tr("{name!r} is one argument too many").format(name=name)
+            what = tr("unexpected argument {name!r}").format(name=name)
         case RepeatArgumentError(token=Token(keyword=str(option))):
             what = tr("{option} is stated twice").format(option=option)
         case ValidationError(argument=argument) if argument is not None and argument.tokens:

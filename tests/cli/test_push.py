@@ -42,7 +42,7 @@ def test_a_push_from_its_list_to_the_mended_failures(emulator: PropQEmulator, pr
         r"^  broken  +1$",
         r"^  failures  +x\.failed\.csv$",
         r"^Not applied\n  - x\.csv, line 33, column price: .*\n  - x\.csv, line 32, B: POST .*404 ",
-        r"\n\n2 of 32 rows are not applied: mend x\.failed\.csv and push that:\n"
+        r"\n\n2 of 32 rows are not applied: correct x\.failed\.csv and push that:\n"
         r"  propq push x\.failed\.csv\n$",
     )
     # Progress is told on stderr, in plain lines.
@@ -152,7 +152,7 @@ def test_what_the_server_is_to_blame_for_is_not_to_be_mended(
     )
     emulator.fail_next(422, match={"UntName": NAMES[0]})
     said = propq("push", "x.csv", "--all")
-    lines(said.out, r" rows are not applied: mend x\.failed-2\.csv and push that:$")
+    lines(said.out, r" rows are not applied: correct x\.failed-2\.csv and push that:$")
 
 
 def test_a_terminal_leaves_a_command_in_one_piece(emulator: PropQEmulator) -> None:
@@ -179,14 +179,14 @@ def test_a_workbook_with_many_broken_rows(emulator: PropQEmulator, propq: Any) -
     lines(
         said.out,
         r"^  - column price \(22 rows of sheet ",
-        r"22 of 23 rows are not applied: mend x\.failed\.xlsx",
+        r"22 of 23 rows are not applied: correct x\.failed\.xlsx",
     )
     lines(said.out, r"^PropQ push of x\.xlsx\nsheet Notes is not read: it has no columns of a ")
     assert emulator.applied == 1
     assert command_at_the_end(said.out) == ["push", "x.failed.xlsx"]
     assert not Path("x.failed.csv").exists()
     again = propq("push", "x.failed.xlsx")
-    lines(again.out, r"22 of 22 rows are not applied: mend x\.failed-2\.xlsx")
+    lines(again.out, r"22 of 22 rows are not applied: correct x\.failed-2\.xlsx")
 
 
 @pytest.mark.parametrize("command", ["plan", "push"])

@@ -43,7 +43,7 @@ def test_failures_on_a_disk_that_runs_full_are_not_recommended(
     lines(
         said.out,
         rf"^  failures  +\S+ is not whole, {missing} missing: No space left on device$",
-        r"x\.failed\.csv is not whole, so mend the list itself and push it once more\.\n\Z",
+        r"x\.failed\.csv is not whole, so correct the list itself and push it once more\.\n\Z",
     )
 
 
@@ -60,7 +60,7 @@ def test_failures_that_a_network_drive_refuses_at_the_end(
     lines(
         said.out,
         r"^  failures  +x\.failed\.csv, which may not be whole: Disk quota exceeded$",
-        r"x\.failed\.csv is not whole, so mend the list itself and push it once more\.\n\Z",
+        r"x\.failed\.csv is not whole, so correct the list itself and push it once more\.\n\Z",
     )
 
 
@@ -73,6 +73,6 @@ def test_failures_that_cannot_be_written_stop_nothing(emulator: PropQEmulator, p
     lines(
         said.out,
         r"^  failures  +could not be written: .*File name too long",
-        r"not applied: mend the list itself and push it once more\.$",
+        r"not applied: correct the list itself and push it once more\.$",
     )
     assert emulator.applied == 30

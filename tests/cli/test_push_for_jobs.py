@@ -55,7 +55,7 @@ def test_a_push_for_programs(emulator: PropQEmulator, propq: Any) -> None:
     assert told == {
         "exit_status": 1,
         "exit_meaning": Exit.ROWS_FAILED.meaning,
-        "message": "2 of 5 rows are not applied: mend x.failed.csv and push that: "
+        "message": "2 of 5 rows are not applied: correct x.failed.csv and push that: "
         "propq push x.failed.csv",
         "list": "x.csv",
         "base_url": emulator.url,
@@ -213,7 +213,7 @@ def test_a_quiet_push_says_what_is_wrong(
     assert said.status == Exit.ROWS_FAILED
     # Even if the summary goes where nobody looks.
     assert said.err == (
-        "propq: x.csv: 1 of 31 rows is not applied: mend x.failed.csv and push that: "
+        "propq: x.csv: 1 of 31 rows is not applied: correct x.failed.csv and push that: "
         "propq push x.failed.csv\n"
     )
     text_list(Path("x.csv"), *LIST)

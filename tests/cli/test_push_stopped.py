@@ -12,6 +12,10 @@ from typing import Any
 import pytest
 
 from propq_async._cli.exit_codes import Exit
+from propq_async._cli.push_summary import Summary
+from propq_async._cli.screen import Screen
+from propq_async.ledger import Account
+from propq_async.pricelist import Plan, Standing
 from propq_async.testing import PropQEmulator
 from tests.helpers.commands import FIRST, LIST, NAMES, PROPQ, break_ledger, lines, started, wait_for
 from tests.helpers.lists import text_list, unit
@@ -101,7 +105,7 @@ def test_a_ledger_that_fails_at_the_end_hides_nothing(
             said.out,
             r"^  applied  +1$",
             r"^Stopped: the ledger .* cannot be used: no room; .*\. 1 of 4 rows is not applied: "
-            r"mend x\.failed\.csv and push that:\n"
+            r"correct x\.failed\.csv and push that:\n"
             r"  propq push x\.failed\.csv --max-outage-seconds 0\n\Z",
         )
         assert "B,SOLD," in Path("x.failed.csv").read_text("utf-8-sig")
@@ -110,7 +114,7 @@ def test_a_ledger_that_fails_at_the_end_hides_nothing(
             said.out,
             r"^  applied  +0$",
             r"^  failed  +0$",
-            r"^  cut off  +2, 0 of them may have been applied$",
+            r"^  not sent +2$",
             r"\. 0 of 2 rows are applied, 2 are still to be sent: the same command goes on from "
             r"here\.$",
         )
@@ -155,3 +159,21 @@ def test_a_push_that_is_killed_goes_on(emulator: PropQEmulator, propq: Any) -> N
     # The list goes back to what it was: whatever may have been sent is sent again.
     assert propq("push", "x.csv", FIRST).status == Exit.DONE
     assert {unit.price for unit in emulator.units.values()} == {250_000}
+
+
+@pytest.mark.parametrize(
+    ("unsure", "told"),
+    [
+        (2, ["  cut off           3, 2 of them may have been applied", "  not sent          2"]),
+        (0, ["  not sent          5"]),
+    ],
+)
+def test_what_was_cut_off_before_it_went_out_was_not_sent(
+    unsure: int, told: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    account = Account("https://api.propq.com", 1)
+    plan = Plan(Path("x.csv"), [], account, [], 0, [], 0, [], [], [], [], {}, 0, "")
+    standing = Standing(5, cut_off=3, cut_off_unsure=unsure)
+    Summary(plan, "ledger", standing, 10, {}, str).show(Screen())
+    out = capsys.readouterr().out
+    assert [one for one in out.splitlines() if "cut off" in one or "not sent" in one] == told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from cyclopts import App, CycloptsError
 from propq_async._cli.commands import app
 from propq_async._cli.exit_codes import Exit
 from propq_async._cli.language import choose_language, said, spoken
+from propq_async._cli.screen import Screen
 from propq_async._cli.usage import usage_error
 from propq_async._messages import tr
 from propq_async.testing import PropQEmulator
@@ -104,6 +106,16 @@ def test_prices_follow_the_list_or_else_the_language(emulator: PropQEmulator, pr
         )
     lines(propq("push", str(whole), FIRST, "--lang", "es").out, r"^  SOLD .* 239\.000 EUR$")
     assert emulator.calls == 1
+
+
+def test_a_log_is_english_as_a_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    choose_language(["--lang=es"], {})
+    try:
+        with Screen().client_log(logging.WARNING):
+            logging.getLogger("propq_async").warning("token request %d failed", 1)
+    finally:
+        choose_language([], {})
+    assert capsys.readouterr().out == "client  warning: token request 1 failed\n"
 
 
 def test_machines_are_told_in_english(
@@ -235,7 +247,7 @@ def test_the_help_of_every_command_is_spanish(propq: Any) -> None:
             "there is no command 'shw' (is show meant?); there are show, refresh, clear",
             "no existe el comando 'shw' (¿quizá show?); hay show, refresh, clear",
         ),
-        (["push", "a", "b"], "'b' is one argument too many", "'b' es un argumento de más"),
+        (["push", "a", "b"], "unexpected argument 'b'", "argumento inesperado 'b'"),
         (
             ["push", "a", "--list=1", "--list=1"],
             "--list is stated twice",

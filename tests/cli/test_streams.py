@@ -97,7 +97,7 @@ def test_a_summary_goes_to_stderr_if_stdout_cannot_take_it(
     why = "No space left on device" if to == "full" else "Broken pipe"
     assert f"propq: standard output cannot be written: {why}\n" in done.stderr
     assert "PropQ push of x.csv" in done.stderr
-    assert "1 of 2 rows is not applied: mend x.failed.csv" in done.stderr
+    assert "1 of 2 rows is not applied: correct x.failed.csv" in done.stderr
     assert emulator.applied == 1
 
 

@@ -25,7 +25,8 @@ def doctor(
     only the server or the network failed.
 
     Args:
-        account: What `propq login` keeps. [default: PROPQ_ACCOUNT, the environment, or `default`]
+        account: The account to use, as named in `propq login`. [default: PROPQ_ACCOUNT, the
+            environment, or `default`]
         ledger: The ledger. [default: PROPQ_LEDGER, or ledger.sqlite3 in the user's data directory]
         no_proxy: Use no proxy, whatever HTTPS_PROXY says.
         json: Print it as JSON.

@@ -91,7 +91,8 @@ def ledger_forget(
         unit: The name of a unit, whatever its case and spaces.
         more: More of them.
         development: The development that they are in, if others have units of the same name.
-        account: What `propq login` keeps. [default: PROPQ_ACCOUNT, the environment, or `default`]
+        account: The account to use, as named in `propq login`. [default: PROPQ_ACCOUNT, the
+            environment, or `default`]
         ledger: The ledger. [default: PROPQ_LEDGER, or ledger.sqlite3 in the user's data directory]
         yes: Do not ask.
     """
@@ -118,7 +119,8 @@ def ledger_import(
     Args:
         file: The other ledger, which stays as it is. [default: this one]
         from_client: Import only the units of this client, for the one whose account it is.
-        account: What `propq login` keeps. [default: PROPQ_ACCOUNT, the environment, or `default`]
+        account: The account to use, as named in `propq login`. [default: PROPQ_ACCOUNT, the
+            environment, or `default`]
         ledger: The ledger. [default: PROPQ_LEDGER, or ledger.sqlite3 in the user's data directory]
     """
     from propq_async._cli.ledger import import_

@@ -44,7 +44,8 @@ def plan(
         trust_hours: How long an acknowledgement counts. People edit on the server's pages, too.
         all: Treat unchanged rows as changes, too.
         list: How many rows of a kind are shown.
-        account: What `propq login` keeps. [default: PROPQ_ACCOUNT, the environment, or `default`]
+        account: The account to use, as named in `propq login`. [default: PROPQ_ACCOUNT, the
+            environment, or `default`]
         json: Print everything as JSON.
         out: Keep the plan in this file. `propq push FILE` then sends exactly that, or nothing if
             the list or the ledger has changed since.

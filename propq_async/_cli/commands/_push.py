@@ -62,8 +62,8 @@ def push(
     AVAILABLE, more than half of the list changing its status or its directions, units that vanished
     from it, a ledger that knows nothing of most of them): --accept names its kind. Ctrl-C finishes
     what is in flight; the same command then resumes, also after a crash. Rows that are broken or
-    fail are written to FILE.failed.csv beside the list, to be mended and pushed. Progress goes to
-    stderr and the summary to stdout: propq push FILE | mail -s PropQ you@example.com
+    fail are written to FILE.failed.csv beside the list, to be corrected and pushed. Progress goes
+    to stderr and the summary to stdout: propq push FILE | mail -s PropQ you@example.com
 
     Args:
         path: The price list: a workbook, CSV, TSV or JSON lines; or a plan that was kept.
@@ -78,7 +78,8 @@ def push(
         max_calls_per_second: An upper bound. [default: what the server bears]
         max_outage_seconds: How long rows are held while the server does not answer.
         list: How many rows of a kind are shown.
-        account: What `propq login` keeps. [default: PROPQ_ACCOUNT, the environment, or `default`]
+        account: The account to use, as named in `propq login`. [default: PROPQ_ACCOUNT, the
+            environment, or `default`]
         no_proxy: Use no proxy, whatever HTTPS_PROXY says.
         json: Print the summary and each failure as one JSON document instead.
         quiet: Write nothing to stderr unless something is wrong, so that cron mails nothing else.

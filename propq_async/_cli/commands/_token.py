@@ -25,7 +25,8 @@ def token_show(*, account: Account = None, json: Flag = False) -> Command:
     It needs the id of the client and no secret.
 
     Args:
-        account: What `propq login` keeps. [default: PROPQ_ACCOUNT, the environment, or `default`]
+        account: The account to use, as named in `propq login`. [default: PROPQ_ACCOUNT, the
+            environment, or `default`]
         json: Print it as JSON.
     """
     from propq_async._cli.token import show
@@ -39,7 +40,8 @@ def token_refresh(*, account: Account = None, no_proxy: Flag = False) -> Command
     """Fetch a new access token in place of the one that is kept.
 
     Args:
-        account: What `propq login` keeps. [default: PROPQ_ACCOUNT, the environment, or `default`]
+        account: The account to use, as named in `propq login`. [default: PROPQ_ACCOUNT, the
+            environment, or `default`]
         no_proxy: Use no proxy, whatever HTTPS_PROXY says.
     """
     from propq_async._cli.token import refresh
@@ -53,7 +55,8 @@ def token_clear(*, account: Account = None) -> Command:
     """Forget the access token that is kept. The next call fetches another.
 
     Args:
-        account: What `propq login` keeps. [default: PROPQ_ACCOUNT, the environment, or `default`]
+        account: The account to use, as named in `propq login`. [default: PROPQ_ACCOUNT, the
+            environment, or `default`]
     """
     from propq_async._cli.token import clear
 

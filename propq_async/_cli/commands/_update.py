@@ -47,7 +47,8 @@ def update(
         guards: What needs a yes.
         ledger: The ledger. [default: PROPQ_LEDGER, or ledger.sqlite3 in the user's data directory]
         yes: Ask nothing, and send also what is likely a mistake.
-        account: What `propq login` keeps. [default: PROPQ_ACCOUNT, the environment, or `default`]
+        account: The account to use, as named in `propq login`. [default: PROPQ_ACCOUNT, the
+            environment, or `default`]
         no_proxy: Use no proxy, whatever HTTPS_PROXY says.
     """
     from propq_async._cli.update import UpdateCommand
