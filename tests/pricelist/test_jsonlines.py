@@ -150,7 +150,7 @@ def test_a_key_that_stands_twice_is_a_problem_of_its_row(tmp_path: Path) -> None
     assert "'a' stands in it twice" in str(nested)
 
 
-@pytest.mark.parametrize("content", ["", "[1, 2]", "nothing"])
+@pytest.mark.parametrize("content", ["\n", "[1, 2]", "nothing"])
 def test_json_without_an_object(content: str, tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     path.write_text(content)
