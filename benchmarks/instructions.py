@@ -57,14 +57,14 @@ CASES: Final = {
         Case(Naive),
         Case(Naive, scheme="https"),
         Case(Ours, 127),
-        Case(Ours, 163, scheme="https"),
+        Case(Ours, 162, scheme="https"),
         Case(Ours, 192, head="limits"),
-        Case(Ours, 143, in_flight=100),
+        Case(Ours, 117, in_flight=100),
         Case(BelowUnsampled),
         Case(SampledOut),
         Case(Traced),
-        Case(UpdateMany, 162),
-        Case(UpdateMany, 174, in_flight=100),
+        Case(UpdateMany, 160),
+        Case(UpdateMany, 147, in_flight=100),
     )
 }
 
