@@ -22,7 +22,7 @@ from propq_async.credentials import client_id_from_env
 from .exit_codes import CommandError, Exit
 
 __all__ = [
-    "THREE_WAYS",
+    "NoCredentialsError",
     "choose",
     "chosen",
     "find_client_id",
@@ -36,21 +36,37 @@ _VARIABLES: Final = tuple(
     for name in (CLIENT_ID_VARIABLE, CLIENT_SECRET_VARIABLE)
     for suffix in ("", FILE_SUFFIX)
 )
-THREE_WAYS: Final = tr(
-    "log in with `propq login`, which keeps them in the keyring; or name an "
-    "account with --account or {account_variable}; or set {client_id_variable} "
-    "and {client_secret_variable}, or name files with them in "
-    "{client_id_variable}{file_suffix} and "
-    "{client_secret_variable}{file_suffix}"
-).format(
-    account_variable=ACCOUNT_VARIABLE,
-    client_id_variable=CLIENT_ID_VARIABLE,
-    client_secret_variable=CLIENT_SECRET_VARIABLE,
-    file_suffix=FILE_SUFFIX,
+_OTHER_WAYS: Final = (
+    tr("name an account with --account or {variable}").format(variable=ACCOUNT_VARIABLE),
+    tr("set {client_id} and {client_secret}").format(
+        client_id=CLIENT_ID_VARIABLE, client_secret=CLIENT_SECRET_VARIABLE
+    ),
+    tr("name files with them in {client_id} and {client_secret}").format(
+        client_id=f"{CLIENT_ID_VARIABLE}{FILE_SUFFIX}",
+        client_secret=f"{CLIENT_SECRET_VARIABLE}{FILE_SUFFIX}",
+    ),
 )
 
 # What --account says. Like a variable of the environment, it is set once for the whole command.
 _option: ContextVar[str | None] = ContextVar("account", default=None)
+
+
+class NoCredentialsError(CommandError):
+    """There are no credentials.
+
+    Attributes:
+        what: that there are none, and what they are needed for.
+        ways: what somebody can do about it: one of these.
+    """
+
+    def __init__(self, needed_for: str, no_keyring: str) -> None:
+        self.what = joined("", (tr("there are no credentials"), needed_for))
+        login = tr("log in with `propq login`, which keeps them in the keyring{why}").format(
+            why=joined("", (" (", no_keyring, ")")) if no_keyring else ""
+        )
+        self.ways = (login, *_OTHER_WAYS)
+        head = tr("{what}; do one of these:").format(what=self.what)
+        super().__init__(joined("\n- ", (head, *self.ways)), Exit.UNUSABLE)
 
 
 def choose(account: str | None) -> None:
@@ -73,21 +89,22 @@ def variables_in_use() -> list[str]:
     return [name for name in _VARIABLES if variable(name).strip()]
 
 
-async def find_credentials(usual: str | None = None) -> Credentials:
+async def find_credentials(usual: str | None = None, *, needed_for: str = "") -> Credentials:
     """Return the credentials for this command.
 
     Args:
         usual: the account that takes the place of `default`, such as that of a profile.
+        needed_for: what is said of their use if there are none.
 
     Raises:
         ConfigurationError: they cannot be used.
-        CommandError: there are none.
+        NoCredentialsError: there are none.
     """
     account = chosen()
     if account is None and variables_in_use():
         # In a thread, like the other one: a file may be on a slow disk.
         return await in_thread(Credentials.from_env)
-    return await in_thread(lambda: _from_keyring(account or usual))
+    return await in_thread(lambda: _from_keyring(account or usual, needed_for))
 
 
 async def find_client_id() -> int:
@@ -102,17 +119,14 @@ async def find_client_id() -> int:
     return (await in_thread(lambda: _from_keyring(account))).client_id
 
 
-def _from_keyring(account: str | None) -> Credentials:
+def _from_keyring(account: str | None, needed_for: str = "") -> Credentials:
     if account is not None:
         return Credentials.from_keyring(account)
     try:
         is_there = read_account(DEFAULT_ACCOUNT) is not None
-        why = ""
+        no_keyring = ""
     except UnusableKeyringError as error:
-        is_there, why = False, joined("", (" (", error.reason, ")"))
+        is_there, no_keyring = False, error.reason
     if is_there:
         return Credentials.from_keyring()
-    raise CommandError(
-        tr("there are no credentials{why}: {three_ways}").format(why=why, three_ways=THREE_WAYS),
-        Exit.UNUSABLE,
-    )
+    raise NoCredentialsError(needed_for, no_keyring)

@@ -21,11 +21,17 @@ from propq_async._waiting import in_thread
 from propq_async.config import BASE_URL
 from propq_async.ledger import Ledger
 
-from .account import chosen, find_credentials, named_on_command_line, variables_in_use
+from .account import (
+    NoCredentialsError,
+    chosen,
+    find_credentials,
+    named_on_command_line,
+    variables_in_use,
+)
 from .doctor_files import token_file_finding
 from .doctor_findings import CHECKS, Finding, ok, unknown, wrong
 from .doctor_server import Server, examine_server
-from .exit_codes import CommandError, Exit
+from .exit_codes import Exit
 from .language import said
 from .plan_json import dump
 from .screen import Screen, report
@@ -115,7 +121,10 @@ async def _credentials() -> tuple[Credentials | None, Finding]:
     account = chosen()
     try:
         credentials = await find_credentials()
-    except (ConfigurationError, CommandError) as error:
+    except NoCredentialsError as error:
+        ways = joined(tr("; or "), error.ways)
+        return None, wrong("credentials", joined(": ", (error.what, ways)))
+    except ConfigurationError as error:
         return None, wrong("credentials", str(error))
     if account is not None:
         said_by = "--account" if named_on_command_line() else ACCOUNT_VARIABLE

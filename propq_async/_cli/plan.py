@@ -53,7 +53,12 @@ class PlanCommand:
         check_report(self.report)
         shard = shard_named(self.shard)
         prices = await asyncio.to_thread(open_list, self.path, self.reading, shard)
-        credentials = await find_credentials(prices.profile.account if prices.profile else None)
+        credentials = await find_credentials(
+            prices.profile.account if prices.profile else None,
+            needed_for=tr(
+                " (a plan needs the client id, by which it finds what was pushed before)"
+            ),
+        )
         client = AsyncPropQ.from_env(credentials=credentials)
         async with client as propq, Ledger(self.ledger) as ledger:
             made = await plan(

@@ -138,7 +138,10 @@ def test_the_secret_is_proved_while_a_token_is_cached(
 @pytest.mark.parametrize(
     ("left", "words"),
     [
-        ([], "there are no credentials (this machine has no keyring that can be used): log in"),
+        (
+            [],
+            "there are no credentials: log in with `propq login`, which keeps them in the keyring",
+        ),
         (["PROPQ_CLIENT_ID"], "the environment variable PROPQ_CLIENT_SECRET is not set"),
         (["PROPQ_CLIENT_SECRET"], "the environment variable PROPQ_CLIENT_ID is not set"),
     ],
@@ -154,6 +157,8 @@ def test_nothing_or_half_is_set(
     assert list(wrong) == ["credentials"]
     assert found["base URL"] == ("ok", "https://api.propq.com, the default")
     assert wrong["credentials"].startswith(words)
+    # In one line.
+    assert "\n" not in wrong["credentials"]
     assert found["secret"] == ("not checked", "it needs the credentials")
     assert found["token"][0] == "not checked"
 

@@ -369,13 +369,17 @@ def test_without_credentials_all_ways_are_named(
 ) -> None:
     if with_keyring:
         file_keyring(monkeypatch)
-    said = propq("token", "show")
-    assert said.status == Exit.UNUSABLE
     why = "" if with_keyring else " (this machine has no keyring that can be used)"
-    assert said.err == (
-        f"propq: there are no credentials{why}: log in with `propq login`, which keeps them in the "
-        "keyring; or name an account with --account or PROPQ_ACCOUNT; or set PROPQ_CLIENT_ID and "
-        "PROPQ_CLIENT_SECRET, or name files with them in PROPQ_CLIENT_ID_FILE and "
-        "PROPQ_CLIENT_SECRET_FILE\n"
+    ways = (
+        f"  - log in with `propq login`, which keeps them in the keyring{why}\n"
+        "  - name an account with --account or PROPQ_ACCOUNT\n"
+        "  - set PROPQ_CLIENT_ID and PROPQ_CLIENT_SECRET\n"
+        "  - name files with them in PROPQ_CLIENT_ID_FILE and PROPQ_CLIENT_SECRET_FILE\n"
     )
+    text_list(Path("x.csv"), LIST[0])
+    purpose = " (a plan needs the client id, by which it finds what was pushed before)"
+    for command, needed_for in ((("token", "show"), ""), (("plan", "x.csv"), purpose)):
+        said = propq(*command)
+        assert said.status == Exit.UNUSABLE
+        assert said.err == f"propq: there are no credentials{needed_for}; do one of these:\n{ways}"
     assert nowhere.calls == nowhere.token_requests == 0
