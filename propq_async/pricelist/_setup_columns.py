@@ -10,10 +10,11 @@ from typing import Any, Final
 from propq_async._messages import tr
 from propq_async.models import UnitStatus
 from propq_async.pricelist._reading.cells import text_of
-from propq_async.pricelist._reading.columns import ColumnsError, with_samples
+from propq_async.pricelist._reading.columns import ColumnsError
 from propq_async.pricelist._reading.direction_marks import template_of_marks
 from propq_async.pricelist._reading.found_table import Found
 from propq_async.pricelist._reading.headers import Header, Line, label
+from propq_async.pricelist._reading.missing_columns import with_samples
 from propq_async.pricelist._reading.text import Record
 from propq_async.pricelist._reading.word_lookup import fold
 

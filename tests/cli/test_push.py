@@ -199,7 +199,8 @@ def test_a_sheet_that_seems_to_be_a_price_list_is_not_left_out(
     said = propq(command, "x.xlsx")
     assert (said.status, said.out, said.err.count("\n")) == (Exit.USAGE, "", 1)
     assert "x.xlsx, sheet Fase 1: no column for directions; " in said.err
-    assert "--column directions=NAME; or name the one sheet to be read: --sheet NAME; " in said.err
+    assert "; run propq setup x.xlsx, which asks, or state --column directions=NAME; " in said.err
+    assert "; if that sheet is no price list, hide it, or name the one to be read: " in said.err
     assert emulator.applied == 0
     read = propq("push", "x.xlsx", "--column", "directions=Cara", FIRST)
     assert (read.status, emulator.applied) == (Exit.DONE, 4)

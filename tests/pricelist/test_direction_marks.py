@@ -228,7 +228,7 @@ def test_marks_that_are_not_certain_are_asked_and_can_be_stated(
     path = text_list(tmp_path / "x.csv", *rows, header=[*OF_UNIT, *names], delimiter=";")
     with pytest.raises(PriceListError, match="directions may be marks") as refused:
         pricelist.read(path, development_id="4711")
-    assert f"--column 'directions={template}'; let propq setup ask" in str(refused.value)
+    assert f"such as X, in several columns: --column 'directions={template}'" in str(refused.value)
     start = ListProfile(columns={"name": "Vivienda"}, development="4711")
     text = setup(path, start=start).text()
     assert f'as in {template}?\n# directions = "{template}"\n' in text

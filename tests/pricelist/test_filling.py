@@ -182,7 +182,12 @@ def test_a_file_that_fills_must_say_what_it_fills(tmp_path: Path) -> None:
     text_list(tmp_path / "units.csv", ["A"], header=["Vivienda"])
     _fill(tmp_path, "directions = 'units.csv'")
     path = text_list(tmp_path / "x.csv", unit())
-    with pytest.raises(PriceListError, match=r"units\.csv: no column for .* \(it fills directions"):
+    said = r"units\.csv, which fills directions, has no certain column for .*directions: it needs"
+    with pytest.raises(PriceListError, match=said):
+        pricelist.read(path)
+    _fill(tmp_path, "directions = 'units.json'")
+    (tmp_path / "units.json").write_text("[")
+    with pytest.raises(PriceListError, match=r"units\.json.* \(it fills directions\)"):
         pricelist.read(path)
 
 

@@ -53,7 +53,7 @@ def test_a_column_can_be_named(tmp_path: Path) -> None:
 
 def test_the_development_can_be_stated(tmp_path: Path) -> None:
     path = text_list(tmp_path / "x.csv", unit()[1:], header=ENGLISH[1:])
-    with pytest.raises(PriceListError, match="--column development_id=NAME or --development ID"):
+    with pytest.raises(PriceListError, match=r"--development ID \(or --column development_id=NAME"):
         pricelist.read(path)
     assert good(path, development_id="4711") == [an_update()]
     path = text_list(tmp_path / "x.csv", unit(development=""), unit("B", development="12"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -328,3 +329,15 @@ def test_a_stated_sheet_that_is_no_list_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(PriceListError, match="has no sheet 'Fase 3'; it has 'Fase 1'"):
         pricelist.read(path)
     assert FULL
+
+
+def test_a_column_that_an_option_states_and_is_not_there_is_no_fault_of_the_profile(
+    tmp_path: Path,
+) -> None:
+    profile(tmp_path, "[[list]]\nname = 'Vivienda'\nprice = 'Precio'")
+    path = listed(tmp_path / "x.csv", "Promoción;Vivienda;Estado;PVP;Orientación\n1;A;Libre;5;S")
+    said = f"{path}: the list has no column 'Preis' for price, as --column states; it has Promoción"
+    with pytest.raises(PriceListError, match=re.escape(said)):
+        pricelist.read(path, columns={"price": "Preis"})
+    with pytest.raises(PriceListError, match="states price = 'Precio', and there is no column"):
+        pricelist.read(path, columns={"name": "Vivienda"})

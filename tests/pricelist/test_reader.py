@@ -22,8 +22,8 @@ from tests.helpers.support import an_update
     [
         (None, {}, r"cannot read .*x\.csv: No such file"),
         (b"", {}, r"x\.csv is empty: see what went wrong when it was made"),
-        (b"\n", {}, "no column for development_id, name, .*; found nothing; let propq setup ask"),
-        (b"a;b\n1;2\n", {}, "found a, b; let propq setup ask"),
+        (b"\n", {}, "no column for development_id, name, .*; found nothing$"),
+        (b"a;b\n1;2\n", {}, "found a, b$"),
         (b"name\0\n", {}, "is no text file; expected CSV, XLSX or JSON lines"),
         (b"x", {"encoding": "klingon"}, "there is no encoding 'klingon': state utf-8, cp1252"),
         (b"x", {"decimal": "x"}, "decimal must be"),

@@ -7,31 +7,25 @@ cells that could be values of it. Hidden columns could not.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from propq_async._messages import joined, tr
 from propq_async.pricelist._problems import Column, PriceListError
-from propq_async.pricelist._template import Template, is_template
 
 from .cells import text_of
-from .direction_marks import template_of_marks
-from .headers import Header, Layout, label, letter_of, stated_columns
+from .headers import Header, Layout, letter_of
 from .heading_words import field_in, field_of, is_of_id, is_with_tax, is_without_tax
-from .unit_likeness import could_be, is_filled
+from .missing_columns import nothing_for, shown, with_samples
+from .unit_likeness import could_be
 from .word_lookup import FIELDS
 
-__all__ = ["ColumnsError", "check_above", "columns_of", "with_samples"]
+__all__ = ["ColumnsError", "check_above", "columns_of"]
 
 _DEVELOPMENT: Final = FIELDS[0]
 _PRICE: Final = "price"
-_DIRECTIONS: Final = "directions"
 _GROUPED: Final = (_PRICE, "status")
-_SAMPLES: Final = 2
-_LONGEST_SAMPLE: Final = 30
 
 
 class ColumnsError(PriceListError):
@@ -81,7 +75,7 @@ def columns_of(header: Header, path: Path, sheet: str | None, layout: Layout) ->
     }
     missing = header.missing(layout)
     if missing:
-        message = _nothing_for(missing, header, could_be_meant, location, layout)
+        message = nothing_for(missing, header, could_be_meant, path, location, layout)
         doubtful = [
             field
             for field, indexes in could_be_meant.items()
@@ -99,7 +93,7 @@ def columns_of(header: Header, path: Path, sheet: str | None, layout: Layout) ->
             # Of what is stated or filled.
             continue
         if field in layout.filled and field not in header.columns:
-            these = _shown(header, all_indexes)
+            these = shown(header, all_indexes)
             questions[field] = tr(
                 "{field} is filled from {filled}, and may be {these}; state its column: "
                 '{field} = "NAME"'
@@ -111,7 +105,7 @@ def columns_of(header: Header, path: Path, sheet: str | None, layout: Layout) ->
         if len(indexes) != 1:
             questions[field] = tr(
                 "more than one column for {field}: {shown}; state which: --column {field}=NAME"
-            ).format(field=field, shown=_shown(header, all_indexes))
+            ).format(field=field, shown=shown(header, all_indexes))
             continue
         (index,) = indexes
         letter = letter_of(index) if header.line else None
@@ -224,83 +218,3 @@ def _in_groups(header: Header, field: str, of_others: set[int]) -> list[int]:
         if is_about and group[0] not in of_others and index not in of_others:
             found.append(index)
     return found
-
-
-def _nothing_for(
-    missing: list[str],
-    header: Header,
-    could_be_meant: Mapping[str, list[int]],
-    location: str,
-    layout: Layout,
-) -> str:
-    found = ", ".join(filter(None, header.cells)) or tr("nothing")
-    perhaps = [
-        tr("; {field} may be {shown}").format(
-            field=field, shown=_shown(header, could_be_meant[field])
-        )
-        for field in missing
-        if could_be_meant.get(field)
-    ]
-    marks = template_of_marks(header.cells) if _DIRECTIONS in missing else None
-    if marks is not None:
-        perhaps.append(
-            tr(
-                "; directions may be marks, such as X, in several columns: --column {stated}"
-            ).format(stated=shlex.quote(f"{_DIRECTIONS}={marks}"))
-        )
-    hidden = [
-        tr("; {label} is hidden").format(label=label(header.cells, index))
-        for index in sorted(header.hidden)
-        if index < len(header.cells) and field_of(header.cells[index]) in missing
-    ]
-    advice = tr(" or --development ID") if _DEVELOPMENT in missing else ""
-    stated = [field for field in missing if field in layout.columns]
-    if stated and layout.stated_in is not None:
-        these = joined(tr(" and "), (_not_there(field, header, layout) for field in stated))
-        return tr("{location}: {stated_in} states {these}; the list has {found}").format(
-            location=location, stated_in=layout.stated_in, these=these, found=found
-        )
-    return tr(
-        "{location}: no column for {names}; expected a header with {fields}, or "
-        "words for them; found {found}{perhaps}{hidden}; let propq setup ask, or "
-        "say which column has it: --column {field}=NAME{advice}"
-    ).format(
-        location=location,
-        names=", ".join(missing),
-        fields=", ".join(FIELDS),
-        found=found,
-        perhaps=joined("", perhaps),
-        hidden=joined("", hidden),
-        field=missing[0],
-        advice=advice,
-    )
-
-
-def _not_there(field: str, header: Header, layout: Layout) -> str:
-    """Return what is stated of a field, and which column is not there."""
-    stated = layout.columns[field]
-    absent = [stated]
-    if is_template(stated):
-        columns = Template.parse(stated).columns
-        absent = [one for one in columns if not stated_columns(header.cells, one)]
-    return tr("{field} = {stated!r}, and there is no column {names}").format(
-        field=field, stated=stated, names=", ".join(map(repr, absent))
-    )
-
-
-def _shown(header: Header, indexes: list[int]) -> str:
-    """Return columns for a question: each with its name, its letter and two of its values."""
-    return joined(", ", (with_samples(header, index) for index in indexes))
-
-
-def with_samples(header: Header, index: int) -> str:
-    """Return a column for a question: its name, its letter and two of its values."""
-    is_lettered = header.line and index not in header.marks
-    name = label(header.cells, index) if is_lettered else header.heading_of(index)
-    filled = (text_of(cell).strip() for cell in header.column(index) if is_filled(cell))
-    samples = [repr(text[:_LONGEST_SAMPLE]) for text in islice(filled, _SAMPLES)]
-    return (
-        tr("{name}: {samples}").format(name=name, samples=joined(tr(" and "), samples))
-        if samples
-        else tr("{name}, which is empty").format(name=name)
-    )

@@ -17,6 +17,7 @@ from propq_async.pricelist._problems import PriceListError
 from propq_async.pricelist._profile_values import Fill
 
 from .cells import price_of, text_of
+from .columns import ColumnsError
 from .evidence import Style, styles_of
 from .found_table import Found
 from .headers import Layout
@@ -129,6 +130,13 @@ def _values(
             tr("cannot read {path}, which fills {field}: {strerror}").format(
                 path=path, field=field, strerror=os_reason(error)
             )
+        ) from error
+    except ColumnsError as error:
+        raise PriceListError(
+            tr(
+                "{path}, which fills {field}, has no certain column for {names}: it needs the "
+                "headings name and {field}"
+            ).format(path=path, field=field, names=", ".join(error.asked))
         ) from error
     except PriceListError as error:
         raise PriceListError(

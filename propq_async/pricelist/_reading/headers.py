@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
@@ -58,7 +58,8 @@ class Layout:
         sheets: the only sheets to read, `None` for all that are price lists.
         filled: what fills the fields that need no column.
         developments: the development of all rows of a sheet, by its name.
-        stated_in: the profile that states the columns, `None` where an option does.
+        stated_in: the profile that states columns, `None` where only options do.
+        by_option: the fields whose columns options state.
     """
 
     columns: Mapping[str, str]
@@ -69,6 +70,7 @@ class Layout:
     filled: Mapping[str, str] = attrs.field(factory=dict)
     developments: Mapping[str, str] = attrs.field(factory=dict)
     stated_in: str | None = None
+    by_option: Collection[str] = ()
 
     def needs(self, field: str) -> bool:
         """Return whether the list must have a column for a field."""

@@ -93,6 +93,7 @@ def layout_of(
         filled={field: fill.label for field, fill in stated.fill.items()},
         developments=developments,
         stated_in=stated_in if set(stated.columns) - set(columns) else None,
+        by_option=columns.keys(),
     )
 
 

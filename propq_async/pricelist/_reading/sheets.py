@@ -58,8 +58,7 @@ def sheets(path: Path, layout: Layout) -> tuple[list[Found], dict[str, str]]:
         if len(names) == 1:
             raise
         error.message += tr(
-            "; or name the one sheet to be read: --sheet NAME; or hide those that are "
-            "no price lists"
+            "; if that sheet is no price list, hide it, or name the one to be read: --sheet NAME"
         )
         error.args = (error.message,)
         raise
