@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("temporary_directory")
     ("content", "problem"),
     [
         (None, r"cannot read .*x\.csv: No such file"),
-        (b"", "no column for .*; found nothing"),
+        (b"", "is empty: see what went wrong"),
         (b"name;price\n", "no column for .*; found name, price$"),
     ],
 )
