@@ -191,6 +191,7 @@ class _Run:
                 except PropQError as error:
                     summary.stopped_by = error
         summary.failures = failures.path
+        summary.failures_kept = failures.kept
         summary.failures_error = failures.error
         summary.failures_missing = failures.missing
         if failures.path is not None and failures.error is None:

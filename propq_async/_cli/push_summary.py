@@ -41,6 +41,8 @@ class Summary:
     reasons: list[str] = attrs.field(factory=list)
     more_reasons: int = 0
     failures: Path | None = None
+    # Why their file has a number.
+    failures_kept: Path | None = None
     again: str = ""
     failures_error: OSError | None = None
     failures_missing: int = 0
@@ -233,7 +235,14 @@ class Summary:
         if self.failures_error is not None:
             yield tr("failures"), self._incomplete(self.failures_error)
         elif self.failures is not None:
-            yield tr("failures"), str(self.failures)
+            kept = (
+                ""
+                if self.failures_kept is None
+                else tr("; {kept} is kept, since it may have your corrections").format(
+                    kept=self.failures_kept
+                )
+            )
+            yield tr("failures"), joined("", (str(self.failures), kept))
         yield tr("ledger"), self.ledger
 
     def _incomplete(self, error: OSError) -> str:

@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import re
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Final, Self
@@ -40,7 +41,8 @@ class Failures:
     workbook become a workbook at the end, whose cells are all text; where that cannot be, they stay
     CSV.
 
-    An existing file is left alone, since somebody may be mending it.
+    An existing file is left alone, since somebody may be mending it. If one says the same at the
+    end, byte for byte, no second one is left beside it.
 
     Each row is in the file as a whole or not at all, also where the disk is full or the process is
     killed. `error` and `missing` tell that the file has not all rows.
@@ -91,6 +93,34 @@ class Failures:
                 self.path = workbook
         elif self._encoding is not None and self.error is None:
             recode(self.path, self._encoding)
+        if self._wanted is None and self.error is None:
+            with suppress(OSError):
+                self._drop_if_there(self.path)
+
+    @property
+    def kept(self) -> Path | None:
+        """Return the file whose name was taken, so that `path` has a number, `None` if none was."""
+        if self.path is None or self._wanted is not None:
+            return None
+        first = self._beside(1).with_suffix(self.path.suffix)
+        return None if first == self.path else first
+
+    def _drop_if_there(self, path: Path) -> None:
+        """Drop a file that says the same as an earlier one, which takes its place."""
+        content = path.read_bytes()
+        number = 1
+        # Its own number is the first that was free.
+        while (earlier := self._beside(number).with_suffix(path.suffix)) != path:
+            if (
+                earlier != self._prices.path
+                and earlier.is_file()
+                and earlier.stat().st_size == len(content)
+                and earlier.read_bytes() == content
+            ):
+                path.unlink()
+                self.path = earlier
+                return
+            number += 1
 
     def add(self, row: Row | BrokenRow, reason: str) -> None:
         """Add a row.

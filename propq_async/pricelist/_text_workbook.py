@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from itertools import zip_longest
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +19,7 @@ from ._journal import replaced
 __all__ = ["converted"]
 
 _SHEET: Final = "failed"
+_CREATED: Final = datetime(1980, 1, 1, tzinfo=UTC)
 _TEXT: Final = {"num_format": "@"}
 
 _Rows = Callable[[], Iterator[list[str]]]
@@ -64,6 +66,8 @@ def _content(xlsxwriter: ModuleType, rows: _Rows) -> bytes:
     content = io.BytesIO()
     # A disk that is full would leave the files open that it makes otherwise.
     with xlsxwriter.Workbook(content, {"in_memory": True}) as book:
+        # Without the time, so that the same rows make the same file.
+        book.set_properties({"created": _CREATED})
         sheet = book.add_worksheet(_SHEET)
         text = book.add_format(_TEXT)
         # Also what is filled in later is a text.

@@ -153,6 +153,10 @@ def test_what_the_server_is_to_blame_for_is_not_to_be_mended(
     emulator.fail_next(422, match={"UntName": NAMES[0]})
     said = propq("push", "x.csv", "--all")
     lines(said.out, r" rows are not applied: correct x\.failed-2\.csv and push that:$")
+    lines(
+        said.out,
+        r"^  failures +x\.failed-2\.csv; x\.failed\.csv is kept, since it may have your correct",
+    )
 
 
 def test_a_terminal_leaves_a_command_in_one_piece(emulator: PropQEmulator) -> None:

@@ -736,7 +736,7 @@ def test_failures_are_a_list_that_can_be_pushed(tmp_path: Path) -> None:
     # One that is there may be being mended. The failures of failures are no other list's.
     with Failures(prices) as others, Failures(again) as more:
         for row in prices:
-            others.add(row, "why")
+            others.add(row, "why now")
         for row in again:
             more.add(row, "why")
     assert others.path == tmp_path / "precios.failed-2.csv"
@@ -876,3 +876,40 @@ def test_directions_that_their_column_tells_say_the_same_alone(tmp_path: Path) -
     path = text_list(tmp_path / "x.csv", *rows)
     _, found, _ = _check(path, {}, refused=0b010)
     assert [row.update.directions for row in found if isinstance(row, Row)] == [("S", "E")]
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.xlsx"])
+def test_failures_that_are_there_already_are_not_written_twice(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    if name == "x.csv":
+        text_list(path, unit("A", "?"), unit("B"), encoding="cp1252")
+    else:
+        workbook(path, List=[ENGLISH, unit("A", "?"), unit("B")])
+    prices = pricelist.read(path)
+
+    def failed(reason: str) -> tuple[str, str | None]:
+        with Failures(prices) as failures:
+            assert failures.kept is None
+            for row in prices:
+                failures.add(row, reason)
+        assert failures.path is not None
+        return failures.path.name, failures.kept and failures.kept.name
+
+    suffix = path.suffix
+    assert failed("why") == (f"x.failed{suffix}", None)
+    assert failed("why") == (f"x.failed{suffix}", None)
+    # What may have been corrected stays as it is, and so does what says something else.
+    assert failed("what") == (f"x.failed-2{suffix}", f"x.failed{suffix}")
+    for _ in range(2):
+        assert failed("what") == (f"x.failed-2{suffix}", f"x.failed{suffix}")
+    (tmp_path / f"x.failed{suffix}").write_bytes(b"corrected")
+    assert failed("why") == (f"x.failed-3{suffix}", f"x.failed{suffix}")
+    assert (tmp_path / f"x.failed{suffix}").read_bytes() == b"corrected"
+    assert len(list(tmp_path.iterdir())) == 4
+    assert _own(tmp_path / "own.csv", prices) is None
+
+
+def _own(path: Path, prices: PriceList) -> Path | None:
+    with Failures(prices, path) as failures:
+        failures.add(next(iter(prices)), "why")
+    return failures.kept
