@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Final
 
 from propq_async._comparison import exact
@@ -12,6 +13,7 @@ from propq_async._messages import joined, tr
 from propq_async.pricelist import Change, Plan, PlanWarning, PriceList, Reason, Table
 from propq_async.pricelist._money import money
 from propq_async.pricelist._plan_warning import by_title
+from propq_async.pricelist._setup_problems import is_asked_in_full
 
 from .phrases import and_more, counted, first, grouped
 from .screen import Screen
@@ -79,15 +81,26 @@ def show_warnings(screen: Screen, warnings: Sequence[PlanWarning], listed: int) 
         screen.lines(title, first(map(str, texts), listed), _ALERT)
 
 
-def show_setup(screen: Screen, made: Plan) -> None:
-    """Name the command that asks what words mean, if a row is broken for one."""
-    if any(kind.asks is not None for kind in made.problems):
-        command = shlex.join(["propq", "setup", str(made.path)])
-        screen.sentence(
-            tr("  {command} asks all of this at once, and keeps the answers").format(
-                command=command
-            )
+def show_setup(screen: Screen, made: Plan, failures: Path | None = None) -> None:
+    """Name the command that asks what words mean, if a row is broken for one.
+
+    Args:
+        screen: the screen.
+        made: the plan.
+        failures: where the broken rows are, if they are not in the list alone.
+    """
+    if all(kind.asks is None for kind in made.problems):
+        return
+    command = shlex.join(["propq", "setup", str(made.path)])
+    text = (
+        tr("  {command} asks all of this at once, and keeps the answers")
+        if all(map(is_asked_in_full, made.problems))
+        else tr(
+            "  {command} asks about the words and the empty cells, and keeps the answers; correct "
+            "the other rows in {file}"
         )
+    )
+    screen.sentence(text.format(command=command, file=failures or made.path))
 
 
 def _mappings(tables: Sequence[Table]) -> Iterator[str]:

@@ -172,7 +172,7 @@ class Summary:
         if self.reasons:
             more_reasons = [and_more(self.more_reasons)] if self.more_reasons else []
             screen.lines(tr("Not applied"), [*self.reasons, *more_reasons], "bold red")
-            show_setup(screen, self.plan)
+            show_setup(screen, self.plan, self.failures)
         screen.sentence("")
         good = self.status is Exit.DONE
         screen.sentence(self.verdict, "green" if good else "bold red")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -21,7 +22,7 @@ from ._setup_questions import (
     about_status,
 )
 
-__all__ = ["about_kind", "first_cell", "row_numbers"]
+__all__ = ["about_kind", "first_cell", "is_asked_in_full", "row_numbers"]
 
 _SHOWN: Final = 5
 
@@ -33,12 +34,21 @@ def about_kind(kind: ProblemKind, times: Mapping[str, int]) -> Iterator[Question
         kind: the problems.
         times: how many rows of the list have the same first cell.
     """
-    groups = [kind.problems]
-    if len(kind.rows) != len(kind.problems):
-        # All that is wrong with one row.
-        groups = [[problem] for problem in kind.problems]
-    asked = (_about_problems(kind.rows, problems, times) for problems in groups)
+    asked = (_about_problems(kind.rows, problems, times) for problems in _apart(kind))
     yield from (question for question in asked if question is not None)
+
+
+def is_asked_in_full(kind: ProblemKind) -> bool:
+    """Return whether there is a question about all that is wrong."""
+    return len(list(about_kind(kind, Counter()))) == len(_apart(kind))
+
+
+def _apart(kind: ProblemKind) -> list[Sequence[Problem]]:
+    """Return the problems of a kind by what would be asked about them."""
+    if len(kind.rows) == len(kind.problems):
+        return [kind.problems]
+    # All that is wrong with one row.
+    return [[problem] for problem in kind.problems]
 
 
 def _about_problems(

@@ -127,3 +127,19 @@ def test_what_cannot_work_is_told_before_it_is_written(emulator: PropQEmulator) 
         r"Write this to propq\.toml, to be completed later\? \[y/N\]",
     )
     assert emulator.calls == 0
+
+
+def test_what_setup_does_not_ask_about_is_to_be_corrected(
+    emulator: PropQEmulator, propq: Any
+) -> None:
+    rows = [unit("A", "1.500,00", status="Señalizado"), unit("", "1.600,00"), unit("B", "")]
+    text_list(Path("x.csv"), *rows, delimiter=";")
+    for command, file in (("plan", "x"), ("push", "x.failed")):
+        said = propq(command, "x.csv", FIRST)
+        text = " ".join(said.out.split())
+        assert "propq setup x.csv asks about the words and the empty cells, and keeps" in text
+        assert f"; correct the other rows in {file}.csv" in text
+    # Without the row that has no name, setup asks about all that is wrong.
+    text_list(Path("x.csv"), rows[0], rows[2], delimiter=";")
+    assert "propq setup x.csv asks all of this at once" in propq("plan", "x.csv").out
+    assert emulator.calls == 0
