@@ -88,12 +88,12 @@ def proxy_problem(proxy: object) -> str | None:
             "such as SOCKS, are not supported: use the HTTP port that most of them have"
         )
     rest = SecretStr(proxy.partition("//")[2].removesuffix("/"))
-    if FORBIDDEN_IN_URL.search(rest) or set("/?#") & set(rest) or rest.count("@") > 1:
+    user_info, at, place = map(SecretStr, rest.rpartition("@"))
+    if FORBIDDEN_IN_URL.search(rest) or set("/?#") & set(rest) or set("@[]") & set(user_info):
         return (
             f"it has a path, or a character that must be percent-encoded; {_ADVICE}, and in "
-            'user and password "/" is written %2F, "?" %3F, "#" %23, "@" %40'
+            'user and password "/" is written %2F, "?" %3F, "#" %23, "@" %40, "[" %5B, "]" %5D'
         )
-    user_info, at, place = map(SecretStr, rest.rpartition("@"))
     found = _PLACE.fullmatch(place)
     if found is None:
         return f"it names no host, or one that is not in ASCII; {_ADVICE}"

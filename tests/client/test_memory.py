@@ -163,7 +163,7 @@ async def test_nothing_is_sent_that_cannot_be_marked(service: Service) -> None:
     await service.update(price=1)
     with closing(sqlite3.connect(service.ledger.path)) as db:
         db.execute(
-            "CREATE TRIGGER broken BEFORE UPDATE ON unit BEGIN SELECT RAISE(ABORT, 'broken'); END"
+            "CREATE TRIGGER broken BEFORE INSERT ON unit BEGIN SELECT RAISE(ABORT, 'broken'); END"
         )
     with pytest.raises(LedgerError):
         await service.update(price=2)

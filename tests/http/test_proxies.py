@@ -244,6 +244,7 @@ def test_a_proxy_that_can_be_used_has_no_problem(proxy: str) -> None:
     ).map("".join)
 )
 @example("a:b@proxy:1")
+@example("[@a")
 def test_aiohttp_takes_every_proxy_that_is_accepted(rest: str) -> None:
     """Its own parser must find a host, and it must be able to log in there."""
     for proxy in (rest, "http://" + rest):
