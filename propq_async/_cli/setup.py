@@ -121,15 +121,18 @@ def _shown(draft: Draft) -> list[str]:
     return [
         tr("{place}: not sent, {what}").format(place=row.place, what=row.what)
         if isinstance(row, BrokenRow)
-        else _of_row(row, draft.decimal)
+        else _of_row(row, draft.decimal, with_development=draft.stated.development is None)
         for row in draft.rows
     ]
 
 
-def _of_row(row: Row, decimal: str | None) -> str:
+def _of_row(row: Row, decimal: str | None, *, with_development: bool) -> str:
     update = row.update
     price, directions = money(exact(update.price), decimal), " ".join(update.directions)
     shown = joined("  ", (update.name, update.status.name, price, directions))
+    if with_development:
+        # Of a column or of sheets, which may be another one than was meant.
+        shown = joined("  ", (update.development_id, shown))
     if not row.filled:
         return shown
     filled = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any, Final
+from typing import Final
 
 from propq_async._messages import tr
 from propq_async.models import UnitStatus
@@ -16,6 +16,7 @@ from propq_async.pricelist._reading.found_table import Found
 from propq_async.pricelist._reading.headers import Header, Line, label
 from propq_async.pricelist._reading.missing_columns import with_samples
 from propq_async.pricelist._reading.text import Record
+from propq_async.pricelist._reading.unit_likeness import is_filled
 from propq_async.pricelist._reading.word_lookup import fold
 
 from ._guesses import StatusColumn
@@ -30,6 +31,7 @@ _PARTS: Final = (
     ("puerta", "door", "letra", "n", "no", "numero", "num", "tur"),
 )
 _ALL_PARTS: Final = frozenset(word for words in _PARTS for word in words)
+_DEVELOPMENTS: Final = ("promo", "proy", "proj", "dev")
 # So many rows are looked at for a guess.
 _LOOKED_AT: Final = 200
 _WITHOUT_TAX: Final = re.compile(r"\b(?:sin|s|excl?|ohne|hors|zonder)\b")
@@ -128,10 +130,11 @@ def about_development(sheet: str | None, found: Found) -> Question:
     """
     header = Header(found.table.line, found.table.line, found.own_header, {}, below=_first(found))
     used = set(found.columns.values())
+    parts = {index for one in found.added for index in one.indexes}
     left = [index for index, name in enumerate(header.cells) if name and index not in used]
     choices = [
         (_stated(header, index), with_samples(header, index))
-        for index in sorted(left, key=lambda index: _rank_as_ids(header.column(index)))
+        for index in sorted(left, key=lambda one: (one in parts, *_rank_as_ids(header, one)))
     ]
     text = (
         tr("Which development are the units of (its id, or the column that has it)?")
@@ -150,8 +153,10 @@ def _first(found: Found) -> list[Line]:
     return [(one.line, one.cells) for one in islice(records, _LOOKED_AT)]
 
 
-def _rank_as_ids(cells: Sequence[Any]) -> tuple[bool, int]:
-    """Return a key that puts columns of ids first, and before all one with few different ids."""
-    texts = [text for cell in cells if (text := text_of(cell).strip())]
+def _rank_as_ids(header: Header, index: int) -> tuple[bool, bool, int]:
+    """Return a key that puts columns of ids first, and of these one that is called so."""
+    cells = header.column(index)
+    texts = [text_of(cell).strip() for cell in cells if is_filled(cell)]
     are_ids = len(texts) * 2 > len(cells) and all(map(str.isdecimal, texts))
-    return not are_ids, len(set(texts)) if are_ids else 0
+    is_called_so = fold(header.cells[index]).startswith(_DEVELOPMENTS)
+    return not are_ids, not is_called_so, len(set(texts)) if are_ids else 0

@@ -86,7 +86,7 @@ def test_what_is_filled_is_said_to_be(emulator: PropQEmulator) -> None:
     Path("propq.toml").write_text('[[list]]\nfile = "x.csv"\nfill.directions = ["S", "W"]\n')
     status, said = talk_on_a_terminal("setup", "x.csv", answers=["y"])
     assert status == Exit.DONE
-    lines(said, r"^  - A-101 .* EUR  S W  \(directions from ")
+    lines(said, r"^  - 4711  A-101 .* EUR  S W  \(directions from ")
     assert emulator.calls == 0
 
 
@@ -142,4 +142,13 @@ def test_what_setup_does_not_ask_about_is_to_be_corrected(
     # Without the row that has no name, setup asks about all that is wrong.
     text_list(Path("x.csv"), rows[0], rows[2], delimiter=";")
     assert "propq setup x.csv asks all of this at once" in propq("plan", "x.csv").out
+    assert emulator.calls == 0
+
+
+def test_a_development_that_a_column_has_is_shown(emulator: PropQEmulator) -> None:
+    header = ["Fase", "Etapa", *ENGLISH[1:]]
+    text_list(Path("x.csv"), ["1", "6100", *unit("A")[1:]], header=header)
+    status, said = talk_on_a_terminal("setup", "x.csv", answers=["2", "", "y"])
+    assert status == Exit.DONE
+    lines(said, r"^  2  Etapa \(B\): '6100'$", r"^  - 6100  A  SOLD  ")
     assert emulator.calls == 0

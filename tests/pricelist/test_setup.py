@@ -445,7 +445,9 @@ def test_a_list_without_a_status_has_what_is_for_sale_and_words_for_the_rest(
     ]
 
 
-def _asked(path: Path, given: Mapping[str, str]) -> dict[str, Question]:
+def _asked(
+    path: Path, given: Mapping[str, str], start: ListProfile | None = None
+) -> dict[str, Question]:
     """Return the questions about a list by key, as they were asked last."""
     asked: dict[str, Question] = {}
 
@@ -453,7 +455,7 @@ def _asked(path: Path, given: Mapping[str, str]) -> dict[str, Question]:
         asked[question.key] = question
         return given.get(question.key, "")
 
-    setup(path, answer)
+    setup(path, answer, start=start)
     return asked
 
 
@@ -574,9 +576,9 @@ def test_two_empty_answers_leave_a_question_for_later(tmp_path: Path) -> None:
 
 
 PROMO = """
-    Piso;Promo;Vivienda;Estado;PVP;Orientación;Fase
-    1;6100;A-1;Libre;250.000,00;S;6100
-    2;6100;A-2;Libre;251.000,00;S;6200
+    Piso;Fase;Promo;Vivienda;Estado;PVP;Orientación;Vistas
+    1;1;6100;A-1;Libre;250.000,00;S;
+    2;1;6100;A-2;Libre;251.000,00;S;Mar
     """
 
 
@@ -584,12 +586,16 @@ def test_a_column_may_have_the_id_of_the_development(tmp_path: Path) -> None:
     path = listed(tmp_path / "x.csv", PROMO)
     question = _asked(path, {})["development"]
     # Those with ids come first, and no column is the guess.
-    assert [choice for choice, _ in question.choices] == ["Promo", "Piso", "Fase"]
-    assert (question.choices[0][1], question.default) == ("Promo (B): '6100' and '6100'", None)
-    for typed in ("Promo", "promo", "Promo (B)"):
+    assert [choice for choice, _ in question.choices] == ["Promo", "Fase", "Piso", "Vistas"]
+    assert (question.choices[0][1], question.default) == ("Promo (C): '6100' and '6100'", None)
+    for typed in ("Promo", "promo", "Promo (C)"):
         draft = setup(path, answers({"development": typed}))
         assert (draft.stated.columns["development_id"], draft.stated.development) == (typed, None)
         assert [row.unit[0] for row in draft.rows if row.unit] == ["6100", "6100"]
+    # A part of the name is less likely, although its cells are the same throughout.
+    start = ListProfile(columns={"name": "{Fase}-{Vivienda}"})
+    _, *others = _asked(path, {}, start)["development"].choices
+    assert [choice for choice, _ in others] == ["Piso", "Vistas", "Fase", "Vivienda"]
     draft = setup(path, answers({"development": "6100"}))
     assert (draft.stated.development, "development_id" in draft.stated.columns) == ("6100", False)
 
