@@ -93,7 +93,7 @@ class _Setup:
         stated = self._assumed if self._answer else self._confirmed()
         if self._problem:
             return Draft(self._path, stated, self._left_open, [], self._problem)
-        is_known = bool(self._assumed.development or self._assumed.sheets or self._has_ids)
+        is_known = bool(self._assumed.development or self._assumed.sheets)
         prices = self._read(is_final=is_known)
         rows = list(islice(prices, _SHOWN))
         return Draft(self._path, stated, self._left_open, rows, decimal=prices.known_decimal)
@@ -202,7 +202,8 @@ class _Setup:
             yield hidden_rows()
         if self._needs_development:
             tables = [found for found, _ in prices.sources]
-            for found in tables:
+            # A column that has the ids of a list is an answer. Of sheets each is asked.
+            for found in () if self._has_ids and len(tables) == 1 else tables:
                 yield about_development(found.table.sheet if len(tables) > 1 else None, found)
         names = {row.update.development_id for row in rows if isinstance(row, Row)}
         is_read = _DEVELOPMENT in prices.tables[0].columns and not self._assumed.development
@@ -245,6 +246,9 @@ class _Setup:
         if not (self._answer and is_taken) and question.key != "file":
             self._left_open.append((question, self._line(question, after)))
         self._assumed = after
+        if question.key == "development" and question.headings and self._has_ids:
+            # Whether what it has are ids is another question.
+            del self._tries[question.key]
 
     def _line(self, question: Question, after: ListProfile) -> str:
         return line_of(question, self._assumed, after, self._path.parent)

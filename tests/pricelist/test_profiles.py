@@ -341,3 +341,7 @@ def test_a_column_that_an_option_states_and_is_not_there_is_no_fault_of_the_prof
         pricelist.read(path, columns={"price": "Preis"})
     with pytest.raises(PriceListError, match="states price = 'Precio', and there is no column"):
         pricelist.read(path, columns={"name": "Vivienda"})
+    # Of several that are not there, only what an option states is the option's.
+    profile(tmp_path, "[[list]]\nname = 'Wohnung'")
+    with pytest.raises(PriceListError, match=r"has no column 'Preis' for price, as --column"):
+        pricelist.read(path, columns={"price": "Preis"})

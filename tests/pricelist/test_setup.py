@@ -649,3 +649,34 @@ def test_a_row_whose_word_is_no_status_may_be_stated_to_be_no_unit(tmp_path: Pat
     prices = pricelist.read(path)
     assert [row.unit for row in prices] == [("4711", "A-1"), ("4711", "A-2")]
     assert [one.line for one in prices.not_units] == [4, 5]
+
+
+def test_a_name_without_parts_of_a_building_has_no_guess(tmp_path: Path) -> None:
+    path = listed(tmp_path / "x.csv", "Clave;Estado;PVP;Orientación\nA-1;Libre;250.000,00;S\n")
+    question = _asked(path, {"name": "Clave"})["name"]
+    assert ([choice for choice, _ in question.choices], question.default) == (["Clave"], None)
+
+
+def test_a_column_of_names_that_is_taken_for_ids_is_asked_for_the_id(tmp_path: Path) -> None:
+    path = listed(tmp_path / "x.csv", PROMO.replace("6100", "Mirador"))
+    typing = iter(["Promo", "4711"])
+    asked: list[str] = []
+
+    def answer(question: Question) -> str:
+        asked.append(question.text)
+        return next(typing) if question.key == "development" else ""
+
+    draft = setup(path, answer)
+    assert asked[1] == "Which development is 'Mirador' (its id, if that is no id)?"
+    assert (len(asked), draft.stated.development) == (3, "4711")
+    assert [row.unit for row in draft.rows] == [("4711", "A-1"), ("4711", "A-2")]
+    # Where nobody can be asked, it is a question of the draft.
+    start = ListProfile(columns={"development_id": "Promo"})
+    assert [one.key for one, _ in setup(path, start=start).guessed] == ["development"]
+    # So it is where several sheets have them.
+    header = ["Etapa", *ENGLISH[1:]]
+    one, two = (unit(name, development="Mirador") for name in "AB")
+    path = workbook(tmp_path / "x.xlsx", One=[header, one], Two=[header, two])
+    given = {"sheets.One": "Etapa", "sheets.Two": "Etapa", "development": "4711"}
+    draft = setup(path, answers(given))
+    assert [row.unit for row in draft.rows] == [("4711", "A"), ("4711", "B")]
