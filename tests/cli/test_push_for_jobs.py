@@ -148,7 +148,8 @@ def test_a_push_without_settings_or_list_has_a_document_too(
         "message": told["message"],
         "sent": 0,
     }
-    assert said.err == f"propq: {told['message']}\n"
+    # On stderr the lines after the first are indented.
+    assert said.err == "propq: " + told["message"].replace("\n", "\n  ") + "\n"
 
 
 def test_an_interrupted_push_has_a_document_too(emulator: PropQEmulator) -> None:
