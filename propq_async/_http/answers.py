@@ -177,11 +177,12 @@ class AnswerReader:
         """Return the answer, as far as it has been read."""
         if not self.has_ended:
             return Reply(self._status, self._headers, b"", truncated=True)
-        # What is behind these parts answers no request.
-        body = self._body if len(self._body) == self._body_parts else self._body[: self._body_parts]
         # As the constructor, which takes twice as long.
         reply = _new(Reply)
-        reply.status, reply.headers, reply.body = self._status, self._headers, b"".join(body)
+        reply.status, reply.headers = self._status, self._headers
+        # What is behind these parts answers no request. A variable for the body would show a token.
+        is_all = len(self._body) == self._body_parts
+        reply.body = b"".join(self._body if is_all else self._body[: self._body_parts])
         reply.truncated, reply.may_state_limit = self._is_too_long, self._is_telling
         return reply
 
