@@ -16,7 +16,7 @@ from .push_options import PushOptions
 from .question import ask
 from .screen import Screen, report
 
-__all__ = ["confirm"]
+__all__ = ["confirm", "question"]
 
 
 def confirm(
@@ -37,11 +37,12 @@ def confirm(
     elif made.changes or left:
         show_plan(screen, made, prices, ledger, options.listed)
         screen.sentence("")
-        if not ask(_question(left, len(made.changes))):
+        if not ask(question(left, len(made.changes))):
             raise CommandError(tr("nothing was sent"), Exit.UNCONFIRMED)
 
 
-def _question(left: Sequence[PlanWarning], count: int) -> str:
+def question(left: Sequence[PlanWarning], count: int) -> str:
+    """Return the question, which need not warn of a first push."""
     if left and all(one.is_first_push for one in left):
         return trn("Send {count:,} unit? [y/N] ", "Send all {count:,} units? [y/N] ", count)
     go_on = tr("Push all the same") if left else tr("Push")

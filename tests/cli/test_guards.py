@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from propq_async._cli.exit_codes import Exit
+from propq_async._cli.push_confirmation import question
+from propq_async.pricelist import PlanWarning, WarningKind
 from propq_async.testing import PropQEmulator
 from tests.helpers.commands import (
     FIRST,
@@ -19,6 +21,9 @@ from tests.helpers.commands import (
     on_a_terminal,
 )
 from tests.helpers.lists import text_list, unit
+
+UNKNOWN = PlanWarning(WarningKind.UNKNOWN_TO_LEDGER, "x")
+FIRST_PUSH = PlanWarning(WarningKind.UNKNOWN_TO_LEDGER, "x", is_first_push=True)
 
 
 def test_a_first_push_without_a_terminal_needs_a_yes_that_says_so(
@@ -144,6 +149,22 @@ def test_a_terminal_is_shown_the_plan_and_asked(emulator: PropQEmulator) -> None
     assert "Everything that was sent is applied." in after
     # The summary, which may be mailed, says which unit that was.
     assert "A-101  SOLD  250,000 EUR -> 260,000 EUR (+4.0%)" in after
+
+
+@pytest.mark.parametrize(
+    ("warnings", "count", "asked"),
+    [
+        ([], 2, "Push (2 to be sent)? [y/N] "),
+        ([UNKNOWN], 2, "Push all the same (2 to be sent)? [y/N] "),
+        ([FIRST_PUSH], 2, "Send all 2 units? [y/N] "),
+        ([FIRST_PUSH], 1, "Send 1 unit? [y/N] "),
+        ([FIRST_PUSH, UNKNOWN], 1, "Push all the same (1 to be sent)? [y/N] "),
+    ],
+)
+def test_what_is_asked_names_what_is_sent(
+    warnings: list[PlanWarning], count: int, asked: str
+) -> None:
+    assert question(warnings, count) == asked
 
 
 def test_a_terminal_is_not_asked_about_nothing(emulator: PropQEmulator, propq: Any) -> None:
