@@ -62,4 +62,6 @@ def expected_column(question: Question, text: str = "") -> str:
     are_columns = all(stated_columns(headings, part) for part in parts)
     named = parts if are_columns and len(parts) > 1 else headings[:_FEW]
     example = "-".join(f"{{{name}}}" for name in named)
+    if named is not parts and question.default and is_template(question.default):
+        example = question.default
     return tr("type a number, a heading, or a template such as {example}").format(example=example)

@@ -62,11 +62,12 @@ def stated_by(before: ListProfile, question: Question, text: str, folder: Path) 
     """
     table, _, _ = question.key.partition(".")
     if text in _NO_ANSWER:
-        raise PriceListError(
-            tr("{expected}; Return twice leaves the question for later").format(
-                expected=_expected(question)
-            )
+        message = (
+            tr("{expected}; Return twice leaves the question for later")
+            if question.default is None
+            else tr("{expected}; Return takes what stands in brackets")
         )
+        raise PriceListError(message.format(expected=_expected(question)))
     if text in _NOTHING.get(table, ()):
         return before
     if table in _DEVELOPMENTS:

@@ -510,6 +510,7 @@ def test_a_heading_for_the_status_may_be_cut(tmp_path: Path) -> None:
     ]
 
 
+GUESS = "{Bloque}-{Planta}{Puerta}"
 TYPED = "type a number, a heading, or a template such as"
 PARTS = """
     Bloque;Planta;Puerta;Estado;PVP;Orientación;Piso;Piso
@@ -523,11 +524,11 @@ PARTS = """
     [
         ("1,2,3", f"there is no column '1,2,3': {TYPED} {{Bloque}}-{{Planta}}-{{Puerta}}"),
         ("bloque,puerta", f"there is no column 'bloque,puerta': {TYPED} {{bloque}}-{{puerta}}"),
-        ("{Portal}-{Puerta}", f"there is no column 'Portal': {TYPED} {{Bloque}}-{{Planta}}"),
-        ("0,9", f"there is no column '0,9': {TYPED} {{Bloque}}-{{Planta}}"),
+        ("{Portal}-{Puerta}", f"there is no column 'Portal': {TYPED} {GUESS}"),
+        ("0,9", f"there is no column '0,9': {TYPED} {GUESS}"),
         ("{", "'{' is no template: "),
         ("Piso", "more than one column is called 'Piso': type the number of one"),
-        ("?", f"{TYPED} {{Bloque}}-{{Planta}}; Return twice leaves the question for later"),
+        ("?", f"{TYPED} {GUESS}; Return takes what stands in brackets"),
     ],
 )
 def test_an_answer_that_names_no_column_is_refused_at_once(
@@ -653,6 +654,15 @@ def test_a_row_whose_word_is_no_status_may_be_stated_to_be_no_unit(tmp_path: Pat
 
 def test_a_name_without_parts_of_a_building_has_no_guess(tmp_path: Path) -> None:
     path = listed(tmp_path / "x.csv", "Clave;Estado;PVP;Orientación\nA-1;Libre;250.000,00;S\n")
+    errors: list[str] = []
+
+    def answer(question: Question) -> str:
+        errors.append(question.error)
+        return "" if question.key == "name" else "4711"
+
+    assert [one.key for one, _ in setup(path, answer).guessed] == ["name"]
+    later = "; Return twice leaves the question for later"
+    assert errors == ["", f"{TYPED} {{Clave}}-{{Estado}}{later}"]
     question = _asked(path, {"name": "Clave"})["name"]
     assert ([choice for choice, _ in question.choices], question.default) == (["Clave"], None)
 
