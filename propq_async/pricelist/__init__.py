@@ -13,7 +13,8 @@ async with AsyncPropQ.from_env() as propq, Ledger() as ledger:
 
 from propq_async.pricelist._profile import Profile
 from propq_async.pricelist._profile_values import Fill, ListProfile
-from propq_async.pricelist._reading.reader import PriceList, read
+from propq_async.pricelist._reading.price_list import PriceList
+from propq_async.pricelist._reading.reader import read
 from propq_async.pricelist._reading.rows import BrokenRow, Row
 
 from ._changes import Change, Reason

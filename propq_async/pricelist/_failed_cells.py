@@ -12,7 +12,7 @@ from propq_async.pricelist._reading.evidence import Style
 from propq_async.pricelist._reading.found_table import Found
 from propq_async.pricelist._reading.names_and_ids import key_alone
 from propq_async.pricelist._reading.numbers import PriceStyle
-from propq_async.pricelist._reading.reader import PriceList
+from propq_async.pricelist._reading.price_list import PriceList
 from propq_async.pricelist._reading.rows import BrokenRow, Row
 from propq_async.pricelist._reading.word_lookup import FIELDS, PAIR_SIGNS, directions_in, fold
 

@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final, Self
 
-from propq_async.pricelist._reading.reader import PriceList
+from propq_async.pricelist._reading.price_list import PriceList
 from propq_async.pricelist._reading.rows import BrokenRow, Row
 from propq_async.pricelist._reading.text import inert
 

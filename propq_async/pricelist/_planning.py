@@ -16,7 +16,7 @@ from propq_async._settings import check_at_least
 from propq_async.errors import ConfigurationError
 from propq_async.ledger import Account, Entry, Ledger, LedgerError, Unit
 from propq_async.models import UnitStatus, UnitUpdate
-from propq_async.pricelist._reading.reader import PriceList
+from propq_async.pricelist._reading.price_list import PriceList
 from propq_async.pricelist._reading.rows import BrokenRow
 
 from ._changes import Change, Reason

@@ -17,7 +17,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 
 from propq_async._messages import os_reason, tr
 from propq_async.models import UnitStatus, UnitUpdate
-from propq_async.pricelist._reading.reader import digest_of
+from propq_async.pricelist._reading.price_list import digest_of
 from propq_async.pricelist._reading.rows import BrokenRow
 
 from ._planning import Plan

@@ -14,7 +14,8 @@ import attrs
 
 from propq_async.pricelist._reading.columns import ColumnsError
 from propq_async.pricelist._reading.evidence import SameUnitsError
-from propq_async.pricelist._reading.reader import PriceList, read
+from propq_async.pricelist._reading.price_list import PriceList
+from propq_async.pricelist._reading.reader import read
 from propq_async.pricelist._reading.rows import BrokenRow, Row
 from propq_async.pricelist._reading.shown_values import HIDDEN
 from propq_async.pricelist._reading.workbook import open_workbook

@@ -8,7 +8,7 @@ from operator import attrgetter
 import attrs
 
 from propq_async.ledger import Entry, Unit
-from propq_async.pricelist._reading.reader import PriceList
+from propq_async.pricelist._reading.price_list import PriceList
 from propq_async.pricelist._reading.rows import BrokenRow, Row, contradicted
 
 from ._problems import Remark

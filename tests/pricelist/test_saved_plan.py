@@ -32,7 +32,7 @@ from propq_async.pricelist import (
     load_plan,
     save_plan,
 )
-from propq_async.pricelist._reading.reader import digest_of
+from propq_async.pricelist._reading.price_list import digest_of
 from tests.helpers.lists import ENGLISH, text_list, unit, workbook
 from tests.helpers.planning import House, taken
 
