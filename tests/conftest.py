@@ -29,6 +29,11 @@ MakePool = Callable[..., Pool]
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# A shell lets what it starts in the background ignore Ctrl-C. The processes of the tests, which are
+# to be interrupted, would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # A loaded machine is slow, and that is no fault of the code. A hang meets the timeout of the test.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
