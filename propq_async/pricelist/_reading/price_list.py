@@ -213,6 +213,7 @@ class PriceList:
 
     def with_entries(self, entries: Mapping[Unit, Entry]) -> PriceList:
         """Return the list with its gaps filled from the ledger."""
+        # A copy of this very object, so what is private is its own.
         filled = copy.copy(self)
         filled._completion = completion_of(self.stated, self._words, entries)  # noqa: SLF001
         return filled
