@@ -117,9 +117,12 @@ def make(
     run.since = monotonic()
     if run.terms is None:
         resources.retry_budget.calls.append(run.since)
-    # What every call reads is found faster in the object than in the class.
-    run.crowd = run.refused = run.observer = None
+    # What every call uses: here it is found faster than in the class. And attributes that calls
+    # get only after many more were made would cost each of them a dictionary of its own.
+    run.crowd = run.refused = run.observer = run.wakeup = None
     run.requests = run.attempts = run.put_off = 0
+    run.in_flight = run.sent = run.stale = False
+    run.sent_at = run.since
     if options.on_call is not None:
         run.observer = observer_of(run, options.on_call)
     return run.run() if options.is_plain and run.observer is None else _run_wrapped(run)
