@@ -14,7 +14,6 @@ from typing import Any, Final
 import aiohttp
 from yarl import URL
 
-from propq_async._secret import SecretBytes
 from propq_async._wire.messages import Lost, Reply
 from propq_async.credentials import Token
 
@@ -123,8 +122,9 @@ class FastTransport:
             answer = connection.answer
             answer.expect(method == "HEAD")
             connection.is_idle, connection.deadline = False, deadline
+            # As a view, whose repr shows nothing of the token.
             (connection.tls or transport).write(
-                SecretBytes(
+                memoryview(
                     (target.heads.get(len(body)) or target.head(len(body))) + body
                     if isinstance(body, bytes)
                     else target.request(body)

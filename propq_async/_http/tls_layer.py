@@ -68,15 +68,17 @@ class TlsLayer:
         read: Any = self._object.read
         incoming.write(received)
         size = 0
-        # When OpenSSL has got everything, another call would only raise that it wants more, which
-        # takes as long as all else here.
-        with suppress(ssl.SSLWantReadError):
+        try:  # not `suppress`, which would take longer
+            # When OpenSSL has got everything, another call would only raise that it wants more,
+            # which takes as long as all else here.
             while incoming.pending:
                 more = read(len(into) - size, into[size:] if size else into)
                 if not more:
                     self.has_ended = True
                     break
                 size += more
+        except ssl.SSLWantReadError:
+            pass
         if self._outgoing.pending:
             if self._object.version() != "TLSv1.3":
                 # What nobody has written begins another handshake.
@@ -84,15 +86,15 @@ class TlsLayer:
             self._flush()
         return size
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: memoryview) -> None:
         """Send these bytes.
 
         Raises:
             ssl.SSLError: nothing more can be sent.
         """
-        rest = memoryview(data)
-        while rest:
-            rest = rest[self._object.write(rest) :]
+        sent = self._object.write(data)
+        while sent < len(data):
+            sent += self._object.write(data[sent:])
         self._transport.write(self._outgoing.read())
 
     def say_goodbye(self) -> None:
