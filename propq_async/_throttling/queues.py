@@ -78,9 +78,10 @@ class Queues:
         for _ in (self.singles, self.rows):
             queue = self.rows if self._is_rows_turn else self.singles
             self._is_rows_turn = not self._is_rows_turn
-            _drop_answered(queue)
-            if queue:
-                return queue.popleft()
+            while queue:
+                waiter = queue.popleft()
+                if not waiter[0].done():
+                    return waiter
         return None
 
     def reject(self, rejection_of: Callable[[Permit], Rejected | None]) -> list[Permit]:

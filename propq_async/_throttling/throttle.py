@@ -138,24 +138,26 @@ class Throttle(Admission):
         """
         queue = self._queues.of(permit)
         now = self._monotonic()
-        self._catch_up(now)
-        rejected = self._rejection(permit, now)
-        if rejected is not None:
-            return rejected
-        if not queue:
-            delay = self._try(permit, now)
-            if delay <= 0:
-                return None
-            if permit.max_wait_seconds < delay < math.inf and self._closing is None:
-                return Rejected(None)
+        # If only the number of calls keeps the others back, this one has to join them.
+        if not (queue and self._at_once and self._shared.closing is self._noted):
+            self._catch_up(now)
+            rejected = self._rejection(permit, now)
+            if rejected is not None:
+                return rejected
+            if not queue:
+                delay = self._try(permit, now)
+                if delay <= 0:
+                    return None
+                if permit.max_wait_seconds < delay < math.inf and self._closing is None:
+                    return Rejected(None)
+            if permit.is_batch_row and self._outage.since is not None:
+                end = permit.patience_ends(self._outage.since)
+                self._patience_ends_at = min(self._patience_ends_at, end)
         permit.waits_since = now
         if not permit.is_batch_row:
             self._waits.began(permit)
         answer: Answer = asyncio.get_running_loop().create_future()
         queue.append((answer, permit))
-        if permit.is_batch_row and self._outage.since is not None:
-            end = permit.patience_ends(self._outage.since)
-            self._patience_ends_at = min(self._patience_ends_at, end)
         self._joined(now)
         try:
             return await answer
@@ -210,7 +212,7 @@ class Throttle(Admission):
         """Do as `_pump` after a call has begun to wait, in which case there may be less to do."""
         if not 0 < self._at_once <= self.in_flight or now >= self._waits.next_at:
             self._pump()
-        elif self._queues.singles:
+        elif self._queues.singles and self._timer_at > self._waits.next_at:
             # Only the end of another call lets one go.
             self._wake_in(self._waits.next_at - now, now)
 

@@ -25,7 +25,9 @@ class Waits:
         self._warned_at = -math.inf
 
     def began(self, permit: Permit) -> None:
-        self.next_at = min(self.next_at, permit.waits_since + self._first_look(permit))
+        look_at = permit.waits_since + self._first_look(permit)
+        if look_at < self.next_at:  # noqa: PLR1730 - for speed, as many calls come here
+            self.next_at = look_at
 
     def reopened(self, now: float) -> None:
         """Take note that the throttle was closed until now."""
@@ -54,4 +56,5 @@ class Waits:
 
     @staticmethod
     def _first_look(permit: Permit) -> float:
-        return min(WARNING_WAIT_SECONDS, permit.max_wait_seconds)
+        seconds = permit.max_wait_seconds
+        return seconds if seconds < WARNING_WAIT_SECONDS else WARNING_WAIT_SECONDS  # noqa: FURB136
