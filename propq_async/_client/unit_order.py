@@ -60,6 +60,8 @@ class Crowd:
 
     def __init__(self, lock: threading.RLock, first: Contender) -> None:
         self._lock = lock
+        # How often one has gone out, ended an attempt, stepped back or left.
+        self._changes = 0
         self.members: list[Contender] = [first]
         first.crowd = self
 
@@ -77,6 +79,7 @@ class Crowd:
                 return False
             for older in self.members[: self.members.index(one)]:
                 older.is_overtaken |= older.body != one.body
+            self._changes += 1
             one.in_flight = True
             return True
 
@@ -88,12 +91,15 @@ class Crowd:
                 if other is None:
                     return
                 one.waiter = asyncio.get_running_loop().create_future()
+                changes = self._changes
             try:
                 async with asyncio.timeout(other.attempt_seconds):
                     await one.waiter
             except TimeoutError:
-                # Its event loop stands still, or runs in the process that ours was forked from.
-                other.in_flight, other.waiter = False, None
+                if changes == self._changes:
+                    # Its event loop stands still, or runs in the process that ours was forked from.
+                    other.in_flight, other.waiter = False, None
+                    self.wake()
 
     def step_back(self, one: Contender) -> None:
         """Let others go ahead of one whose turn has come, since it has to wait for something."""
@@ -102,12 +108,22 @@ class Crowd:
             self.wake()
 
     def wake(self) -> None:
-        """Let those that wait look again, since one of them has gone ahead."""
+        """Let those go on that wait for no other one any more, by the rule of `_ahead_of`.
+
+        If all looked for themselves, a thousand updates of one unit would take a million looks.
+        """
         with self._lock:
-            for one in self.members:
+            self._changes += 1
+            alive = [one for one in self.members if not one.loop.is_closed()]
+            ahead = {one.body for one in alive if one.in_flight}
+            for one in alive:
+                if len(ahead) > 1:
+                    return  # no other one has the values of both
                 if one.waiter is not None:
-                    with suppress(RuntimeError):  # its event loop is closed
-                        one.loop.call_soon_threadsafe(_wake, one.waiter)
+                    if ahead <= {one.body}:
+                        with suppress(RuntimeError):  # its event loop has been closed just now
+                            one.loop.call_soon_threadsafe(_wake, one.waiter)
+                    ahead.add(one.body)
 
     def _ahead_of(self, one: Contender) -> Contender | None:
         """Return another one that has to end its attempt first, `None` if there is none."""

@@ -9,9 +9,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from propq_async import (
     AsyncPropQ,
+    Clock,
     RetryPolicy,
     SupersededError,
     UnitOutcome,
@@ -26,6 +29,7 @@ from tests.helpers.support import (
     an_update,
     answer,
     playing,
+    run_virtual,
     token_answer,
     until,
 )
@@ -271,6 +275,65 @@ class Stalled:
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
+
+
+class Loop:
+    """What a member of a crowd shows of its event loop. It notes whom it is to wake."""
+
+    def __init__(self, *, is_closed: bool) -> None:
+        self.is_closed = lambda: is_closed
+        self.woken: list[Any] = []
+
+    def call_soon_threadsafe(self, _: Any, waiter: Any) -> None:
+        self.woken.append(waiter)
+
+
+STATES = st.tuples(
+    st.sampled_from([b"1", b"2", b"3"]),
+    st.sampled_from(["in flight", "waits", "neither"]),
+    st.sampled_from([False, False, False, True]),
+)
+
+
+@given(states=st.lists(STATES, min_size=1, max_size=8))
+async def test_only_those_are_woken_that_have_to_wait_no_longer(
+    states: list[tuple[bytes, str, bool]],
+) -> None:
+    members = []
+    for body, state, is_closed in states:
+        member: Any = Stalled()
+        member.body, member.in_flight = body, state == "in flight"
+        member.loop = Loop(is_closed=is_closed)
+        member.waiter = object() if state == "waits" else None
+        members.append(member)
+    crowd = Crowd(threading.RLock(), members[0])
+    crowd.members[:] = members
+    crowd.wake()
+    for member in members:
+        is_free = member.waiter is not None and crowd._ahead_of(member) is None
+        is_woken = member.loop.woken == [member.waiter]
+        assert is_woken == (is_free and not member.loop.is_closed())
+
+
+def test_who_waits_while_another_goes_on_does_not_take_it_for_stalled() -> None:
+    async def main(clock: Clock) -> None:
+        first, last = Stalled(), Stalled()
+        first.body, first.attempt_seconds, last.in_flight = b"2", 10, False
+        crowd = Crowd(threading.RLock(), first)
+        crowd.members.append(last)
+        turn = asyncio.ensure_future(crowd.turn(last))
+        for _ in range(5):
+            await clock.sleep(6)
+            # Another attempt of it begins.
+            assert crowd.go(first)
+            assert not turn.done()
+        # From here on nothing is heard of it.
+        began = clock.monotonic()
+        await turn
+        assert not first.in_flight
+        assert 10 <= clock.monotonic() - began <= 20
+
+    run_virtual(main)
 
 
 async def test_a_stalled_update_is_waited_for_no_longer_than_an_attempt_takes() -> None:
