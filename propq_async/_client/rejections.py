@@ -20,7 +20,7 @@ from .retries import RetriedCall
 def error_of_rejection(call: RetriedCall, rejected: Rejected) -> PropQError:
     """Return the error of a call that would have to wait longer at the throttle than it may."""
     if rejected.error is None:
-        return call.settle(_held_back(call))
+        return call.settle(_held_back(call, rejected.waiting))
     error = copy.deepcopy(rejected.error)
     if isinstance(error, TokenUnavailableError):
         error.may_have_been_applied = call.may_have_been_applied
@@ -36,14 +36,14 @@ def error_of_rejection(call: RetriedCall, rejected: Rejected) -> PropQError:
     return call.settle(error)
 
 
-def _held_back(call: RetriedCall) -> RateLimitError:
+def _held_back(call: RetriedCall, waiting: int) -> RateLimitError:
     """Return the error of a call that was not sent, since too many others go before it."""
     throttle, bound = call.resources.throttle, call.options.retry.max_wait_seconds
     error = call.request.call.error(
         RateLimitError,
         f"held back by this client, not refused by the server: its turn did not come within "
         f"{bound:g} s (max_wait_seconds), since calls come faster than they may go out "
-        f"({throttle.waiting} wait; {throttle.bounds})",
+        f"({waiting} wait; {throttle.bounds})",
         status=HTTPStatus.TOO_MANY_REQUESTS,
     )
     error.advice = "make fewer calls at once, or give them more time (max_wait_seconds)"

@@ -67,8 +67,9 @@ class Rejected:
     """The answer to a call whose patience is too short: what blocks, and for how much longer.
 
     `error` is `None` if nothing blocks, but the call has waited for its turn for too long, or would
-    have to.
+    have to. `waiting`: how many calls waited by then, this one included.
     """
 
     error: Blocking | None
     seconds: float = 0.0
+    waiting: int = 1

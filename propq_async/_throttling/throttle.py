@@ -253,7 +253,9 @@ class Throttle(Admission):
 
     def _reject_overdue(self, now: float) -> None:
         waits = self._waits
-        self._queues.reject(lambda permit: Rejected(None) if waits.is_over(permit, now) else None)
+        # Counted once for all, since many may be rejected.
+        rejected = Rejected(None, waiting=self.waiting)
+        self._queues.reject(lambda permit: rejected if waits.is_over(permit, now) else None)
         longest = waits.looked(
             (permit for answer, permit in self._queues.singles if not answer.done()), now
         )

@@ -14,6 +14,11 @@ WARNING_WAIT_SECONDS: Final = 5.0
 # A service that is too fast for the server is worth a warning only this often.
 WARNING_INTERVAL_SECONDS: Final = 60.0
 
+# To look at all calls takes some microseconds for each. So beyond the first few, each of them puts
+# off the next look by so much, and the looks take no more than a small part of the time.
+FEW: Final = 100
+SECONDS_BETWEEN_LOOKS: Final = 50e-6
+
 
 class Waits:
     """The waits of single calls, without the time for which the server told everybody to wait."""
@@ -41,14 +46,17 @@ class Waits:
 
     def looked(self, waiting: Iterable[Permit], now: float) -> float | None:
         """Return how long one of the calls has waited, if that is worth a warning."""
-        self.next_at, longest = math.inf, 0.0
+        self.next_at, longest, count = math.inf, 0.0, 0
         for permit in waiting:
+            count += 1
             since = self._since(permit)
             is_long = now >= since + WARNING_WAIT_SECONDS
             if is_long:
                 longest = max(longest, now - since)
             until = permit.max_wait_seconds if is_long else self._first_look(permit)
             self.next_at = min(self.next_at, since + until)
+        if count > FEW:
+            self.next_at = max(self.next_at, now + (count - FEW) * SECONDS_BETWEEN_LOOKS)
         if not longest or now - self._warned_at < WARNING_INTERVAL_SECONDS:
             return None
         self._warned_at = now

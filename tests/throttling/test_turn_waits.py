@@ -11,7 +11,7 @@ import pytest
 from propq_async import Clock, RateLimitError, RetryPolicy
 from propq_async._client.units import Units
 from propq_async._throttling.permit import Permit
-from propq_async._throttling.turn_waits import Waits
+from propq_async._throttling.turn_waits import FEW, Waits
 from tests.helpers.limiters import laravel
 from tests.helpers.simulation import OK, Simulated, fixed_windows, status, units
 from tests.helpers.support import an_update, run_virtual
@@ -47,6 +47,7 @@ def test_a_single_call_whose_turn_does_not_come_ends_in_an_error() -> None:
         for said in (
             "held back by this client, not refused by the server",
             "30 s (max_wait_seconds)",
+            "(70 wait; ",
             "max_calls_per_second=1",
         ):
             assert said in str(error)
@@ -129,6 +130,58 @@ async def test_a_call_that_waits_no_longer_than_it_may_goes_out() -> None:
     await asyncio.sleep(0)  # so that the timer notices that it was cancelled
 
 
+class Watched(Permit):
+    """A permit that notes when the throttle looks how long it has waited."""
+
+    is_batch_row = False
+    patience_seconds = math.inf
+    since = 0.0
+    put_off = 0
+
+    def __init__(self, looks: list[Permit]) -> None:
+        self.max_wait_seconds = 30.0
+        self._looks = looks
+        self._waits_since = 0.0
+
+    @property
+    def waits_since(self) -> float:
+        self._looks.append(self)
+        return self._waits_since
+
+    @waits_since.setter
+    def waits_since(self, since: float) -> None:
+        self._waits_since = since
+
+
+async def test_a_crowd_that_waits_long_is_not_looked_at_for_each_call() -> None:
+    """If it were, an event loop with some thousand calls would do nothing else."""
+    now = 1_000.0
+
+    async def sleep(_: float) -> None:
+        await asyncio.Event().wait()
+
+    looks: list[Permit] = []
+    throttle = a_throttle(Clock(monotonic=lambda: now, sleep=sleep), max_in_flight=1)
+    under_way = a_permit()
+    assert await throttle.acquire(under_way) is None
+    waiting = []
+    for _ in range(1_000):
+        now += 0.002  # so for each of them a warning is due at a moment of its own
+        waiting.append((await acquiring(throttle, permit := Watched(looks)), permit))
+    now += 4
+    looks.clear()
+    done = 0
+    for task, permit in waiting:
+        throttle.succeeded(under_way)
+        throttle.release(under_way)
+        now += 0.002
+        rejected = await task
+        under_way = permit
+        done += rejected is None
+    assert done == 1_000
+    assert 1_000 < len(looks) < 200_000  # a million if all were looked at for each
+
+
 # --- the rule by itself ---------------------------------------------------------------------------
 
 
@@ -152,6 +205,16 @@ def test_it_is_looked_at_when_a_warning_or_an_end_is_due() -> None:
     assert waits.next_at == 130
     assert waits.looked([], 108.0) is None
     assert waits.next_at == math.inf
+
+
+def test_the_more_there_are_the_less_often_they_are_looked_at() -> None:
+    waits = Waits()
+    few = [waiting_since(100.0 + number / 100, 30.0) for number in range(FEW)]
+    assert waits.looked(few, 129.999) == pytest.approx(29.999)
+    assert waits.next_at == 130
+    many = few * 200
+    assert waits.looked(many, 129.999) is None
+    assert waits.next_at == pytest.approx(129.999 + 0.995)
 
 
 def test_a_warning_comes_once_a_minute() -> None:
