@@ -19,7 +19,7 @@ from multidict import CIMultiDict
 
 from propq_async._messages import tr
 from propq_async._secret import SecretBytes
-from propq_async._wire.messages import MAX_ERROR_BYTES, Reply
+from propq_async._wire.messages import MAX_ERROR_BYTES, RateLimit, Reply
 
 from .head_reader import FIRST_FINAL, SWITCHING, HeadReader, new_parser
 from .transport import MAX_HEADER_BYTES, most_bytes
@@ -35,6 +35,15 @@ _LEAST_LINE: Final = len("a:\n")
 # Finds the headers of which every call has to know. A regular expression looks at the beginnings of
 # lines only, so it is much faster than a search for one name.
 _find_telling: Final = re.compile(rb"\n(?:Content-Encoding|X-RateLimit-)", re.IGNORECASE).search
+
+# The rate limit as Laravel states it, in two lines.
+_match_limit: Final = re.compile(
+    rb"\nX-RateLimit-Limit: (\d{1,18})\r\nX-RateLimit-Remaining: (\d{1,18})\r\n(?![ \t])",
+    re.IGNORECASE,
+).match
+# Where the status stands, and how that of no hint begins.
+_STATUS_AT: Final = slice(len("HTTP/1.1 "), len("HTTP/1.1 ") + 1)
+_FINAL: Final = b"2345"
 
 _new: Final = object.__new__
 _decoded: Final = partial(str, encoding="utf-8", errors="surrogateescape")
@@ -74,12 +83,23 @@ class LazyHeaders(Mapping[str, str]):
         ends = self.raw.find(b"\n", begins)
         if (
             self.parsed is not None
-            or ends >= self.raw.find(_END_OF_HEAD)
+            or not begins <= ends < self.raw.find(_END_OF_HEAD)
             or self.raw[ends + 1] in b" \t"
             or self.raw[: len(_HINTS[0])].lower() in _HINTS
         ):
             return self._all.get(name, default)
         return _decoded(self.raw[begins:ends].strip())
+
+    def usual_limit(self) -> RateLimit | None:
+        """Return what is said of a rate limit, if it is said as it usually is."""
+        found = _match_limit(self.raw, self.telling_from)
+        if (
+            found is None
+            or self.raw[_STATUS_AT] not in _FINAL
+            or self.raw.find(_END_OF_HEAD) < found.end() - len(b"\r\n")
+        ):
+            return None
+        return RateLimit(int(found[1]), int(found[2]))
 
     def _find(self, name: str) -> re.Match[bytes] | None:
         find, is_telling = _finder(name)
@@ -184,6 +204,7 @@ class AnswerReader:
         is_all = len(self._body) == self._body_parts
         reply.body = b"".join(self._body if is_all else self._body[: self._body_parts])
         reply.truncated, reply.may_state_limit = self._is_too_long, self._is_telling
+        reply.stated = self._headers.usual_limit() if self._is_telling else None
         return reply
 
     @property

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from propq_async._wire.headers import RateLimit
+from propq_async._wire.messages import RateLimit
 
 from .concurrency import TRIAL_SECONDS
 from .observations import LEAST_PART

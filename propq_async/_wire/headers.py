@@ -7,10 +7,9 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-import attrs
 from multidict import istr
 
-from .messages import Reply
+from .messages import RateLimit, Reply
 
 # Every answer is searched for these two. aiohttp's own strings are found three times as fast.
 _LIMIT: Final = istr("X-RateLimit-Limit")
@@ -20,20 +19,10 @@ _MOST_DIGITS: Final = 18
 _ABSENT: Final = -1
 
 
-# Not frozen, since each call may make one, and that would take five times as long.
-@attrs.define
-class RateLimit:
-    """How many calls the server takes in a window, and how many it will still take in this one.
-
-    What it does not say, or not as a number, is `None`.
-    """
-
-    limit: int | None
-    remaining: int | None
-
-
 def rate_limit(reply: Reply) -> RateLimit | None:
     """Return what the reply says of the rate limit, `None` if it has neither header."""
+    if reply.stated is not None:
+        return reply.stated
     # The headers may echo the token, so no variable holds them.
     limit = _number(reply.headers.get(_LIMIT))
     remaining = _number(reply.headers.get(_REMAINING))

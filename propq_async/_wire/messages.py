@@ -27,13 +27,26 @@ class Call:
         return kind(message, method=self.method, url=self.url, **fields)
 
 
-# Not frozen, since each call makes one, and that would take five times as long.
+# Not frozen, since each call may make one, and that would take five times as long.
+@attrs.define
+class RateLimit:
+    """How many calls the server takes in a window, and how many it will still take in this one.
+
+    What it does not say, or not as a number, is `None`.
+    """
+
+    limit: int | None
+    remaining: int | None
+
+
+# Not frozen, for the same reason.
 @attrs.define
 class Reply:
     """An answer. Its body and its headers may hold a token, so the repr omits them.
 
     `truncated` says that the body is incomplete: it was too long, or the connection was lost.
-    `may_state_limit` is `False` if the headers are known to say nothing of a rate limit.
+    `may_state_limit` is `False` if the headers are known to say nothing of a rate limit, and
+    `stated` is what they say, if that is known.
     """
 
     status: int
@@ -41,6 +54,7 @@ class Reply:
     body: bytes = attrs.field(repr=False)
     truncated: bool = False
     may_state_limit: bool = attrs.field(default=True, repr=False, eq=False)
+    stated: RateLimit | None = attrs.field(default=None, repr=False, eq=False)
 
     @property
     def is_success(self) -> bool:

@@ -18,7 +18,7 @@ from propq_async._http.answers import MAX_HEADERS, AnswerReader, LazyHeaders
 from propq_async._http.transport import MAX_BODY_BYTES, MAX_HEADER_BYTES
 from propq_async._secret import SecretBytes
 from propq_async._wire.headers import rate_limit
-from propq_async._wire.messages import MAX_ERROR_BYTES, Reply
+from propq_async._wire.messages import MAX_ERROR_BYTES, RateLimit, Reply
 
 HINT = b"HTTP/1.1 103 Early Hints\r\nX-Hint: yes\r\n\r\n"
 
@@ -141,6 +141,39 @@ def test_what_every_call_asks_for_is_found_wherever_it_stands(
     if told is not None:
         assert reply.may_state_limit
     assert rate_limit(reply) == told
+
+
+# What Laravel sends, and what hardly differs from it.
+PAIRS = [
+    "X-RateLimit-Limit: 60\r\nX-RateLimit-Remaining: 59",
+    "x-ratelimit-limit: 60\r\nx-ratelimit-remaining: 0",
+    "X-RateLimit-Limit: 60\r\nX-RateLimit-Remaining: 59\r\n 8",
+    "X-RateLimit-Limit: 60\r\n 8\r\nX-RateLimit-Remaining: 59",
+    "X-RateLimit-Limit:60\r\nX-RateLimit-Remaining: 59",
+    "X-RateLimit-Limit: 60\r\nX-RateLimit-Remaining: -1",
+    f"X-RateLimit-Limit: {'9' * 19}\r\nX-RateLimit-Remaining: 59",
+    "X-RateLimit-Remaining: 59\r\nX-RateLimit-Limit: 60",
+]
+
+
+@given(
+    lines=st.lists(st.sampled_from([*PAIRS, "X-A: 1", "Content-Encoding: br"]), max_size=4),
+    body=st.sampled_from(["{}", *(f"\r\n{pair}\r\n" for pair in PAIRS)]),
+    hint=st.sampled_from([b"", HINT, HINT.replace(b"X-Hint: 1", PAIRS[0].encode())]),
+    places=st.lists(st.integers(0, 400), max_size=3),
+)
+def test_a_limit_in_its_usual_form_is_what_the_headers_say(
+    lines: list[str], body: str, hint: bytes, places: list[int]
+) -> None:
+    head = "\r\n".join(["HTTP/1.1 200 OK", f"Content-Length: {len(body)}", *lines])
+    reply = fed(*cut(hint + f"{head}\r\n\r\n{body}".encode(), places)).reply
+    assert rate_limit(reply) == rate_limit(Reply(200, CIMultiDict(reply.headers), b""))
+
+
+def test_a_limit_as_laravel_states_it_needs_no_search() -> None:
+    head = f"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{PAIRS[0]}\r\nX-A: 1\r\n\r\n{{}}".encode()
+    assert fed(head).reply.stated == RateLimit(60, 59)
+    assert fed(HINT + head).reply.stated is None
 
 
 def test_a_head_without_them_is_known_to_have_none() -> None:

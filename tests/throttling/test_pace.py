@@ -9,8 +9,7 @@ import pytest
 
 from propq_async._throttling.pace import LearnedPace
 from propq_async._throttling.window import Window
-from propq_async._wire.headers import RateLimit
-from propq_async._wire.messages import Lost, Reply
+from propq_async._wire.messages import Lost, RateLimit, Reply
 from tests.helpers.simulation import OK, Answer, fixed_windows, sliding_window, status, token_bucket
 from tests.helpers.support import FakeClock
 from tests.helpers.throttling import START, a_permit, a_throttle, an_error, pass_once, play

@@ -11,7 +11,7 @@ from propq_async._throttling.rate import (
     TrialRate,
 )
 from propq_async._throttling.window import Spacing, Window
-from propq_async._wire.headers import RateLimit
+from propq_async._wire.messages import RateLimit
 
 
 def keep(rate: TrialRate, seconds: float, since: float) -> float:

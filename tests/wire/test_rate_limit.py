@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from propq_async._wire.headers import RateLimit, rate_limit
-from propq_async._wire.messages import Reply
+from propq_async._wire.headers import rate_limit
+from propq_async._wire.messages import RateLimit, Reply
 
 LIMIT, REMAINING = "X-RateLimit-Limit", "X-RateLimit-Remaining"
 
