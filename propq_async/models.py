@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from enum import IntEnum, StrEnum
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeAlias, cast
 
 import attrs
 
@@ -47,7 +47,8 @@ class Direction(StrEnum):
     NW = "NW"
 
 
-_DIRECTIONS: Final = frozenset(direction.value for direction in Direction)
+_DIRECTIONS = frozenset(direction.value for direction in Direction)
+_STRINGS = frozenset({str, Direction})
 
 
 def _to_status(value: int) -> Any:
@@ -89,8 +90,8 @@ class UnitUpdate:
     price: int | float | Decimal
     directions: tuple[str, ...] = attrs.field(converter=_to_directions)
 
-    # As attrs would write it, but for how a field of a frozen object is set, which takes it as long
-    # as all the rest of a usual update; and the usual case is decided at once.
+    # As attrs would write it, but for how a field of a frozen object is set: that takes it as long
+    # as all the rest of a usual update.
     def __init__(
         self,
         development_id: str,
@@ -99,42 +100,35 @@ class UnitUpdate:
         price: float | Decimal,
         directions: Sequence[str],
     ) -> None:
-        status = status if type(status) is UnitStatus else _to_status(status)
-        directions = tuple(directions) if type(directions) is list else _to_directions(directions)
         _set_development_id(self, development_id)
         _set_name(self, name)
-        _set_status(self, status)
+        _set_status(self, status if type(status) is UnitStatus else _to_status(status))
         _set_price(self, price)
-        _set_directions(self, directions)
-        try:
-            if (
-                type(development_id) is type(name) is str
-                and development_id
-                and name
-                and (text := development_id + name).isprintable()
-                and (text.isascii() or INVISIBLE.isdisjoint(text))
-                # No other white space is printable.
-                and (
-                    " " not in text
-                    or (
-                        development_id[0] != " " != development_id[-1]
-                        and name[0] != " " != name[-1]
-                    )
-                )
-                and development_id not in (".", "..")
-                and (0 < price < PLAIN_BELOW if type(price) is int else is_plain_price(price))
-                and type(status) is UnitStatus
-                and type(directions) is tuple
-                # Only strings can be joined.
-                and "".join(directions)
-                and _DIRECTIONS.issuperset(directions)
-            ):
-                return
-        except TypeError:
-            pass  # one of the directions is no string
+        _set_directions(
+            self, tuple(directions) if type(directions) is list else _to_directions(directions)
+        )
         self.__attrs_post_init__()
 
     def __attrs_post_init__(self) -> None:
+        # The usual case, decided at once instead of field by field.
+        development_id, name, price = self.development_id, self.name, self.price
+        if (
+            type(development_id) is type(name) is str
+            and development_id
+            and name
+            and (text := development_id + name).isprintable()
+            and (text.isascii() or INVISIBLE.isdisjoint(text))
+            # No other white space is printable.
+            and (
+                " " not in text
+                or (development_id[0] != " " != development_id[-1] and name[0] != " " != name[-1])
+            )
+            and development_id not in (".", "..")
+            and (0 < price < PLAIN_BELOW if type(price) is int else is_plain_price(price))
+            and type(self.status) is UnitStatus
+            and _are_known(self.directions)
+        ):
+            return
         self._check()
 
     def _check(self) -> None:
@@ -190,6 +184,16 @@ _set_development_id, _set_name, _set_status, _set_price, _set_directions = (
     getattr(UnitUpdate, field).__set__
     for field in attrs.fields_dict(UnitUpdate)
 )
+
+
+def _are_known(directions: object) -> bool:
+    """Return whether these are members of `Direction`, at least one."""
+    if type(directions) is not tuple:
+        return False
+    for direction in directions:
+        if type(direction) not in _STRINGS or direction not in _DIRECTIONS:
+            return False
+    return directions != ()
 
 
 def _status_problems(value: object) -> list[str]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from contextlib import suppress
+from time import monotonic
 from typing import Protocol, TypeAlias
 
 Unit: TypeAlias = tuple[str, str]
@@ -60,8 +60,8 @@ class Crowd:
 
     def __init__(self, lock: threading.RLock, first: Contender) -> None:
         self._lock = lock
-        # How often one has gone out, ended an attempt, stepped back or left.
-        self._changes = 0
+        # When one last went out, ended an attempt, stepped back or left, as `time.monotonic` says.
+        self._changed_at = monotonic()
         self.members: list[Contender] = [first]
         first.crowd = self
 
@@ -79,7 +79,7 @@ class Crowd:
                 return False
             for older in self.members[: self.members.index(one)]:
                 older.is_overtaken |= older.body != one.body
-            self._changes += 1
+            self._changed_at = monotonic()
             one.in_flight = True
             return True
 
@@ -91,15 +91,17 @@ class Crowd:
                 if other is None:
                     return
                 one.waiter = asyncio.get_running_loop().create_future()
-                changes = self._changes
+                seconds = self._changed_at + other.attempt_seconds - monotonic()
             try:
-                async with asyncio.timeout(other.attempt_seconds):
+                async with asyncio.timeout(seconds):
                     await one.waiter
             except TimeoutError:
-                if changes == self._changes:
-                    # Its event loop stands still, or runs in the process that ours was forked from.
-                    other.in_flight, other.waiter = False, None
-                    self.wake()
+                with self._lock:
+                    if monotonic() >= self._changed_at + other.attempt_seconds:
+                        # Its event loop stands still, or runs in the process that ours was forked
+                        # from.
+                        other.in_flight, other.waiter = False, None
+                        self.wake()
 
     def step_back(self, one: Contender) -> None:
         """Let others go ahead of one whose turn has come, since it has to wait for something."""
@@ -113,17 +115,22 @@ class Crowd:
         If all looked for themselves, a thousand updates of one unit would take a million looks.
         """
         with self._lock:
-            self._changes += 1
-            alive = [one for one in self.members if not one.loop.is_closed()]
-            ahead = {one.body for one in alive if one.in_flight}
-            for one in alive:
+            self._changed_at = monotonic()
+            waiting = [(one, one.waiter) for one in self.members if one.waiter is not None]
+            if not waiting:
+                return
+            ahead = {one.body for one in self.members if one.in_flight and not one.loop.is_closed()}
+            for one, waiter in waiting:
                 if len(ahead) > 1:
                     return  # no other one has the values of both
-                if one.waiter is not None:
-                    if ahead <= {one.body}:
-                        with suppress(RuntimeError):  # its event loop has been closed just now
-                            one.loop.call_soon_threadsafe(_wake, one.waiter)
-                    ahead.add(one.body)
+                if one.loop.is_closed():
+                    continue
+                if ahead <= {one.body}:
+                    try:
+                        one.loop.call_soon_threadsafe(_wake, waiter)
+                    except RuntimeError:
+                        continue  # its event loop has been closed just now
+                ahead.add(one.body)
 
     def _ahead_of(self, one: Contender) -> Contender | None:
         """Return another one that has to end its attempt first, `None` if there is none."""

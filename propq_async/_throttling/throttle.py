@@ -149,7 +149,7 @@ class Throttle(Admission):
                 if delay <= 0:
                     return None
                 if permit.max_wait_seconds < delay < math.inf and self._closing is None:
-                    return Rejected(None)
+                    return Rejected(None, waiting=self.waiting + 1)
             if permit.is_batch_row and self._outage.since is not None:
                 end = permit.patience_ends(self._outage.since)
                 self._patience_ends_at = min(self._patience_ends_at, end)

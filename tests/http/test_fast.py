@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import traceback
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
@@ -284,6 +285,31 @@ async def test_an_unused_connection_goes_back_to_aiohttp(
         await until(lambda: not origin.idle)
         assert server.connections == 1
         assert transport._idle.timer is None
+
+
+class Failing:
+    """What a request is written to, and fails in a frame of its own."""
+
+    def write(self, data: memoryview) -> None:
+        assert bytes(data).startswith(b"POST /x HTTP/1.1")
+        raise ValueError("it cannot be written")
+
+    def say_goodbye(self) -> None:
+        """Be closed."""
+
+
+async def test_no_frame_below_the_transport_shows_the_token() -> None:
+    async with Pool(PoolSettings()) as pool, ScriptedServer(OK) as server:
+        assert isinstance(await call(pool, server), Reply)
+        assert isinstance(pool.transport, FastTransport)
+        (connection,) = pool.transport._open.all
+        failing: Any = Failing()
+        connection.tls = failing
+        with pytest.raises(ValueError, match="cannot be written") as caught:
+            await call(pool, server)
+        shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+        assert "<memory at" in (text := "".join(shown.format()))
+        assert TOKEN.access_token not in text
 
 
 async def test_the_connection_used_last_is_used_next() -> None:

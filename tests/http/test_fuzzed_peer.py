@@ -107,6 +107,7 @@ async def relay(port: int, chance: random.Random, reader: Any, writer: Any) -> N
 # The warnings are about sockets of the servers here. Open files are counted below.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.campaign
+@pytest.mark.timeout(SECONDS + 120)
 @pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_whatever_a_peer_sends_each_call_ends_and_none_gets_the_answer_of_another(

@@ -129,6 +129,31 @@ def test_both_sides_read_what_the_other_wrote_however_it_is_cut(
         pair.layer.write(memoryview(b"too late"))
 
 
+class Partial:
+    """OpenSSL's object, as if it took no more than so much at a time."""
+
+    def __init__(self, whole: Any) -> None:
+        self._whole = whole
+
+    def write(self, data: memoryview) -> int:
+        taken: int = self._whole.write(data[:1_000])
+        return taken
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._whole, name)
+
+
+@versions
+def test_what_openssl_has_not_taken_follows(certificate: Path, version: ssl.TLSVersion) -> None:
+    pair = Pair(certificate, version)
+    pair.shake_hands([100])
+    layer: Any = pair.layer
+    layer._object = Partial(layer._object)
+    text = bytes(range(256)) * 10
+    layer.write(memoryview(text))
+    assert pair.heard() == text
+
+
 @versions
 def test_byte_by_byte(certificate: Path, version: ssl.TLSVersion) -> None:
     pair = Pair(certificate, version)

@@ -74,6 +74,23 @@ async def test_a_retry_after_in_one_loop_closes_all_throttles() -> None:
     assert other.opens_in_seconds == 0
 
 
+async def test_who_would_join_others_hears_of_a_closing_in_another_loop() -> None:
+    time_ = FakeClock()
+    throttle = a_throttle(time_.clock, 1)
+    other = throttle.copy()
+    await pass_once(other)
+    first = a_permit()
+    assert other.try_acquire(first)
+    waiting = asyncio.create_task(other.acquire(a_permit()))
+    await asyncio.sleep(0)
+    throttle.refused(a_permit(), an_error(), 30.0, limited=True)
+    shut = await other.acquire(a_permit(patience=10))
+    assert isinstance(shut, Rejected)
+    assert shut.seconds == 30
+    other.release(first)
+    assert await waiting is None
+
+
 async def test_a_closing_that_is_over_delays_no_other_loop() -> None:
     time_ = FakeClock()
     throttle = a_throttle(time_.clock, 9)

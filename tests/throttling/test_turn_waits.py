@@ -130,6 +130,19 @@ async def test_a_call_that_waits_no_longer_than_it_may_goes_out() -> None:
     await asyncio.sleep(0)  # so that the timer notices that it was cancelled
 
 
+async def test_who_would_have_to_wait_too_long_is_told_how_many_do() -> None:
+    throttle = a_throttle(Clock(monotonic=lambda: 1_000.0), max_in_flight=9, cap=1)
+    assert await throttle.acquire(a_permit()) is None
+    rows = [await acquiring(throttle, a_permit(is_batch_row=True)) for _ in range(3)]
+    single = a_permit()
+    single.max_wait_seconds = 0.5
+    rejected = await throttle.acquire(single)
+    assert rejected is not None
+    assert (rejected.error, rejected.waiting) == (None, 4)
+    throttle.detach()
+    await asyncio.gather(*rows)
+
+
 class Watched(Permit):
     """A permit that notes when the throttle looks how long it has waited."""
 
