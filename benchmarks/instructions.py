@@ -57,14 +57,14 @@ CASES: Final = {
         Case(Naive),
         Case(Naive, scheme="https"),
         Case(Ours, 127),
-        Case(Ours, 162, scheme="https"),
-        Case(Ours, 192, head="limits"),
-        Case(Ours, 117, in_flight=100),
+        Case(Ours, 156, scheme="https"),
+        Case(Ours, 172, head="limits"),
+        Case(Ours, 115, in_flight=100),
         Case(BelowUnsampled),
         Case(SampledOut),
         Case(Traced),
         Case(UpdateMany, 160),
-        Case(UpdateMany, 147, in_flight=100),
+        Case(UpdateMany, 143, in_flight=100),
     )
 }
 
