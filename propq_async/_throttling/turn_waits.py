@@ -65,4 +65,4 @@ class Waits:
     @staticmethod
     def _first_look(permit: Permit) -> float:
         seconds = permit.max_wait_seconds
-        return seconds if seconds < WARNING_WAIT_SECONDS else WARNING_WAIT_SECONDS  # noqa: FURB136
+        return seconds if seconds < WARNING_WAIT_SECONDS else WARNING_WAIT_SECONDS  # noqa: FURB136 - as above
